@@ -1,0 +1,24 @@
+//! What a stack is told to be: units, where they run, what they need, how they are judged and stopped.
+//!
+//! Owns: the data that a client sends and the daemon keeps. Everything in it is already validated and substituted,
+//! except references to other units, which wait in [`Template`]s until the unit that asks is started. Never decides
+//! anything. These types are the wire and journal form too (see the ADR on the specification): fields are only added,
+//! with a default.
+
+mod name;
+mod policy;
+mod probe;
+mod stack;
+mod target;
+mod template;
+mod unit;
+
+pub use name::{NameError, StackName, UnitId, UnitName};
+pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};
+pub use probe::{Probe, ProbeAction};
+pub use stack::{NetworkKind, NetworkSpec, Origin, StackSpec};
+pub use target::{
+    ContainerTarget, PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec,
+};
+pub use template::{Attribute, Part, Reference, Template};
+pub use unit::{Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, ServiceSpec, UnitKind};

@@ -1,0 +1,64 @@
+//! A whole stack.
+//!
+//! Owns: the units of one stack and what they share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ServiceSpec, StackName, UnitName};
+
+/// Everything one stack file says, checked and substituted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackSpec {
+    /// Its name.
+    pub name: StackName,
+    /// Free text for people.
+    pub description: Option<String>,
+    /// What relative paths are relative to.
+    pub directory: PathBuf,
+    /// The files it was read from, in the order they were merged.
+    pub files: Vec<PathBuf>,
+    /// What every local process of it finds in its environment: the allow-listed part of the environment of whoever
+    /// ran `start` (PATH, HOME, LANG, …).
+    pub environment: BTreeMap<String, String>,
+    /// Its networks.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Its services and tasks.
+    pub units: BTreeMap<UnitName, ServiceSpec>,
+}
+
+/// A network that units can be on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkSpec {
+    /// What kind it is.
+    pub kind: NetworkKind,
+    /// Its addresses in CIDR form.
+    pub subnet: Option<String>,
+    /// Its nodes and other settings as the file says them.
+    pub details: serde_json::Value,
+}
+
+/// What kind of network it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkKind {
+    /// This machine.
+    Local,
+    /// Hosts that reach each other directly.
+    Lan,
+    /// A mesh.
+    Wireguard,
+}
+
+/// A place in a stack file. Line and column count from 1, columns in characters; 0 means that it came from no file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The index of the file in [`StackSpec::files`].
+    pub file: u32,
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}

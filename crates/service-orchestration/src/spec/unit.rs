@@ -1,0 +1,182 @@
+//! One service or task.
+//!
+//! Owns: everything the daemon must know to run a unit. Never says what state it is in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Log, Origin, Probe, Restart, Stop, TargetSpec, Template, UnitName};
+
+/// What a service or task is told to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Its name in the stack.
+    pub name: UnitName,
+    /// Service or task.
+    pub kind: UnitKind,
+    /// Where it runs.
+    pub target: TargetSpec,
+    /// Free text for people.
+    pub display_name: Option<String>,
+    /// Free text for people.
+    pub description: Option<String>,
+    /// The registered implementation that it is linked to (`service_type`, `task_type`).
+    pub type_name: Option<String>,
+    /// The network it is on; `local` when absent.
+    pub network: Option<String>,
+    /// What its environment declares, on top of the stack's environment and the variables of its dependencies.
+    pub env: BTreeMap<String, Template>,
+    /// What it needs.
+    pub dependencies: Vec<Dependency>,
+    /// Gates dependents and sets health.
+    pub readiness: Option<Probe>,
+    /// Restarts when it fails.
+    pub liveness: Option<Probe>,
+    /// Holds the other probes back until it has succeeded once.
+    pub startup: Option<Probe>,
+    /// What a failing readiness probe does beyond setting health.
+    pub on_unhealthy: OnUnhealthy,
+    /// Started again when?
+    pub restart: Restart,
+    /// Ended how?
+    pub stop: Stop,
+    /// Ready within this time of its launch, or it has failed.
+    pub startup_timeout: Option<Duration>,
+    /// A task's run may take this long.
+    pub timeout: Option<Duration>,
+    /// Exit codes that mean success.
+    pub success_exit_codes: Vec<i32>,
+    /// The ports it listens on.
+    pub ports: Vec<PortSpec>,
+    /// What happens to its output.
+    pub log: Log,
+    /// How many instances; 1 is unreplicated.
+    pub replicas: u32,
+    /// Only started when one of these is asked for; empty: always.
+    pub profiles: Vec<String>,
+    /// Free text for tools.
+    pub labels: BTreeMap<String, String>,
+    /// The input of a task's registered implementation (`action` or `config`).
+    pub action: Option<serde_json::Value>,
+    /// Where it stands in the stack file.
+    pub origin: Origin,
+}
+
+impl ServiceSpec {
+    /// A unit with nothing but a name, a kind and a target: every policy at its default.
+    pub fn new(name: UnitName, kind: UnitKind, target: TargetSpec) -> Self {
+        let restart = match kind {
+            UnitKind::Service => Restart::default(),
+            UnitKind::Task => Restart {
+                when: super::RestartWhen::Never,
+                ..Restart::default()
+            },
+        };
+        Self {
+            name,
+            kind,
+            target,
+            display_name: None,
+            description: None,
+            type_name: None,
+            network: None,
+            env: BTreeMap::new(),
+            dependencies: Vec::new(),
+            readiness: None,
+            liveness: None,
+            startup: None,
+            on_unhealthy: OnUnhealthy::default(),
+            restart,
+            stop: Stop::default(),
+            startup_timeout: None,
+            timeout: None,
+            success_exit_codes: vec![0],
+            ports: Vec::new(),
+            log: Log::default(),
+            replicas: 1,
+            profiles: Vec::new(),
+            labels: BTreeMap::new(),
+            action: None,
+            origin: Origin::default(),
+        }
+    }
+
+    /// The gate that this unit opens to dependents that name none: `completed` for a task, `ready` for a service
+    /// that can tell, `started` for one that cannot.
+    pub fn default_gate(&self) -> Gate {
+        match (self.kind, &self.readiness, &self.startup) {
+            (UnitKind::Task, _, _) => Gate::Completed,
+            (UnitKind::Service, None, None) => Gate::Started,
+            (UnitKind::Service, _, _) => Gate::Ready,
+        }
+    }
+}
+
+/// Runs until told otherwise, or once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitKind {
+    /// Runs until told otherwise.
+    Service,
+    /// Runs to completion once.
+    Task,
+}
+
+/// An edge of the graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// What is needed.
+    pub unit: UnitName,
+    /// How far it must have come; [`ServiceSpec::default_gate`] of it when absent.
+    pub gate: Option<Gate>,
+    /// Without it, the dependent does not start; else it starts as soon as the other is there or cannot be.
+    pub required: bool,
+    /// Whether the dependent is restarted when the other has been restarted.
+    pub restart: bool,
+    /// Where the edge stands in the stack file.
+    pub origin: Origin,
+}
+
+/// How far a dependency must have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Launched.
+    Started,
+    /// Ready: its readiness probe has said so.
+    Ready,
+    /// Ended with success.
+    Completed,
+}
+
+/// What a failing readiness probe does beyond setting health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUnhealthy {
+    /// Nothing.
+    #[default]
+    None,
+    /// The service is restarted, by its restart policy.
+    Restart,
+}
+
+/// A port that a unit listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// Its name, for `${svc.port.NAME}` and `<SVC>_PORT_<NAME>`.
+    pub name: Option<String>,
+    /// Its number.
+    pub port: PortNumber,
+}
+
+/// A port's number, or the wish for a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortNumber {
+    /// This one.
+    Fixed(u16),
+    /// A free one, chosen when the unit is first started and kept; the unit is told as `PORT` and `PORT_<NAME>`.
+    Auto,
+}
