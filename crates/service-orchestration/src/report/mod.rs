@@ -1,0 +1,14 @@
+//! What the daemon tells about its units: status, events, and why something waits.
+//!
+//! Owns: the shapes that programs read, `schema_version` 1. Fields are added, never changed or removed. Never decides
+//! what a state is: that is the model's.
+
+mod event;
+mod phase;
+mod status;
+
+pub use event::{Event, EventKind};
+pub use phase::Phase;
+pub use status::{
+    Blocked, ExitInfo, Health, StackStatus, StopInfo, UnitStatus, WaitingFor, Why, SCHEMA_VERSION,
+};

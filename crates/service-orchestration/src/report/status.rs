@@ -1,0 +1,154 @@
+//! How a stack and its units stand.
+//!
+//! Owns: the shape of `status -o json`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Phase;
+use crate::spec::{StackName, UnitKind};
+
+/// The version of every shape in [`crate::report`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How one stack stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackStatus {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The stack.
+    pub stack: StackName,
+    /// Its units, by name and replica.
+    pub items: Vec<UnitStatus>,
+}
+
+/// How one unit stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitStatus {
+    /// Its name: `api`, or `api/2` for a replica.
+    pub name: String,
+    /// Service or task.
+    pub kind: UnitKind,
+    /// The type of its target.
+    pub target: String,
+    /// The model's state, lower-case kebab.
+    pub state: String,
+    /// The same in the older vocabulary.
+    pub phase: Phase,
+    /// Whether its gate `ready` (for a task: `completed`) is open.
+    pub ready: bool,
+    /// What its probes say.
+    pub health: Health,
+    /// Why, when they say something bad.
+    pub health_reason: Option<String>,
+    /// When they last said something.
+    pub last_checked: Option<DateTime<Utc>>,
+    /// The process of the service itself.
+    pub pid: Option<u32>,
+    /// The container, when it is one.
+    pub container_id: Option<String>,
+    /// Automatic restarts since it was last asked for.
+    pub restarts: u32,
+    /// The code it last exited with; null after a signal, and until it has ended.
+    pub exit_code: Option<i32>,
+    /// The signal that last ended it.
+    pub signal: Option<i32>,
+    /// Whether it ended and nobody saw how.
+    pub exit_unknown: bool,
+    /// When its last attempt was launched.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When its last attempt ended.
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// Where it can be reached from this machine: `ip:port`.
+    pub address: Option<String>,
+    /// Its ports by name; an unnamed one under its number.
+    pub ports: BTreeMap<String, u16>,
+    /// What it waits for before it can move.
+    pub waiting_for: Vec<WaitingFor>,
+    /// The units that need it.
+    pub required_by: Vec<String>,
+    /// The current or last attempt's identity.
+    pub instance_id: Option<String>,
+    /// Its version, when its target has one.
+    pub version: Option<String>,
+    /// Why it could not be launched, or what was wrong with its last end.
+    pub reason: Option<String>,
+    /// How its last stop went.
+    pub stop: Option<StopInfo>,
+}
+
+/// What the probes of a unit say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It has no probe, or does not run.
+    #[default]
+    None,
+    /// No verdict yet.
+    Starting,
+    /// Good.
+    Healthy,
+    /// Bad, as often as its probe's `retries` say.
+    Unhealthy,
+    /// The probe itself cannot be run.
+    Unknown,
+}
+
+/// Something a unit waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingFor {
+    /// The unit waited for; null when it waits for a time.
+    pub unit: Option<String>,
+    /// What is missing, as a sentence: `db is starting (needs ready)`.
+    pub reason: String,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitInfo {
+    /// The exit code; null after a signal, or when nobody saw it.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether it ended and nobody saw how.
+    pub exit_unknown: bool,
+    /// How its stop went, when it was stopped or left something behind.
+    pub stop: Option<StopInfo>,
+}
+
+/// How a stop went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopInfo {
+    /// How far it had to go: `none`, `tree-term`, `killed`.
+    pub escalation: String,
+    /// Processes that were left of the tree when the main process had gone.
+    pub leftovers: Vec<String>,
+}
+
+/// Why a unit is where it is, down to the causes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The unit.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// The reason, as a sentence.
+    pub reason: String,
+    /// The units that hold it up, and why they do.
+    pub because: Vec<Why>,
+}
+
+/// A unit that can never come as far as somebody waits for it to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The unit waited for.
+    pub name: String,
+    /// The unit that failed: itself, or one it needs.
+    pub culprit: String,
+    /// What happened to that one, as a sentence.
+    pub reason: String,
+    /// Whether the culprit runs, but is unhealthy.
+    pub unhealthy: bool,
+}

@@ -1,0 +1,226 @@
+//! What can be asked of the supervisor, and what it answers.
+//!
+//! Owns: the questions, the answers and the refusals. Decides nothing.
+
+use async_channel::Sender;
+
+use crate::model::Goal;
+use crate::report::{Blocked, Event, StackStatus, Why};
+use crate::spec::{StackName, StackSpec, UnitName};
+
+/// Where an answer goes. The asker may be gone by then.
+pub(crate) type Reply<T> = Sender<T>;
+
+/// What can be asked of the supervisor.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Define or redefine a stack.
+    Apply {
+        stack: Box<StackSpec>,
+        mode: ApplyMode,
+        reply: Reply<Result<Applied, ApplyError>>,
+    },
+    /// Do something with units of a stack; no names: with all.
+    Command {
+        stack: StackName,
+        units: Vec<UnitName>,
+        order: Order,
+        reply: Reply<Result<Ordered, OrderError>>,
+    },
+    /// Answer once every unit has come as far as the goal, or one never can.
+    Wait {
+        stack: StackName,
+        units: Vec<UnitName>,
+        goal: Goal,
+        any: bool,
+        reply: Reply<Result<Waited, OrderError>>,
+    },
+    /// Forget a stack whose units are all gone.
+    Forget {
+        stack: StackName,
+        reply: Reply<Result<(), ForgetError>>,
+    },
+    /// How a stack stands.
+    Status {
+        stack: StackName,
+        reply: Reply<Result<StackStatus, OrderError>>,
+    },
+    /// Which stacks there are.
+    Stacks { reply: Reply<Vec<StackSpec>> },
+    /// Why a unit is where it is.
+    Why {
+        stack: StackName,
+        unit: UnitName,
+        reply: Reply<Result<Why, OrderError>>,
+    },
+    /// Events from this sequence number on (`None`: from now on).
+    Subscribe {
+        since: Option<u64>,
+        capacity: usize,
+        reply: Reply<Subscribed>,
+    },
+    /// End: stop everything first, or leave it to the next daemon.
+    Shutdown { keep: bool, reply: Reply<()> },
+}
+
+/// What happens to units that the new definition does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// The definition is the whole stack: units that it does not name are orphans, which `Applied` names.
+    Replace,
+    /// The definition adds to the stack.
+    Extend,
+}
+
+/// What a definition changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Units that were not there before.
+    pub added: Vec<UnitName>,
+    /// Units whose definition differs from before. One that runs goes on as it was until it is next started.
+    pub changed: Vec<UnitName>,
+    /// Units that are no longer named and do not run: forgotten.
+    pub removed: Vec<UnitName>,
+    /// Units that are no longer named but still run.
+    pub orphans: Vec<UnitName>,
+}
+
+/// Why a definition was refused. Nothing of it was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Units need each other in a circle.
+    #[error("units need each other in a circle: {}", .units.join(" -> "))]
+    Cycle {
+        /// The circle, its first unit again at its end.
+        units: Vec<String>,
+    },
+    /// A dependency is not in the stack.
+    #[error("`{unit}` needs `{dependency}`, which is not in the stack")]
+    UnknownDependency {
+        /// Who needs it.
+        unit: String,
+        /// What is needed.
+        dependency: String,
+    },
+    /// The supervisor has ended.
+    #[error("the supervisor has ended")]
+    Ended,
+}
+
+/// What to do with units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// Start them and what they need.
+    Start {
+        /// Only them, whatever they need.
+        no_dependencies: bool,
+        /// Run units that are done once more, when they are named.
+        again: bool,
+    },
+    /// Stop them.
+    Stop {
+        /// Units that need them are stopped too.
+        with_dependents: bool,
+        /// Units that need them do not matter.
+        force: bool,
+        /// Instead of each unit's own grace, in which it may end by itself.
+        grace: Option<std::time::Duration>,
+    },
+    /// A new attempt of each.
+    Restart,
+    /// Keep them down.
+    Hold,
+    /// Keep them down no longer.
+    Release,
+}
+
+/// What an order came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ordered {
+    /// The units that the order reached, with those it took along, by name and replica, in dependency order.
+    pub units: Vec<String>,
+    /// Those of them for which it changed something.
+    pub moved: Vec<String>,
+}
+
+/// Why an order was refused. Nothing of it was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// There is no such stack.
+    #[error("there is no stack `{stack}`")]
+    UnknownStack {
+        /// What was asked for.
+        stack: String,
+    },
+    /// There is no such unit in the stack.
+    #[error("there is no service or task `{unit}` in stack `{stack}`")]
+    UnknownUnit {
+        /// The stack.
+        stack: String,
+        /// What was asked for.
+        unit: String,
+        /// The name that was perhaps meant.
+        similar: Option<String>,
+    },
+    /// Units that run need those that shall stop.
+    #[error("{} {} {}", .dependents.join(", "), if .dependents.len() == 1 { "needs" } else { "need" }, .units.join(", "))]
+    Needed {
+        /// What shall stop.
+        units: Vec<String>,
+        /// What needs it and runs.
+        dependents: Vec<String>,
+    },
+    /// A wanted unit has a target that cannot be run.
+    #[error("`{unit}` cannot be run: {reason}")]
+    Unsupported {
+        /// The unit.
+        unit: String,
+        /// Its target's type and why not.
+        reason: String,
+    },
+    /// The supervisor has ended.
+    #[error("the supervisor has ended")]
+    Ended,
+}
+
+/// Why a stack was not forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForgetError {
+    /// Units of it still run.
+    #[error("units of the stack still run: {}", .units.join(", "))]
+    StillRunning {
+        /// These.
+        units: Vec<String>,
+    },
+    /// There is no such stack.
+    #[error("there is no stack `{stack}`")]
+    UnknownStack {
+        /// What was asked for.
+        stack: String,
+    },
+    /// The supervisor has ended.
+    #[error("the supervisor has ended")]
+    Ended,
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Every unit has come as far (or one has, when any was enough).
+    Reached,
+    /// These never can, unless somebody acts.
+    Never(Vec<Blocked>),
+}
+
+/// A subscription to events.
+#[derive(Debug)]
+pub struct Subscribed {
+    /// Events before the first one delivered that are no longer kept.
+    pub missed: u64,
+    /// The events, in order. It ends when the reader was too slow: subscribe again after the last one seen.
+    pub events: async_channel::Receiver<std::sync::Arc<Event>>,
+}
