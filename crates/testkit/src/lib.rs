@@ -1,1 +1,32 @@
-//! Stub.
+//! What every test of this workspace shares: a misbehaving program, deadlines, and all runtimes.
+//!
+//! Owns: the program `fixture` and how it is found, waiting for a stated condition under a deadline, running one
+//! test body under several runtimes, looking at the processes of this machine. Never part of a released program.
+//!
+//! Look next: [`run_everywhere`] to start, [`fixture_path`] for the program, [`lines`] for exact output. The tests
+//! of this crate that need the fixture show each of its subcommands.
+
+mod everywhere;
+mod find_fixture;
+pub mod lines;
+mod ports;
+mod processes;
+mod wait;
+
+pub use everywhere::run_everywhere;
+pub use find_fixture::fixture_path;
+pub use ports::free_port;
+pub use processes::{alive, group_members, process_state, processes_with_env};
+pub use tempfile::TempDir;
+pub use wait::{eventually, eventually_async, eventually_blocking, within};
+
+/// A fresh directory that is removed when the value is dropped.
+///
+/// # Panics
+/// When the system's temporary directory cannot be written.
+pub fn temp_dir() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("harness-test-")
+        .tempdir()
+        .expect("the temporary directory can be written")
+}

@@ -1,0 +1,92 @@
+//! Looking at the processes of this machine through `/proc` (Linux only).
+//!
+//! Owns: read-only questions about processes. Never sends a signal.
+
+use std::fs;
+
+/// Whether the process exists and has not ended; a zombie that waits for its parent counts as ended.
+pub fn alive(pid: u32) -> bool {
+    !matches!(process_state(pid), None | Some('Z' | 'X'))
+}
+
+/// The state letter of `/proc/PID/stat` (`R`, `S`, `T`, `Z` …), or `None` when there is no such process.
+pub fn process_state(pid: u32) -> Option<char> {
+    after_name(pid)?.split(' ').next()?.chars().next()
+}
+
+/// The living processes whose environment holds exactly `marker` (`"NAME=value"`), by ascending PID.
+///
+/// Processes of other users, whose environment cannot be read, are left out.
+pub fn processes_with_env(marker: &str) -> Vec<u32> {
+    let holds_marker = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environ| environ.split(|b| *b == 0).any(|v| v == marker.as_bytes()))
+    };
+    all()
+        .into_iter()
+        .filter(holds_marker)
+        .filter(|pid| alive(*pid))
+        .collect()
+}
+
+/// The living processes of a process group, by ascending PID.
+pub fn group_members(group: u32) -> Vec<u32> {
+    let group = group.to_string();
+    let is_member = |pid: &u32| {
+        after_name(*pid).is_some_and(|fields| fields.split(' ').nth(2) == Some(group.as_str()))
+    };
+    all()
+        .into_iter()
+        .filter(is_member)
+        .filter(|pid| alive(*pid))
+        .collect()
+}
+
+/// What follows the name in `/proc/PID/stat`; the name itself may hold spaces and parentheses.
+fn after_name(pid: u32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    Some(
+        String::from_utf8_lossy(&stat[name_end + 1..])
+            .trim()
+            .to_owned(),
+    )
+}
+
+fn all() -> Vec<u32> {
+    let mut pids: Vec<u32> = fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    #[test]
+    fn a_child_is_alive_until_it_ends_and_a_zombie_is_not() {
+        let mut child = Command::new("cat")
+            .env("TESTKIT_MARKER", "processes-test")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("cat starts");
+        assert!(alive(child.id()));
+        assert_eq!(
+            processes_with_env("TESTKIT_MARKER=processes-test"),
+            [child.id()]
+        );
+        drop(child.stdin.take());
+        crate::eventually_blocking(Duration::from_secs(5), "cat ends", || {
+            process_state(child.id()) == Some('Z')
+        });
+        assert!(!alive(child.id()));
+        child.wait().expect("cat is reaped");
+        assert_eq!(process_state(child.id()), None);
+    }
+}
