@@ -1,0 +1,8 @@
+//! The examples, each run end to end with its assertions.
+
+mod leftovers;
+mod list;
+mod quickstart;
+mod webapp;
+
+pub(crate) use list::{NAMES, run};

@@ -1,0 +1,37 @@
+//! Everything that has to pass before a change is taken.
+//!
+//! Owns: the order. What fails fast and cheaply comes first.
+
+use crate::example;
+use crate::failure::Failure;
+use crate::recipe::{docs, lint, readme, setup, test};
+
+/// Runs it all and ends in one line that counts what ran.
+///
+/// # Errors
+/// The first recipe that does not pass.
+pub(crate) fn run() -> Result<(), Failure> {
+    setup::run()?;
+    let missing = lint::missing_components();
+    let linted = if missing.is_empty() {
+        lint::run()?;
+        "lint passed".to_owned()
+    } else {
+        lint::tidy()?;
+        format!(
+            "LINT NOT RUN: the toolchain lacks {}",
+            missing.join(" and ")
+        )
+    };
+    let tally = test::run()?;
+    for name in example::NAMES {
+        example::run(name)?;
+    }
+    let run_blocks = readme::run()?;
+    let valid_blocks = docs::run()?;
+    println!(
+        "ci: {tally}; {} examples ran; README: {run_blocks} blocks ran; docs: {valid_blocks} blocks valid; {linted}",
+        example::NAMES.len(),
+    );
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! One recipe per file.
+
+pub(crate) mod bench;
+pub(crate) mod ci;
+pub(crate) mod docs;
+pub(crate) mod lint;
+pub(crate) mod quickstart;
+pub(crate) mod readme;
+pub(crate) mod setup;
+pub(crate) mod test;

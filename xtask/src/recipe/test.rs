@@ -1,0 +1,44 @@
+//! Every test of the workspace, documentation examples included.
+//!
+//! Owns: which runner is used. cargo-nextest when it is installed, else what cargo brings.
+
+use crate::failure::Failure;
+use crate::sandbox::build_programs;
+use crate::step::Step;
+use crate::tally::Tally;
+use crate::workspace;
+
+/// Runs them all, to the end also when some fail, and counts them.
+///
+/// # Errors
+/// When a test failed, something does not build, or no test ran at all.
+pub(crate) fn run() -> Result<Tally, Failure> {
+    // Tests of the libraries start programs of other packages, which cargo builds only on request.
+    build_programs()?;
+    let runner: &[&str] = if Step::cargo(&["nextest", "--version"]).succeeds() {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
+    };
+    let documentation = &["test", "--workspace", "--doc", "--no-fail-fast"];
+    let (tests, tests_verdict) = counted(runner)?;
+    let (examples, examples_verdict) = counted(documentation)?;
+    let tally = tests + examples;
+    if tests_verdict.is_err() || examples_verdict.is_err() {
+        println!("{tally}");
+    }
+    tests_verdict.and(examples_verdict)?;
+    if tests.passed == 0 {
+        return Err(Failure::Unmet {
+            claim: "at least one test ran".into(),
+            found: tally.to_string(),
+        });
+    }
+    Ok(tally)
+}
+
+fn counted(arguments: &[&str]) -> Result<(Tally, Result<(), Failure>), Failure> {
+    Step::cargo(arguments)
+        .within(&workspace::root())
+        .run_counted()
+}

@@ -1,0 +1,57 @@
+//! Words that may not stand in code.
+
+use crate::tidy::code::has_word;
+use crate::tidy::source::Source;
+
+/// The one file that may talk to the kernel without the compiler's guarantees.
+const UNSAFE_HOME: &str = "crates/service-shim/src/sys.rs";
+
+/// What pretends to be done, or was left behind by debugging.
+const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
+
+/// `unsafe` stands in one file, where every use says why it is sound.
+pub(crate) fn unsafe_code(source: &Source) -> Vec<String> {
+    if source.path == UNSAFE_HOME {
+        return vec![];
+    }
+    let message = format!("`unsafe` outside {UNSAFE_HOME}");
+    source
+        .code_lines()
+        .filter(|(_, line)| has_word(line, "unsafe"))
+        .map(|(number, _)| source.finding(number, &message))
+        .collect()
+}
+
+/// Nothing pretends: what is not built is refused with a reason, and a test that cannot pass is mended.
+pub(crate) fn unfinished(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in source.code_lines() {
+        for word in UNFINISHED.iter().filter(|word| line.contains(*word)) {
+            found.push(source.finding(number, &format!("`{word}`")));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_is_found_outside_its_home() {
+        let text = "// unsafe is a word\nunsafe { f() }\n";
+        assert!(unsafe_code(&Source::new(UNSAFE_HOME, text)).is_empty());
+        assert!(unsafe_code(&Source::new("a.rs", "#![deny(unsafe_code)]")).is_empty());
+        assert_eq!(
+            unsafe_code(&Source::new("a.rs", text)),
+            ["a.rs:2: `unsafe` outside crates/service-shim/src/sys.rs"]
+        );
+    }
+
+    #[test]
+    fn what_pretends_is_found() {
+        assert!(unfinished(&Source::new("a.rs", "f(\"todo!()\"); // dbg!")).is_empty());
+        let bad = "#[ignore = \"slow\"]\nfn f() { todo!() }\ndbg!(1); unimplemented!();\n";
+        assert_eq!(unfinished(&Source::new("a.rs", bad)).len(), 4);
+    }
+}
