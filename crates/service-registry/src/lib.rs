@@ -1,1 +1,30 @@
-//! Stub.
+//! Who is where, and how each is reached by the others.
+//!
+//! Owns: the endpoints that services have published, the addresses that are handed out to them, and the rule that
+//! turns two places into a route. Never starts or probes anything, never resolves a DNS name, never calls back into
+//! whoever publishes: readers look up, or follow the changes.
+//!
+//! Start reading at [`Entry`] (what is known of a service), then [`route()`] (the rule), then [`Registry`] (the one
+//! owner). Addresses on the loopback network come from [`LoopbackPool`]; what a service is told about another, from
+//! [`Resolved`].
+
+mod entry;
+pub mod journal;
+mod ledger;
+mod loopback;
+mod place;
+mod registry;
+mod resolved;
+mod route;
+mod subnet;
+mod watch;
+
+pub use entry::{Endpoint, Entry, Incarnation, InstanceKey, Readiness, ServiceKey};
+pub use ledger::{Change, ChangeKind, Outcome};
+pub use loopback::{AllocateError, LoopbackPool, RestoreError};
+pub use place::{HostId, Place};
+pub use registry::{Registry, ResolveError, Snapshot};
+pub use resolved::{Resolved, variables};
+pub use route::{Reason, Route, RouteError, Topology, route};
+pub use subnet::{Subnet, SubnetError};
+pub use watch::{Cursor, Update, Watch};
