@@ -9,12 +9,13 @@ use crate::tidy::{arrows, forbidden, purity, runtime, shape, waits};
 use crate::workspace;
 
 /// The rules that look at one source file.
-const RULES: [fn(&Source) -> Vec<String>; 7] = [
+const RULES: [fn(&Source) -> Vec<String>; 8] = [
     shape::size,
     shape::header,
     shape::declarations,
     forbidden::unsafe_code,
     forbidden::unfinished,
+    forbidden::raw_signals,
     purity::model,
     waits::sleeps,
 ];

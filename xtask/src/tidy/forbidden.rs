@@ -9,6 +9,9 @@ const UNSAFE_HOME: &str = "crates/service-shim/src/sys.rs";
 /// What pretends to be done, or was left behind by debugging.
 const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 
+/// What signals by bare number.
+const RAW_SIGNALS: [&str; 2] = ["kill_process", "kill_process_group"];
+
 /// `unsafe` stands in one file, where every use says why it is sound.
 pub(crate) fn unsafe_code(source: &Source) -> Vec<String> {
     if source.path == UNSAFE_HOME {
@@ -33,9 +36,39 @@ pub(crate) fn unfinished(source: &Source) -> Vec<String> {
     found
 }
 
+/// A process id may be another process by now: signals go through a pidfd or a cgroup. Tests may, with their own child.
+pub(crate) fn raw_signals(source: &Source) -> Vec<String> {
+    if !source.path.contains("/src/") || source.path.starts_with("crates/testkit/") {
+        return vec![];
+    }
+    let tests_begin = source.tests_begin().unwrap_or(usize::MAX);
+    source
+        .code_lines()
+        .take_while(|(number, _)| *number < tests_begin)
+        .filter(|(_, line)| RAW_SIGNALS.iter().any(|word| has_word(line, word)))
+        .map(|(number, _)| {
+            source.finding(
+                number,
+                "a signal by bare number; use the pidfd or the cgroup",
+            )
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_by_number_is_found() {
+        let text = "fn f() { kill_process(pid, Signal::TERM) }\n#[cfg(test)]\nmod tests { kill_process(x); }\n";
+        assert_eq!(
+            raw_signals(&Source::new("crates/a/src/b.rs", text)).len(),
+            1
+        );
+        assert!(raw_signals(&Source::new("crates/a/tests/b.rs", text)).is_empty());
+        assert!(raw_signals(&Source::new("crates/a/src/b.rs", "pidfd_send_signal(fd)")).is_empty());
+    }
 
     #[test]
     fn unsafe_is_found_outside_its_home() {
