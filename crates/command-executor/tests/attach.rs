@@ -1,0 +1,153 @@
+//! Attaching: the right process or an error, and never a signal.
+
+mod common;
+
+use command_executor::event::ProcessEventType;
+use command_executor::{
+    AttachError, AttachedHandle, AttachedProcess, AttachedStatus, Executor, Exit, ProcessHandle,
+    ProcessIdentity, Target,
+};
+use common::{SOON, fixture, launch, managed, next, pid, rest, told};
+use testkit::{alive, fixture_path, run_everywhere, temp_dir, within};
+
+fn by_pid(pid: u32) -> Target {
+    Target::AttachedProcess(AttachedProcess::Pid(pid))
+}
+
+fn by_name(name: &str) -> Target {
+    Target::AttachedProcess(AttachedProcess::Name(name.to_owned()))
+}
+
+#[test]
+fn an_attached_process_is_seen_running_and_ending_and_is_left_alone() {
+    run_everywhere(|| async {
+        let executor = Executor::local();
+        let (mut output, process) = launch(&managed(), fixture(&["hold"])).await;
+        told(&mut output, "pid").await;
+        let (mut events, attached) = executor
+            .attach(&by_pid(pid(&process)))
+            .await
+            .expect("it runs");
+        assert_eq!(
+            attached.status().await.expect("it is watched"),
+            AttachedStatus::Running
+        );
+        assert_eq!(next(&mut events).await.event_type, ProcessEventType::System);
+
+        drop(attached);
+        assert!(alive(pid(&process)), "detaching does nothing to it");
+
+        let (_, attached) = executor
+            .attach(&by_pid(pid(&process)))
+            .await
+            .expect("it runs");
+        process.kill().await.expect("it is ours");
+        let end = within(SOON, "its end", attached.wait())
+            .await
+            .expect("it is watched");
+        assert_eq!(end, Exit::Unknown);
+        let ended = AttachedStatus::Ended(Exit::Unknown);
+        assert_eq!(attached.status().await.expect("it is watched"), ended);
+        assert_eq!(
+            rest(events).await.last().and_then(|event| event.exit()),
+            Some(Exit::Unknown)
+        );
+    });
+}
+
+#[test]
+fn a_name_means_exactly_one_process() {
+    run_everywhere(|| async {
+        let directory = temp_dir();
+        let name = format!("fx{}", std::process::id());
+        let program = directory.path().join(&name);
+        std::fs::copy(fixture_path(), &program).expect("it can be copied");
+        let executor = Executor::local();
+        let missing = executor
+            .attach(&by_name(&name))
+            .await
+            .expect_err("none runs");
+        assert!(
+            matches!(missing, AttachError::NoSuchName { .. }),
+            "{missing:?}"
+        );
+
+        let mut command = command_executor::Command::new(&program);
+        command.arg("hold");
+        let (_events, first) = launch(&managed(), command.clone()).await;
+        let (_, attached) = executor.attach(&by_name(&name)).await.expect("one runs");
+        assert_eq!(attached.identity().pid(), pid(&first));
+
+        let (_more, second) = launch(&managed(), command).await;
+        let error = executor.attach(&by_name(&name)).await.expect_err("two run");
+        let AttachError::Ambiguous { matches, .. } = &error else {
+            panic!("{error:?}")
+        };
+        let mut expected = [pid(&first), pid(&second)];
+        expected.sort_unstable();
+        assert!(
+            matches.iter().map(|found| found.pid).eq(expected),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains(&format!("{} (", expected[1])),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_recorded_identity_means_that_process_and_no_other() {
+    run_everywhere(|| async {
+        let executor = Executor::local();
+        let (_output, process) = launch(&managed(), fixture(&["hold"])).await;
+        let identity = ProcessIdentity::of(pid(&process)).expect("it runs");
+        let exact = Target::AttachedProcess(AttachedProcess::Identity(identity.clone()));
+        executor.attach(&exact).await.expect("it is the same");
+
+        for stranger in [
+            ProcessIdentity::new(
+                identity.boot_id(),
+                identity.pid(),
+                identity.start_ticks() + 1,
+            ),
+            ProcessIdentity::new("another boot", identity.pid(), identity.start_ticks()),
+        ] {
+            let target = Target::AttachedProcess(AttachedProcess::Identity(stranger));
+            let error = executor
+                .attach(&target)
+                .await
+                .expect_err("the PID has a new owner");
+            assert!(matches!(error, AttachError::Ended { .. }), "{error:?}");
+        }
+
+        process.kill().await.expect("it is ours");
+        process.wait().await.expect("it is watched");
+        let error = executor.attach(&exact).await.expect_err("it is gone");
+        assert!(matches!(error, AttachError::Ended { .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn a_pid_that_is_nobodys_is_refused() {
+    run_everywhere(|| async {
+        for nobody in [0, u32::MAX, i32::MAX as u32] {
+            let error = Executor::local()
+                .attach(&by_pid(nobody))
+                .await
+                .expect_err("there is none");
+            assert!(
+                matches!(error, AttachError::NoSuchProcess { .. }),
+                "{error:?}"
+            );
+        }
+        let error = Executor::local()
+            .attach(&managed())
+            .await
+            .expect_err("it is to be launched");
+        assert!(
+            matches!(error, AttachError::Unsupported { .. }),
+            "{error:?}"
+        );
+    });
+}
