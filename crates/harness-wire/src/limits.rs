@@ -1,0 +1,56 @@
+//! What one connection may cost.
+//!
+//! Owns: the figures and their defaults. Never counts connections: the accept loop of the daemon does.
+
+use std::time::Duration;
+
+/// Bounds of one connection, for either side.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the first byte to the end of `hello`.
+    pub handshake: Duration,
+    /// The largest message accepted or sent, in bytes.
+    pub max_message_bytes: usize,
+    /// The largest WebSocket frame accepted, in bytes.
+    pub max_frame_bytes: usize,
+    /// How deeply arrays and objects may nest.
+    pub max_depth: usize,
+    /// Requests being worked on at once, and subscriptions open at once; more are refused as overload.
+    pub max_in_flight: usize,
+    /// Bytes of unsent answers after which the reader counts as lost and the connection is closed.
+    pub max_queued_bytes: usize,
+    /// Messages of any kind waiting to be sent, likewise.
+    pub max_queued_messages: usize,
+    /// Bytes of unsent messages above which subscription items are refused as lagging.
+    pub max_queued_event_bytes: usize,
+    /// Silence after which the peer is asked for a sign of life.
+    pub ping_after: Duration,
+    /// Silence after which the peer counts as gone.
+    pub lost_after: Duration,
+    /// Time without progress in writing after which the peer counts as gone.
+    pub stalled_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            max_message_bytes: 16 * MIB,
+            max_frame_bytes: 16 * MIB,
+            max_depth: 64,
+            max_in_flight: 256,
+            // Two of the largest answers: one on its way and one waiting.
+            max_queued_bytes: 32 * MIB,
+            max_queued_messages: 4096,
+            max_queued_event_bytes: MIB,
+            ping_after: Duration::from_secs(15),
+            lost_after: Duration::from_secs(45),
+            stalled_after: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Items a new subscription may send before the first `$/credit`. Part of the protocol: both sides must agree.
+pub const INITIAL_CREDIT: u32 = 256;
+
+const MIB: usize = 1024 * 1024;
