@@ -92,7 +92,7 @@ fn work() -> io::Result<()> {
         // Two seconds, so that a broken connection to the database is noticed soon.
         match cache.call(&["BLPOP", QUEUE, "2"])? {
             Answer::List(words) => {
-                let id = literal(words.last().map_or("", String::as_str));
+                let id = words.last().map_or("", String::as_str);
                 db.query(&format!(
                     "update note set shouted = upper(text) where id = {id}::int"
                 ))?;
