@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::life::Cause;
 use crate::spec::{Gate, Restart, UnitKind};
 
 /// A unit, by its place in the `World`. Never reused while the world lives.
@@ -264,6 +265,8 @@ pub struct Moved {
     pub from: State,
     /// To.
     pub to: State,
-    /// Whether the new attempt is an automatic restart.
+    /// How many automatic restarts there were since somebody asked for the unit.
     pub restarts: u32,
+    /// The latest failure since somebody asked for the unit, if any: why it stops, waits or has failed.
+    pub cause: Option<Cause>,
 }

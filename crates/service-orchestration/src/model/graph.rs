@@ -1,0 +1,233 @@
+//! Who needs whom.
+//!
+//! Owns: definitions and edges, that there is no cycle, and the order that follows. Never moves a unit: what a changed
+//! definition means for one that is at rest is decided with the next step.
+
+use super::face::{Face, Pass};
+use super::life::Life;
+use super::vocabulary::{Edge, Index, Policy};
+use super::world::{Node, World};
+
+/// Why a definition was refused. The world is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefineError {
+    /// The units need each other in a ring, each the next, the last the first.
+    #[error("{} units need each other in a ring", .0.len())]
+    Cycle(Vec<Index>),
+    /// The definition, or one of its edges, names a unit that was never handed out.
+    #[error("unit {} is not of this world", .0.0)]
+    Unknown(Index),
+}
+
+/// A process of the unit may be alive: it cannot be forgotten yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a process of it may be alive")]
+pub struct StillActive;
+
+impl World {
+    /// A place for a unit that others name before it is defined. Until then its gates stay shut.
+    pub fn reserve(&mut self) -> Index {
+        let index =
+            u32::try_from(self.nodes.len()).expect("fewer than four thousand million units");
+        self.nodes.push(Node::default());
+        Index(index)
+    }
+
+    /// Defines a new unit (`None`), a reserved one, or one that is there already: a running attempt is not touched,
+    /// the new definition counts from the next decision on. Nothing moves before the next step.
+    ///
+    /// # Errors
+    /// [`DefineError`] when an edge would close a ring, or names no unit of this world.
+    pub fn define(&mut self, unit: Option<Index>, policy: Policy) -> Result<Index, DefineError> {
+        let named = unit
+            .into_iter()
+            .chain(policy.edges.iter().map(|edge| edge.on));
+        if let Some(unknown) = named.clone().find(|on| on.0 as usize >= self.nodes.len()) {
+            return Err(DefineError::Unknown(unknown));
+        }
+        if let Some(ring) = unit.and_then(|unit| self.cycle(unit, &policy.edges)) {
+            return Err(DefineError::Cycle(ring));
+        }
+        let unit = unit.unwrap_or_else(|| self.reserve());
+        let kept = self.detach(unit);
+        self.nodes[unit.0 as usize].policy = Some(policy);
+        self.attach(unit, &kept);
+        Ok(unit)
+    }
+
+    /// The ring that these edges of a unit would close: that unit first, each needs the next, the last the first.
+    pub fn cycle(&self, unit: Index, edges: &[Edge]) -> Option<Vec<Index>> {
+        if edges.iter().any(|edge| edge.on == unit) {
+            return Some(vec![unit]);
+        }
+        if self.node_dependents(unit).is_empty() {
+            return None;
+        }
+        let mut came_from = vec![None; self.nodes.len()];
+        let mut open: Vec<Index> = Vec::new();
+        for edge in edges {
+            if came_from[edge.on.0 as usize].replace(unit).is_none() {
+                open.push(edge.on);
+            }
+        }
+        while let Some(at) = open.pop() {
+            for edge in self.nodes[at.0 as usize].edges() {
+                if edge.on == unit {
+                    let mut ring = vec![at];
+                    while let Some(before) = came_from[ring[ring.len() - 1].0 as usize] {
+                        ring.push(before);
+                    }
+                    ring.reverse();
+                    return Some(ring);
+                }
+                let before = &mut came_from[edge.on.0 as usize];
+                if before.is_none() {
+                    *before = Some(at);
+                    open.push(edge.on);
+                }
+            }
+        }
+        None
+    }
+
+    /// Forgets a unit. Units that need it wait for it in vain until they are defined anew or removed too.
+    ///
+    /// # Errors
+    /// [`StillActive`] when a process of it may be alive.
+    pub fn remove(&mut self, unit: Index) -> Result<(), StillActive> {
+        if self.known(unit).life.state().is_active() {
+            return Err(StillActive);
+        }
+        self.detach(unit);
+        let node = &mut self.nodes[unit.0 as usize];
+        let token = node.life.token;
+        node.policy = None;
+        // Its token lives on, so that a timer of it stays stale should the place be defined again.
+        node.life = Life {
+            token: super::vocabulary::Token(token.0 + 1),
+            ..Life::default()
+        };
+        self.attach(unit, &[]);
+        Ok(())
+    }
+
+    /// Everything that a unit needs, directly or not, what is needed before what needs it.
+    pub fn dependencies(&self, unit: Index) -> Vec<Index> {
+        let mut found = self.reached_from(unit, |node| {
+            node.edges().iter().map(|edge| edge.on).collect()
+        });
+        found.pop();
+        found
+    }
+
+    /// Everything that needs a unit, directly or not, what is needed before what needs it.
+    pub fn dependents(&self, unit: Index) -> Vec<Index> {
+        let mut found = self.reached_from(unit, |node| {
+            node.dependents.iter().map(|&(on, _)| on).collect()
+        });
+        found.pop();
+        found.reverse();
+        found
+    }
+
+    /// Units reached over `next`, each after all that it leads to, the unit itself last.
+    fn reached_from(&self, unit: Index, next: impl Fn(&Node) -> Vec<Index>) -> Vec<Index> {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut found = Vec::new();
+        // A stack of our own: a chain of ten thousand must not exhaust the thread's.
+        let mut path = vec![(unit, next(self.known(unit)))];
+        seen[unit.0 as usize] = true;
+        while let Some((at, ahead)) = path.last_mut() {
+            match ahead.pop() {
+                Some(on) if seen[on.0 as usize] => {}
+                Some(on) => {
+                    seen[on.0 as usize] = true;
+                    path.push((on, next(self.known(on))));
+                }
+                None => {
+                    found.push(*at);
+                    path.pop();
+                }
+            }
+        }
+        found
+    }
+
+    /// Gives every unit a rank above all that it needs.
+    pub(super) fn rank(&mut self) {
+        let mut missing: Vec<usize> = self.nodes.iter().map(|node| node.edges().len()).collect();
+        let mut open: Vec<usize> = (0..missing.len()).filter(|&at| missing[at] == 0).collect();
+        let mut rank = 0;
+        while let Some(at) = open.get(rank as usize).copied() {
+            self.nodes[at].rank = rank;
+            rank += 1;
+            for &(dependent, _) in &self.nodes[at].dependents {
+                let left = &mut missing[dependent.0 as usize];
+                *left -= 1;
+                if *left == 0 {
+                    open.push(dependent.0 as usize);
+                }
+            }
+        }
+        self.unranked = false;
+    }
+
+    fn node_dependents(&self, unit: Index) -> &[(Index, usize)] {
+        &self.nodes[unit.0 as usize].dependents
+    }
+
+    /// Takes a unit's edges out of the graph; returns what its attempt was launched upon.
+    fn detach(&mut self, unit: Index) -> Vec<(Index, super::vocabulary::Attempt)> {
+        let node = &mut self.nodes[unit.0 as usize];
+        let blocks = node.face.blocks;
+        let edges = node
+            .policy
+            .take()
+            .map_or_else(Vec::new, |policy| policy.edges);
+        let bases = std::mem::take(&mut node.bases);
+        for (position, edge) in edges.iter().enumerate() {
+            let other = &mut self.nodes[edge.on.0 as usize];
+            other.dependents.retain(|&entry| entry != (unit, position));
+            if blocks {
+                other.blockers -= 1;
+            }
+            self.touch(edge.on);
+        }
+        let on = edges.iter().map(|edge| edge.on);
+        on.zip(bases)
+            .filter_map(|(on, base)| Some((on, base?)))
+            .collect()
+    }
+
+    /// Puts a unit's edges into the graph, and counts anew what is cached of them.
+    fn attach(&mut self, unit: Index, kept: &[(Index, super::vocabulary::Attempt)]) {
+        let edges = self.nodes[unit.0 as usize].edges().to_vec();
+        let blocks = self.nodes[unit.0 as usize].face.blocks;
+        let (mut shut, mut barred, mut bases) = (0, 0, Vec::with_capacity(edges.len()));
+        for (position, edge) in edges.iter().enumerate() {
+            let other = &mut self.nodes[edge.on.0 as usize];
+            other.dependents.push((unit, position));
+            if blocks {
+                other.blockers += 1;
+            }
+            let pass = other.face.seen_through(edge);
+            shut += u32::from(pass != Pass::Open);
+            barred += u32::from(pass == Pass::Barred);
+            let known = kept
+                .iter()
+                .find(|(on, _)| *on == edge.on)
+                .map(|&(_, base)| base);
+            bases.push(known.or_else(|| base_on(&other.face, edge)));
+        }
+        let node = &mut self.nodes[unit.0 as usize];
+        (node.shut, node.barred, node.bases) = (shut, barred, bases);
+        self.unranked = true;
+        self.touch(unit);
+    }
+}
+
+/// The attempt that whoever is launched now stands upon, through this edge.
+pub(super) fn base_on(face: &Face, edge: &Edge) -> Option<super::vocabulary::Attempt> {
+    (face.pass(edge.gate) == Pass::Open).then_some(face.attempt)
+}

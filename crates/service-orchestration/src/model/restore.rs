@@ -1,0 +1,242 @@
+//! What of a unit outlives the daemon, and how a world goes on from it.
+//!
+//! Owns: the form that is saved, and what is assumed of an attempt that was alive then: nothing, until the shell has
+//! reported `Launched` (found alive) or how it ended. Until then its gates are shut and its end is not ordered; with
+//! the report, whatever watched or ended it in the life before begins again.
+
+use std::time::Duration;
+
+use super::backoff::Counters;
+use super::face::Pass;
+use super::life::{Cause, Life, Phase, Purpose, Rung};
+use super::vocabulary::{Attempt, Effect, Index, State};
+use super::world::World;
+use crate::spec::UnitKind;
+
+/// What is saved of a unit, and restored at boot. What a shell does not keep is left at its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Where it was in its life.
+    pub state: State,
+    /// Its latest attempt. Never less than any that was ordered.
+    pub attempt: Attempt,
+    /// Somebody asked for it.
+    pub wanted: bool,
+    /// The operator keeps it down.
+    pub held: bool,
+    /// What it needs does not hold it back.
+    pub gateless: bool,
+    /// Automatic restarts since somebody asked for it.
+    pub restarts: u32,
+    /// Ends in a row that nobody asked for.
+    pub failures: u32,
+    /// Some attempt was launched since somebody asked for it.
+    pub launched: bool,
+    /// Its readiness was lost.
+    pub unhealthy: bool,
+    /// The running attempt was to be followed by a new one.
+    pub renew: bool,
+    /// Its end was ordered by force.
+    pub forced: bool,
+    /// Its end was ordered because of the failure in `cause`.
+    pub faulted: bool,
+    /// Its latest failure.
+    pub cause: Option<Cause>,
+    /// What was left of its wait, its startup timeout or its run timeout; `None`: all of a timeout, nothing of a wait.
+    pub left: Option<Duration>,
+    /// Which attempts of what it needs the running attempt was launched upon; what is missing is guessed.
+    pub bases: Vec<(Index, Attempt)>,
+}
+
+impl Default for Restored {
+    /// A unit that never ran and that nobody wants.
+    fn default() -> Self {
+        Self {
+            state: State::Idle,
+            attempt: Attempt(0),
+            wanted: false,
+            held: false,
+            gateless: false,
+            restarts: 0,
+            failures: 0,
+            launched: false,
+            unhealthy: false,
+            renew: false,
+            forced: false,
+            faulted: false,
+            cause: None,
+            left: None,
+            bases: Vec::new(),
+        }
+    }
+}
+
+impl World {
+    /// What to keep of a unit, so that `restore` in another world goes on from here.
+    pub fn save(&self, unit: Index) -> Restored {
+        let node = self.known(unit);
+        let life = &node.life;
+        let (forced, faulted) = match life.phase {
+            Phase::Stopping { rung, purpose } => {
+                (rung == Rung::Forced, matches!(purpose, Purpose::Fault(_)))
+            }
+            _ => (false, false),
+        };
+        let ends = life.until().or(life.deadline);
+        let bases = node.edges().iter().zip(&node.bases);
+        Restored {
+            state: life.state(),
+            attempt: life.attempt,
+            wanted: life.wanted,
+            held: life.held,
+            gateless: life.gateless,
+            restarts: life.counters.restarts,
+            failures: life.counters.failures,
+            launched: life.launched,
+            unhealthy: life.unhealthy,
+            renew: life.renew,
+            forced,
+            faulted,
+            cause: life.cause,
+            left: ends.map(|ends| ends.saturating_sub(self.now)),
+            bases: bases
+                .filter_map(|(edge, base)| Some((edge.on, (*base)?)))
+                .collect(),
+        }
+    }
+
+    /// Puts a defined unit where it was in an earlier life of the daemon. Before any step; nothing moves before
+    /// `resume`, and what is still to be waited for counts from there.
+    pub fn restore(&mut self, unit: Index, saved: Restored) {
+        let node = &mut self.nodes[unit.0 as usize];
+        let left = saved.left.unwrap_or_default();
+        let purpose = match saved.cause {
+            Some(cause) if saved.faulted => Purpose::Fault(cause),
+            Some(_) | None => Purpose::Asked,
+        };
+        let rung = if saved.forced {
+            Rung::Forced
+        } else {
+            Rung::Asked
+        };
+        let phase = match saved.state {
+            State::Idle => Phase::Idle,
+            State::Starting => Phase::Starting,
+            State::Settling => Phase::Settling { proven: false },
+            State::SetupRequired => Phase::SetupRequired,
+            State::SettingUp => Phase::SettingUp,
+            State::Ready => Phase::Ready,
+            State::Stopping => Phase::Stopping { rung, purpose },
+            State::Backoff => Phase::Backoff {
+                until: left,
+                budget: false,
+            },
+            State::CrashLoop => Phase::CrashLoop { until: left },
+            State::Done => Phase::Done,
+            State::Failed => Phase::Failed,
+            State::Lost => Phase::Lost,
+            State::Held => Phase::Held,
+        };
+        node.life = Life {
+            phase,
+            attempt: saved.attempt,
+            wanted: saved.wanted,
+            held: saved.held,
+            gateless: saved.gateless,
+            renew: saved.renew,
+            confirmed: !saved.state.is_active(),
+            unhealthy: saved.unhealthy,
+            deadline: saved.left,
+            launched: saved.launched,
+            automatic: saved.failures > 0 && !saved.state.is_active(),
+            counters: Counters::restored(
+                saved.restarts,
+                saved.failures,
+                saved.state == State::CrashLoop,
+            ),
+            cause: saved.cause,
+            ..Life::default()
+        };
+        let bases = node
+            .policy
+            .iter()
+            .flat_map(|policy| &policy.edges)
+            .map(|edge| {
+                let known = saved.bases.iter().find(|(on, _)| *on == edge.on);
+                known.map(|&(_, base)| base)
+            });
+        node.bases = bases.collect();
+        self.restored.push(unit);
+        self.touch(unit);
+    }
+
+    /// Goes on after all units have been restored; also lets whatever may move do so after definitions changed.
+    pub fn resume(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.now = self.now.max(now);
+        let restored = std::mem::take(&mut self.restored);
+        for &unit in &restored {
+            self.guess_bases(unit);
+        }
+        for unit in restored {
+            let now = self.now;
+            let node = &mut self.nodes[unit.0 as usize];
+            let Some(policy) = &node.policy else { continue };
+            let life = &mut node.life;
+            life.since = now;
+            if let Phase::Backoff { until, .. } | Phase::CrashLoop { until } = &mut life.phase {
+                let after = *until;
+                *until = now.saturating_add(after);
+                let token = life.token;
+                effects.push(Effect::Arm { unit, token, after });
+                life.deadline = None;
+                continue;
+            }
+            let limit = match policy.kind {
+                UnitKind::Service => policy.startup_timeout,
+                UnitKind::Task => policy.run_timeout,
+            };
+            let may_end =
+                life.state().is_active() && !life.is_stopping() && life.phase != Phase::Ready;
+            let left = life.deadline.filter(|_| limit.is_some()).or(limit);
+            life.deadline = left
+                .filter(|_| may_end)
+                .map(|left| now.saturating_add(left));
+        }
+        self.plan(effects);
+    }
+
+    /// A task whose definition changed has yet to be done: from done to idle, without an effect.
+    pub fn forget_completion(&mut self, unit: Index) {
+        let life = &mut self.nodes[unit.0 as usize].life;
+        if life.phase == Phase::Done {
+            life.phase = Phase::Idle;
+            life.since = self.now;
+            self.touch(unit);
+        }
+    }
+
+    /// Where it was not saved what a running attempt was launched upon, the state of the other tells: one that is
+    /// coming up now was there before, in an earlier attempt; one that is at its gate, or at rest, still is, or was,
+    /// in its latest.
+    fn guess_bases(&mut self, unit: Index) {
+        if !self.known(unit).life.is_running() {
+            return;
+        }
+        for position in 0..self.known(unit).edges().len() {
+            let node = self.known(unit);
+            let (edge, base) = (node.edges()[position], node.bases[position]);
+            let other = &self.known(edge.on);
+            let kind = other.policy.as_ref().map(|policy| policy.kind);
+            let mut seen = other.life.clone();
+            (seen.confirmed, seen.unhealthy, seen.renew) = (true, false, false);
+            (seen.wanted, seen.held) = (true, false);
+            let is_there = super::face::Face::of(&seen, kind, 0).pass(edge.gate) == Pass::Open;
+            let upon = match seen.is_running() && !is_there {
+                true => seen.attempt.0.saturating_sub(1),
+                false => seen.attempt.0,
+            };
+            let guess = (upon > 0).then_some(Attempt(upon));
+            self.nodes[unit.0 as usize].bases[position] = base.or(guess);
+        }
+    }
+}
