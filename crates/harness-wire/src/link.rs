@@ -16,7 +16,7 @@ use async_tungstenite::tungstenite::error::CapacityError;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{self, Message, Utf8Bytes};
-use futures::{AsyncRead, AsyncWrite, Sink, Stream};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Sink, Stream};
 use futures_lite::FutureExt;
 use futures_rustls::TlsStream;
 
@@ -153,9 +153,17 @@ impl Link {
                     reason: reason.into(),
                 }))
                 .await?;
-            // Whatever the peer still sends is read and dropped: closing over unread bytes would reset the
-            // connection, and the peer might never see why it ended.
-            while let Some(Ok(_)) = futures::StreamExt::next(&mut self.socket).await {}
+            while let Some(Ok(message)) = futures::StreamExt::next(&mut self.socket).await {
+                if message.is_close() {
+                    return Ok(());
+                }
+            }
+            // The peer has not answered in kind. What it still sends is read and dropped: closing over unread bytes
+            // would reset the connection, and the peer might never see why it ended.
+            let transport = self.socket.get_mut();
+            transport.close().await?;
+            let mut unread = [0; 4096];
+            while transport.read(&mut unread).await? > 0 {}
             Ok::<(), tungstenite::Error>(())
         };
         let gave_up = async {

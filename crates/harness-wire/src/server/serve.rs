@@ -78,6 +78,8 @@ impl Session {
             }
         })
         .await;
+        // Shut first: what the dropped handlers leave behind must not look like an orderly end to the client.
+        self.shut();
         drop(running);
         self.close_because(&end).await;
         end

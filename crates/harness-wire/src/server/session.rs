@@ -269,7 +269,7 @@ impl Session {
         });
     }
 
-    fn shut(&mut self) {
+    pub(super) fn shut(&mut self) {
         self.outbox.close();
         self.open
             .subscriptions
