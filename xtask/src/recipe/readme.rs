@@ -29,6 +29,5 @@ pub(crate) fn run() -> Result<usize, Failure> {
         eprintln!("README.md:{}", block.line);
         sandbox.step("sh", &["-euc", &block.text]).run()?;
     }
-    sandbox.stop_daemon()?;
     Ok(blocks.len())
 }
