@@ -1,1 +1,15 @@
-//! Stub.
+//! The daemon, its protocol and its client: what the program `harness` and daemons of your own are made of.
+//!
+//! Owns: where files lie ([`dirs`]), what is said between client and daemon ([`protocol`]), and the client ([`client`]). Never reads a stack file, never
+//! draws on a terminal, never decides what a unit does. Works under any async runtime.
+//!
+//! Start reading at [`protocol`] (what can be asked), then [`client`].
+
+pub mod client;
+pub mod dirs;
+mod files;
+pub mod protocol;
+
+pub use client::{AutoStart, ClientError, ConnectError, HarnessClient, LaunchError, ensure_daemon, is_running};
+pub use dirs::{Dirs, DirsError};
+pub use files::Endpoint;

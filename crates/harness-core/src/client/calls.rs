@@ -1,0 +1,156 @@
+//! Every call of the protocol, with its types.
+//!
+//! Owns: which calls are repeated over a new connection when the old one broke.
+
+use std::future::Future;
+
+use service_orchestration::report::{StackStatus, Why};
+use service_orchestration::spec::{StackName, UnitName};
+
+use super::connection::Connection;
+use super::{ClientError, HarnessClient};
+use crate::protocol::method::{
+    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, ListStacks, ReleaseUnits, RestartUnits, Shutdown, StackStatusOf,
+    StartStack, StopUnits, WaitFor, WhyUnit,
+};
+use crate::protocol::{
+    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, ForgetParams, Method, OrderResult, RestartParams,
+    ShutdownParams, StackListParams, StackSummary, StartParams, StartResult, StatusParams, StopParams, UnitsParams,
+    WaitParams, WaitResult, WhyParams,
+};
+
+impl HarnessClient {
+    /// Calls a method and waits for its result.
+    ///
+    /// A repeatable call whose connection broke is asked again of the daemon that answers next.
+    ///
+    /// # Errors
+    /// [`ClientError`]. There is no deadline: drop the future when it takes too long.
+    ///
+    /// # Cancellation
+    /// Dropping the future tells the daemon that the answer is not wanted. What it has begun, it may finish.
+    pub async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
+        let mut connection = self.connection().await?;
+        loop {
+            match call_over::<M>(&connection, params).await {
+                Err(ClientError::Lost { .. }) if M::REPEATABLE => connection = self.reconnect().await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Who the daemon is, and its stacks.
+    ///
+    /// # Errors
+    /// [`ClientError`], as for every call here.
+    pub async fn daemon_status(&self) -> Result<DaemonInfo, ClientError> {
+        self.call::<DaemonStatus>(&DaemonStatusParams {}).await
+    }
+
+    /// Ends the daemon, after stopping every stack unless `keep`. Returns when that is done.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn shutdown(&self, keep: bool) -> Result<(), ClientError> {
+        self.call::<Shutdown>(&ShutdownParams { keep }).await.map(|_done| ())
+    }
+
+    /// Defines a stack and orders units of it up. Returns when ordered: [`HarnessClient::wait`] for what comes of it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn start(&self, params: &StartParams) -> Result<StartResult, ClientError> {
+        self.call::<StartStack>(params).await
+    }
+
+    /// Defines a stack.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn apply(&self, params: &ApplyParams) -> Result<ApplyResult, ClientError> {
+        self.call::<ApplyStack>(params).await
+    }
+
+    /// Orders units down. Returns when ordered.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn stop(&self, params: &StopParams) -> Result<OrderResult, ClientError> {
+        self.call::<StopUnits>(params).await
+    }
+
+    /// Orders a new attempt of units. Returns when ordered.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn restart(&self, params: &RestartParams) -> Result<OrderResult, ClientError> {
+        self.call::<RestartUnits>(params).await
+    }
+
+    /// How a stack stands.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self, stack: &StackName) -> Result<StackStatus, ClientError> {
+        self.call::<StackStatusOf>(&StatusParams { stack: stack.clone() }).await
+    }
+
+    /// Which stacks there are.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn stacks(&self) -> Result<Vec<StackSummary>, ClientError> {
+        self.call::<ListStacks>(&StackListParams {}).await.map(|list| list.items)
+    }
+
+    /// Returns once units have come as far as asked, or never can.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the wait at the daemon too.
+    pub async fn wait(&self, params: &WaitParams) -> Result<WaitResult, ClientError> {
+        self.call::<WaitFor>(params).await
+    }
+
+    /// Forgets a stack of which nothing runs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn forget(&self, stack: &StackName) -> Result<(), ClientError> {
+        self.call::<ForgetStack>(&ForgetParams { stack: stack.clone() }).await.map(|_done| ())
+    }
+
+    /// Why a unit is where it is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn why(&self, stack: &StackName, unit: &UnitName) -> Result<Why, ClientError> {
+        self.call::<WhyUnit>(&WhyParams { stack: stack.clone(), unit: unit.clone() }).await
+    }
+
+    /// Keeps units down until they are released.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn hold(&self, params: &UnitsParams) -> Result<OrderResult, ClientError> {
+        self.call::<HoldUnits>(params).await
+    }
+
+    /// Keeps units down no longer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn release(&self, params: &UnitsParams) -> Result<OrderResult, ClientError> {
+        self.call::<ReleaseUnits>(params).await
+    }
+}
+
+fn call_over<M: Method>(
+    connection: &Connection,
+    params: &M::Params,
+) -> impl Future<Output = Result<M::Result, ClientError>> {
+    let answer = connection.client().call::<M::Params, M::Result>(M::NAME, params);
+    async move { connection.drive(answer).await.map_err(|error| ClientError::of_call(error, M::NAME)) }
+}

@@ -1,0 +1,148 @@
+//! The way to a running daemon.
+//!
+//! Owns: what a failure to connect means: no daemon, one that does not answer, one that does not let us. The lock of the
+//! state directory decides whether there is one; the endpoint file only says where.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use futures_lite::future;
+use harness_wire::{Client, ClientTls, ConnectOptions, Hello, PkiError};
+
+use super::connection::Connection;
+use super::{ClientError, ConnectError};
+use crate::dirs::Dirs;
+use crate::files::{Endpoint, Watch, is_locked};
+
+/// Asks a daemon. Cheap to clone; clones share the connection.
+#[derive(Clone, Debug)]
+pub struct HarnessClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dirs: Dirs,
+    // A lock, because clones on several threads replace a connection that broke. It is held for a clone or a swap.
+    current: Mutex<Connection>,
+}
+
+/// Whether a daemon owns these directories. It may be starting or ending, and not answer.
+///
+/// # Errors
+/// [`ConnectError::Unreadable`] when the state directory cannot be read.
+pub fn is_running(dirs: &Dirs) -> Result<bool, ConnectError> {
+    is_locked(dirs.state()).map_err(|error| ConnectError::Unreadable(Box::new(error)))
+}
+
+impl HarnessClient {
+    /// Connects to the daemon of these directories.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the connection.
+    pub async fn connect(dirs: &Dirs) -> Result<Self, ConnectError> {
+        let connection = connect(dirs).await?;
+        Ok(Self { shared: Arc::new(Shared { dirs: dirs.clone(), current: Mutex::new(connection) }) })
+    }
+
+    /// The name and version that the daemon gave when the connection opened.
+    pub fn daemon(&self) -> (String, String) {
+        let connection = self.current();
+        let peer = &connection.client().agreed().peer;
+        (peer.program.clone(), peer.version.clone())
+    }
+
+    /// The connection, made anew if it has ended.
+    pub(super) async fn connection(&self) -> Result<Connection, ConnectError> {
+        let connection = self.current();
+        if !connection.is_over() {
+            return Ok(connection);
+        }
+        let connection = connect(&self.shared.dirs).await?;
+        self.replace(&connection);
+        Ok(connection)
+    }
+
+    /// A new connection after one was lost, to the next daemon if need be.
+    ///
+    /// Waits up to [`PATIENCE`] for one to come: whoever killed the last one may be starting the next.
+    pub(super) async fn reconnect(&self) -> Result<Connection, ClientError> {
+        let dirs = &self.shared.dirs;
+        let watch = Watch::new(dirs.state()).map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match connect(dirs).await {
+                Ok(connection) => {
+                    self.replace(&connection);
+                    return Ok(connection);
+                }
+                Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => {
+                    let changed = async {
+                        let _unseen = watch.changed().await;
+                        true
+                    };
+                    let too_late = async {
+                        Timer::at(deadline).await;
+                        false
+                    };
+                    if !future::or(changed, too_late).await {
+                        return Err(error.into());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn current(&self) -> Connection {
+        self.shared.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, connection: &Connection) {
+        *self.shared.current.lock().unwrap_or_else(PoisonError::into_inner) = connection.clone();
+    }
+}
+
+async fn connect(dirs: &Dirs) -> Result<Connection, ConnectError> {
+    let state = dirs.state().to_owned();
+    let Some(endpoint) = Endpoint::read(&state)? else {
+        return Err(if is_running(dirs)? {
+            ConnectError::NoAnswer { state, source: None }
+        } else {
+            ConnectError::NotRunning { state }
+        });
+    };
+    let tls = match ClientTls::load(dirs.pki(), LOCAL_CLIENT) {
+        Ok(tls) => tls,
+        Err(PkiError::Absent { .. }) if !is_running(dirs)? => return Err(ConnectError::NotRunning { state }),
+        Err(error) => return Err(ConnectError::Certificates(error)),
+    };
+    let options = ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")));
+    match Client::connect(&endpoint.listen, &tls, &options).await {
+        Ok((client, driver)) => Ok(Connection::new(client, driver)),
+        // Somebody else may listen there since the daemon died: what it says means nothing.
+        Err(_) if !is_running(dirs)? => Err(ConnectError::NotRunning { state }),
+        Err(error) => Err(classify(error, endpoint, state)),
+    }
+}
+
+fn classify(error: harness_wire::ConnectError, endpoint: Endpoint, state: std::path::PathBuf) -> ConnectError {
+    use harness_wire::ConnectError as Wire;
+    let address = endpoint.listen;
+    match error {
+        Wire::Incompatible { ours, theirs, .. } => ConnectError::Version { address, ours, theirs },
+        error @ (Wire::Refused { .. } | Wire::Greeting { .. }) => {
+            ConnectError::Refused { address, source: Box::new(error) }
+        }
+        error => ConnectError::NoAnswer { state, source: Some(Box::new(error)) },
+    }
+}
+
+/// The client that every local program of this user is. The daemon makes its certificate.
+pub(crate) const LOCAL_CLIENT: &str = "local";
+/// How long a lost daemon is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);

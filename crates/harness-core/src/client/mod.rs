@@ -1,0 +1,19 @@
+//! The client: finds the daemon, brings it up where it may, and asks.
+//!
+//! Owns: the connection of one client, and its replacement when it breaks. Never reads a stack file and never prints:
+//! the CLI does. A client lives inside the futures that use it: there is no task and no thread of its own, so nothing
+//! moves (and the daemon hears no sign of life) between calls. A connection that was lost meanwhile is made anew.
+
+mod calls;
+mod connect;
+mod connection;
+mod error;
+mod events;
+mod launch;
+mod logs;
+
+pub use connect::{HarnessClient, is_running};
+pub use error::{ClientError, ConnectError};
+pub use events::EventStream;
+pub use launch::{AutoStart, DaemonProgram, LaunchError, daemon_log, ensure_daemon};
+pub use logs::LogStreamReader;

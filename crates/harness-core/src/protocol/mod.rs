@@ -1,0 +1,44 @@
+//! What a client can ask of the daemon, and what the daemon answers: method names, parameters, results, errors.
+//!
+//! Owns: the wire form of every call ([`method`] is the whole list), `schema_version` [`SCHEMA_VERSION`]. Never decides
+//! anything. Fields are added with a default, never changed or removed; a parameter that a daemon does not know is
+//! refused, never ignored.
+//!
+//! | method | does | kind |
+//! |---|---|---|
+//! | `daemon.status` | who the daemon is, and its stacks | call |
+//! | `daemon.shutdown` | stops all stacks (or leaves them) and ends the daemon | long call |
+//! | `stack.start` | defines a stack and orders units of it up, in one request | call |
+//! | `stack.apply`, `stack.stop`, `stack.restart`, `stack.forget` | define; order down; order anew; forget | call |
+//! | `stack.status`, `stack.list`, `unit.why` | look | call |
+//! | `stack.wait` | answers once units have come as far as asked, or never can | long call |
+//! | `unit.hold`, `unit.release` | keep down; no longer | call |
+//! | `events.subscribe` | events from a sequence number on | subscription |
+//! | `logs.read`, `logs.follow` | log lines from cursors on | subscription |
+//!
+//! A long call is cancelled by `$/cancel` and by the end of its connection; what it has ordered stays ordered.
+
+mod base64;
+mod daemon;
+mod error;
+mod events;
+mod logs;
+pub mod method;
+mod stacks;
+
+pub use daemon::{DaemonInfo, DaemonStatusParams, ShutdownParams, StackSummary};
+pub use error::{ApiError, ErrorCode};
+pub use events::{SubscribeParams, Subscription};
+pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
+pub use method::{Method, Request, Response};
+pub use stacks::{
+    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams, StackListResult,
+    StartParams, StartResult, StatusParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
+};
+
+/// Nothing to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Done {}
+
+/// The version of every shape in this module.
+pub const SCHEMA_VERSION: u32 = 1;
