@@ -137,6 +137,9 @@ pub struct ContainerTarget {
     pub network: Option<String>,
     /// The working directory inside.
     pub working_dir: Option<Template>,
+    /// Its name; made from stack and unit when absent.
+    #[serde(default)]
+    pub container_name: Option<String>,
 }
 
 /// A program on a host that SSH reaches.
