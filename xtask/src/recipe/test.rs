@@ -16,7 +16,14 @@ pub(crate) fn run() -> Result<Tally, Failure> {
     // Tests of the libraries start programs of other packages, which cargo builds only on request.
     build_programs()?;
     let runner: &[&str] = if Step::cargo(&["nextest", "--version"]).succeeds() {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
+        &[
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--config-file",
+            ".ci/nextest.toml",
+        ]
     } else {
         &["test", "--workspace", "--all-targets", "--no-fail-fast"]
     };
