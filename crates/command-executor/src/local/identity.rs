@@ -92,9 +92,15 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     Stat::read(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
+/// Whether the process is alive and belongs to this process group.
+pub(crate) fn lives_in_group(pid: u32, group: u32) -> bool {
+    Stat::read(pid).is_ok_and(|stat| stat.group == group && !matches!(stat.state, 'Z' | 'X'))
+}
+
 /// What this crate reads of `/proc/PID/stat`.
 struct Stat {
     state: char,
+    group: u32,
     start_ticks: u64,
 }
 
@@ -111,9 +117,14 @@ impl Stat {
             .ok()?
             .split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
-        // The state is field 3, the start time field 22.
-        let start_ticks = fields.nth(18)?.parse().ok()?;
-        Some(Self { state, start_ticks })
+        // The state is field 3, the group field 5, the start time field 22.
+        let group = fields.nth(1)?.parse().ok()?;
+        let start_ticks = fields.nth(16)?.parse().ok()?;
+        Some(Self {
+            state,
+            group,
+            start_ticks,
+        })
     }
 }
 
@@ -125,8 +136,11 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = b"42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9876 123 4\n";
+        let stat = b"42 (a) b (c) S 1 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9876 123 4\n";
         let parsed = Stat::parse(stat).expect("a well-formed line");
-        assert_eq!((parsed.state, parsed.start_ticks), ('S', 9876));
+        assert_eq!(
+            (parsed.state, parsed.group, parsed.start_ticks),
+            ('S', 41, 9876)
+        );
     }
 }

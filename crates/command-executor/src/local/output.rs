@@ -23,6 +23,8 @@ pub(crate) struct Output {
     /// Which pipe is asked first: the other one than last time, so that a flood on one does not silence the other.
     first: usize,
     process: Arc<Process>,
+    /// How many events came since the process was last looked at.
+    unlooked: usize,
     phase: Phase,
 }
 
@@ -42,6 +44,7 @@ impl Output {
             pipes,
             first: 0,
             process,
+            unlooked: 0,
             phase: Phase::Fresh,
         }
     }
@@ -69,6 +72,17 @@ impl Output {
         }
     }
 
+    /// Looks for the end now and then although there is output: a descendant that never stops writing must not hide it.
+    fn look_now_and_then(&mut self) {
+        self.unlooked += 1;
+        if self.unlooked >= EVENTS_BETWEEN_LOOKS {
+            self.unlooked = 0;
+            if let Ok(Some(exit)) = self.process.observe() {
+                self.begin_draining(exit);
+            }
+        }
+    }
+
     fn begin_draining(&mut self, exit: Exit) {
         for pipe in self.pipes.iter_mut().flatten() {
             pipe.limit_to_what_is_there();
@@ -91,6 +105,7 @@ impl Stream for Output {
                 }
                 Phase::Running(_) => {
                     if let Poll::Ready(Some(event)) = this.poll_pipes(context) {
+                        this.look_now_and_then();
                         return Poll::Ready(Some(event));
                     }
                     let Phase::Running(end) = &mut this.phase else {
@@ -142,3 +157,6 @@ impl fmt::Debug for Output {
             .finish_non_exhaustive()
     }
 }
+
+/// One system call per so many events costs nothing, and a pipe holds about as many short lines.
+const EVENTS_BETWEEN_LOOKS: usize = 256;

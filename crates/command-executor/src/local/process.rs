@@ -5,16 +5,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_io::Async;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process_group, pidfd_open,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
     pidfd_send_signal, waitid,
 };
 
 use crate::Exit;
+use crate::local::identity;
 
 /// A child process, shared by its handle and its event stream.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Process {
     }
 
     /// Looks whether it has ended, and reaps it if it has.
-    fn observe(&self) -> io::Result<Option<Exit>> {
+    pub(crate) fn observe(&self) -> io::Result<Option<Exit>> {
         let mut state = self.lock();
         if let Life::Remembered(exit) | Life::Reaped(exit) = state.life {
             return Ok(Some(exit));
@@ -150,22 +151,20 @@ impl Process {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("nothing panics while it holds the state of a process")
+        // Each change is one assignment, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether a living process other than its leader belongs to the group.
-///
-/// Only numbers are asked for (one short system call each); files are read for members alone.
 fn group_has_others(leader: Pid) -> bool {
+    let leader = leader.as_raw_pid().unsigned_abs();
     let Ok(entries) = std::fs::read_dir("/proc") else {
         // Without /proc the number is kept until the handle is dropped, which is always right.
         return true;
     };
     entries
-        .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
-        .filter(|pid| *pid != leader && getpgid(Some(*pid)) == Ok(leader))
-        .any(|pid| super::identity::is_alive(pid.as_raw_pid().unsigned_abs()))
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != leader)
+        .any(|pid| identity::lives_in_group(pid, leader))
 }

@@ -9,33 +9,33 @@ use futures_lite::StreamExt;
 use testkit::{fixture_path, within};
 
 /// Far longer than anything here takes on a loaded machine.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub fn fixture(arguments: &[&str]) -> Command {
+pub(crate) fn fixture(arguments: &[&str]) -> Command {
     let mut command = Command::new(fixture_path());
     command.args(arguments);
     command
 }
 
-pub fn managed() -> Target {
+pub(crate) fn managed() -> Target {
     Target::ManagedProcess(ManagedProcess::new().kill_on_drop(true))
 }
 
-pub async fn launch(target: &Target, command: Command) -> (ProcessEventStream, LocalHandle) {
+pub(crate) async fn launch(target: &Target, command: Command) -> (ProcessEventStream, LocalHandle) {
     Executor::local()
         .launch(target, command)
         .await
         .expect("it can be launched")
 }
 
-pub async fn next(events: &mut ProcessEventStream) -> ProcessEvent {
+pub(crate) async fn next(events: &mut ProcessEventStream) -> ProcessEvent {
     within(SOON, "the next event", events.next())
         .await
         .expect("the stream goes on")
 }
 
 /// The value of the next stdout line `name value`.
-pub async fn told(events: &mut ProcessEventStream, name: &str) -> u32 {
+pub(crate) async fn told(events: &mut ProcessEventStream, name: &str) -> u32 {
     loop {
         let event = next(events).await;
         if event.event_type == ProcessEventType::Stdout {
@@ -49,12 +49,12 @@ pub async fn told(events: &mut ProcessEventStream, name: &str) -> u32 {
 }
 
 /// All events to the end.
-pub async fn rest(events: ProcessEventStream) -> Vec<ProcessEvent> {
+pub(crate) async fn rest(events: ProcessEventStream) -> Vec<ProcessEvent> {
     within(SOON, "the end of the stream", events.collect()).await
 }
 
 /// The exact bytes of one output.
-pub fn bytes(events: &[ProcessEvent], of: ProcessEventType) -> Vec<u8> {
+pub(crate) fn bytes(events: &[ProcessEvent], of: ProcessEventType) -> Vec<u8> {
     let mut bytes = vec![];
     for event in events.iter().filter(|event| event.event_type == of) {
         bytes.extend_from_slice(event.data.bytes());
@@ -65,6 +65,6 @@ pub fn bytes(events: &[ProcessEvent], of: ProcessEventType) -> Vec<u8> {
     bytes
 }
 
-pub fn pid(handle: &LocalHandle) -> u32 {
+pub(crate) fn pid(handle: &LocalHandle) -> u32 {
     handle.pid().expect("a local process has a PID")
 }
