@@ -6,6 +6,7 @@
 pub(crate) mod arrows;
 pub(crate) mod check;
 pub(crate) mod code;
+pub(crate) mod exceptions;
 pub(crate) mod forbidden;
 pub(crate) mod purity;
 pub(crate) mod runtime;

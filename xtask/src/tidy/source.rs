@@ -45,8 +45,31 @@ impl Source {
         if whole_file {
             return Some(1);
         }
-        self.code_lines()
-            .find(|(_, line)| line.contains("#[cfg(test)]"))
-            .map(|(number, _)| number)
+        let lines: Vec<&str> = self.code.lines().collect();
+        lines
+            .windows(2)
+            // `mod tests;` only points at another file.
+            .position(|pair| pair[0].trim() == "#[cfg(test)]" && !pair[1].trim_end().ends_with(';'))
+            .map(|index| index + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_begin_where_their_module_does() {
+        let begin = |path: &str, text: &str| Source::new(path, text).tests_begin();
+        assert_eq!(begin("a/tests/b.rs", "fn f() {}"), Some(1));
+        assert_eq!(begin("a/src/b/tests.rs", "fn f() {}"), Some(1));
+        assert_eq!(
+            begin("a/src/b.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n}\n"),
+            Some(2)
+        );
+        assert_eq!(
+            begin("a/src/b.rs", "#[cfg(test)]\nmod tests;\nfn f() {}\n"),
+            None
+        );
     }
 }

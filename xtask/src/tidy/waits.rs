@@ -1,26 +1,33 @@
 //! Tests wait for a condition under a deadline; they never sleep and hope.
 
+use crate::tidy::exceptions::{Exception, excuse};
 use crate::tidy::source::Source;
 
 /// What sleeps.
 const SLEEPS: [&str; 2] = ["thread::sleep", "Timer::after("];
 
-/// A file whose tests may sleep, and why that is not hoping.
-type Exception = (&'static str, &'static str);
-
 /// The files whose tests may sleep.
-pub(crate) const EXCEPTIONS: [Exception; 0] = [];
+const EXCEPTIONS: &[Exception] = &[
+    (
+        "crates/harness-wire/tests/support/mod.rs",
+        "the deadline of every test, raced against its work",
+    ),
+    (
+        "crates/harness-wire/tests/conversation.rs",
+        "a silence longer than the limit is what is tested",
+    ),
+];
 
 /// No sleep in test code, except where the list says why.
 pub(crate) fn sleeps(source: &Source) -> Vec<String> {
-    sleeps_except(source, &EXCEPTIONS)
+    excuse(sleeps_in(source), source, EXCEPTIONS)
 }
 
-fn sleeps_except(source: &Source, exceptions: &[Exception]) -> Vec<String> {
+fn sleeps_in(source: &Source) -> Vec<String> {
     let Some(first) = source.tests_begin() else {
         return vec![];
     };
-    let found: Vec<String> = source
+    source
         .code_lines()
         .skip(first - 1)
         .filter(|(_, line)| SLEEPS.iter().any(|sleep| line.contains(sleep)))
@@ -30,13 +37,7 @@ fn sleeps_except(source: &Source, exceptions: &[Exception]) -> Vec<String> {
                 "a test sleeps; wait for a condition under a deadline",
             )
         })
-        .collect();
-    let excused = exceptions.iter().any(|(path, _)| *path == source.path);
-    match (excused, found.is_empty()) {
-        (false, _) => found,
-        (true, false) => vec![],
-        (true, true) => vec![source.finding(1, "no longer sleeps: strike it from the exceptions")],
-    }
+        .collect()
 }
 
 #[cfg(test)]
@@ -48,25 +49,8 @@ mod tests {
 
     #[test]
     fn a_sleeping_test_is_found() {
-        assert_eq!(sleeps_except(&Source::new("a/src/b.rs", BAD), &[]).len(), 1);
-        assert_eq!(
-            sleeps_except(&Source::new("a/tests/b.rs", BAD), &[]).len(),
-            2
-        );
-        assert!(
-            sleeps_except(
-                &Source::new("a/src/b.rs", "fn f() { thread::sleep(d) }"),
-                &[]
-            )
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn an_exception_holds_only_while_it_is_needed() {
-        let list = [("a/src/b.rs", "the sleep is what is tested")];
-        assert!(sleeps_except(&Source::new("a/src/b.rs", BAD), &list).is_empty());
-        let mended = Source::new("a/src/b.rs", "#[cfg(test)]\nmod tests {}\n");
-        assert_eq!(sleeps_except(&mended, &list).len(), 1);
+        assert_eq!(sleeps_in(&Source::new("a/src/b.rs", BAD)).len(), 1);
+        assert_eq!(sleeps_in(&Source::new("a/tests/b.rs", BAD)).len(), 2);
+        assert!(sleeps_in(&Source::new("a/src/b.rs", "fn f() { thread::sleep(d) }")).is_empty());
     }
 }
