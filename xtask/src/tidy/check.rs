@@ -5,7 +5,7 @@
 use crate::failure::Failure;
 use crate::step::Step;
 use crate::tidy::source::Source;
-use crate::tidy::{arrows, forbidden, purity, runtime, shape, waits};
+use crate::tidy::{arrows, forbidden, links, purity, runtime, shape, waits};
 use crate::workspace;
 
 /// The rules that look at one source file.
@@ -31,6 +31,12 @@ pub(crate) fn workspace() -> Result<Vec<String>, Failure> {
         let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy();
         let source = Source::new(name.replace('\\', "/"), workspace::read(&path)?);
         found.extend(RULES.iter().flat_map(|rule| rule(&source)));
+    }
+    for path in workspace::files(&root, "md")? {
+        let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy();
+        let directory = path.parent().unwrap_or(&root);
+        let exists = |link: &str| directory.join(link).exists();
+        found.extend(links::broken(&name, &workspace::read(&path)?, exists));
     }
     let page = workspace::read(&root.join("ARCHITECTURE.md"))?;
     found.extend(arrows::compare(

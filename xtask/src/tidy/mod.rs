@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod code;
 pub(crate) mod exceptions;
 pub(crate) mod forbidden;
+pub(crate) mod links;
 pub(crate) mod purity;
 pub(crate) mod runtime;
 pub(crate) mod shape;
