@@ -30,7 +30,9 @@ usage: cargo xtask VERB
   example NAME   run an example end to end, with its assertions (quickstart, webapp)
   readme         run every `sh` block of README.md marked `run`, in a home of its own
   docs           validate every YAML block of README.md and docs/
-  bench [NAME]   run the programs under bench/ against a release build";
+  bench [NAME]   run the programs under bench/ against a release build
+
+With XTASK_KEEP=1, example, readme and docs leave their temporary home behind for a look.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
