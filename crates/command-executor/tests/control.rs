@@ -178,7 +178,12 @@ fn a_cancelled_launch_leaves_nothing_behind() {
             let mut command = fixture(&["hold"]);
             command.env(name, value);
             let target = Target::ManagedProcess(ManagedProcess::new());
-            drop(futures_lite::future::poll_once(executor.launch(&target, command)).await);
+            // One poll may already be enough; then it is no cancelled launch, and ours to end.
+            if let Some(launched) =
+                futures_lite::future::poll_once(executor.launch(&target, command)).await
+            {
+                launched.expect("it runs").1.kill().await.expect("it lives");
+            }
         }
         // A launch that had begun ends a moment after it was dropped: the state must hold, so wait for it.
         eventually(SOON, "nothing runs", || {
@@ -270,4 +275,34 @@ fn what_cannot_run_is_told_apart() {
             "{error:?}"
         );
     });
+}
+
+#[test]
+fn a_thousand_launches_leave_no_descriptor_and_no_zombie() {
+    futures_lite::future::block_on(async {
+        let run = || async {
+            let (events, handle) = launch(&managed(), Command::new("true")).await;
+            rest(events).await;
+            pid(&handle)
+        };
+        run().await;
+        let before = open_descriptors();
+        let mut pids = vec![];
+        for _ in 0..1000 {
+            pids.push(run().await);
+        }
+        assert_eq!(open_descriptors(), before);
+        let own = std::process::id();
+        pids.retain(|pid| {
+            let parent = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            parent.lines().any(|line| line == format!("PPid:\t{own}"))
+        });
+        assert!(pids.is_empty(), "not reaped: {pids:?}");
+    });
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd")
+        .expect("/proc is mounted")
+        .count()
 }
