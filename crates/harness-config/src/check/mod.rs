@@ -1,0 +1,33 @@
+//! Checks that need the whole stack.
+//!
+//! Owns: everything about the graph, references, addresses and what can be run. Goes on after errors: a unit whose target
+//! is wrong still has dependencies that can be right or wrong.
+
+mod addresses;
+mod cycles;
+mod edges;
+mod profiles;
+mod references;
+mod runnable;
+
+pub(crate) use profiles::leave_out;
+pub use runnable::{Unsupported, unsupported};
+
+use crate::decode::Decoded;
+use crate::input::Sources;
+use crate::report::Sink;
+use crate::text::ReferenceUse;
+
+/// Everything that can be said about a decoded stack.
+pub(crate) fn graph(
+    decoded: &Decoded,
+    references: &[ReferenceUse],
+    sources: &Sources,
+    sink: &mut Sink,
+) {
+    edges::check(decoded, sink);
+    cycles::check(decoded, sink);
+    references::check(decoded, references, sink);
+    addresses::check(decoded, sink);
+    runnable::check(decoded, sources, sink);
+}

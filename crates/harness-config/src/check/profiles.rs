@@ -1,0 +1,78 @@
+//! Profiles: which units are left out.
+//!
+//! Owns: Compose's rule. A unit without profiles is always in; one with profiles is in when one of them is active, when it
+//! was asked for by name, or when something that is in cannot do without it.
+
+use std::collections::BTreeSet;
+
+use service_orchestration::spec::{StackSpec, UnitName};
+
+use crate::decode::Decoded;
+use crate::input::Sources;
+use crate::report::{Code, Sink};
+use crate::text::ReferenceUse;
+
+/// Takes the units out of the stack that are in no active profile.
+pub(crate) fn leave_out(
+    stack: &mut StackSpec,
+    decoded: &Decoded,
+    references: &[ReferenceUse],
+    sources: &Sources,
+    sink: &mut Sink,
+) {
+    let kept = kept(stack, sources);
+    for used in references {
+        let owner = used
+            .owner
+            .as_ref()
+            .and_then(|owner| decoded.units.get_key_value(owner.as_str()));
+        let to = &used.reference.unit;
+        if let Some((owner, _)) =
+            owner.filter(|(owner, _)| kept.contains(*owner) && !kept.contains(to))
+        {
+            let message = format!("`{owner}` refers to `{to}`, which is in no active profile");
+            sink.error(Code::OutsideProfiles, used.span, message)
+                .help(format!(
+                    "activate one of its profiles, or make `{owner}` depend on it"
+                ));
+        }
+    }
+    stack.units.retain(|name, _| kept.contains(name));
+    for unit in stack.units.values_mut() {
+        unit.dependencies
+            .retain(|dependency| kept.contains(&dependency.unit));
+    }
+}
+
+fn kept(stack: &StackSpec, sources: &Sources) -> BTreeSet<UnitName> {
+    let is_active = |profile: &String| {
+        sources
+            .profiles
+            .iter()
+            .any(|active| active == "*" || active == profile)
+    };
+    let mut open: Vec<&UnitName> = stack
+        .units
+        .values()
+        .filter(|unit| {
+            unit.profiles.is_empty()
+                || unit.profiles.iter().any(is_active)
+                || sources.wanted.contains(unit.name.as_str())
+        })
+        .map(|unit| &unit.name)
+        .collect();
+    let mut kept = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        let Some(unit) = stack.units.get(name).filter(|_| !kept.contains(name)) else {
+            continue;
+        };
+        kept.insert(name.clone());
+        open.extend(
+            unit.dependencies
+                .iter()
+                .filter(|d| d.required)
+                .map(|d| &d.unit),
+        );
+    }
+    kept
+}

@@ -1,0 +1,147 @@
+//! Targets.
+
+use std::path::PathBuf;
+
+use service_orchestration::spec::{
+    ContainerTarget, PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetSpec, Template,
+};
+
+use super::Decoder;
+use super::command::{self, CommandLine};
+use super::networks::json;
+use super::ports::Ports;
+use crate::keys::{Form, TargetType};
+use crate::report::Code;
+use crate::table::text;
+use crate::yaml::{Node, Scalar};
+
+impl Decoder<'_> {
+    /// Where a unit runs, and whether its main process is a shell; nothing when what it needs has been reported.
+    pub(super) fn target(&mut self, form: Form<'_>, ports: &Ports) -> Option<(TargetSpec, bool)> {
+        let target = match form.kind {
+            TargetType::Process => {
+                let (process, is_shell) = self.process(form)?;
+                return Some((TargetSpec::Process(process), is_shell));
+            }
+            TargetType::ProcessAttach => TargetSpec::ProcessAttach {
+                pid: literal(form, "pid").and_then(|text| text.parse().ok()),
+                process_name: owned(form, "process_name"),
+            },
+            TargetType::Docker => TargetSpec::Docker(self.container(form, ports)),
+            TargetType::DockerAttach => TargetSpec::DockerAttach {
+                container: owned(form, "container")?,
+            },
+            TargetType::Remote => TargetSpec::Remote(self.remote(form)?),
+            TargetType::Package | TargetType::Wireguard => TargetSpec::Package(PackageTarget {
+                host: owned(form, "host")?,
+                user: owned(form, "user"),
+                package: owned(form, "package")?,
+                version: owned(form, "version"),
+                install_path: owned(form, "install_path").map(PathBuf::from),
+                wireguard: form.kind == TargetType::Wireguard,
+            }),
+        };
+        Some((target, false))
+    }
+
+    fn process(&mut self, form: Form<'_>) -> Option<(ProcessTarget, bool)> {
+        let args = form.node("args").map(texts);
+        let line = match (form.node("binary"), form.node("command")) {
+            (Some(binary), _) => {
+                let words = text(binary).into_iter().chain(args.into_iter().flatten());
+                CommandLine {
+                    words: words.collect(),
+                    is_shell: false,
+                }
+            }
+            (None, Some(node)) => command::command(node, args)?,
+            (None, None) => return None,
+        };
+        let mut words = line.words.into_iter();
+        let program = words.next()?;
+        if program.as_literal().is_some_and(str::is_empty) {
+            let entry = form.entry("binary").or_else(|| form.entry("command"))?;
+            self.sink.error(
+                Code::Missing,
+                entry.value.span,
+                "the program's name is empty",
+            );
+        }
+        let process = ProcessTarget {
+            program,
+            args: words.collect(),
+            working_dir: form.node("working_dir").and_then(text),
+            user: owned(form, "user"),
+            group: owned(form, "group"),
+        };
+        Some((process, line.is_shell))
+    }
+
+    fn container(&mut self, form: Form<'_>, ports: &Ports) -> ContainerTarget {
+        ContainerTarget {
+            image: form.node("image").and_then(text),
+            build: form.node("build").map(json),
+            command: self.words(form.node("command")),
+            entrypoint: self.words(form.node("entrypoint")),
+            ports: ports.published.clone(),
+            volumes: form.node("volumes").map(texts).unwrap_or_default(),
+            user: owned(form, "user"),
+            network: owned(form, "network").filter(|_| !std::ptr::eq(form.unit, form.target)),
+            working_dir: form.node("working_dir").and_then(text),
+            container_name: owned(form, "container_name"),
+        }
+    }
+
+    fn words(&mut self, node: Option<&Node>) -> Option<Vec<Template>> {
+        let node = node?;
+        match command::words(node) {
+            Ok(words) => Some(words),
+            Err(message) => {
+                self.sink.error(Code::Invalid, node.span, message);
+                None
+            }
+        }
+    }
+
+    fn remote(&mut self, form: Form<'_>) -> Option<RemoteTarget> {
+        let run = match form.node("package") {
+            Some(_) => {
+                for key in ["args", "working_dir"] {
+                    if let Some(entry) = form.entry(key) {
+                        let message = format!("`{key}` belongs to `binary`, not to `package`");
+                        self.sink.error(Code::WrongPlace, entry.key_span, message);
+                    }
+                }
+                RemoteRun::Package(owned(form, "package")?)
+            }
+            None => RemoteRun::Program(ProcessTarget {
+                program: form.node("binary").and_then(text)?,
+                args: form.node("args").map(texts).unwrap_or_default(),
+                working_dir: form.node("working_dir").and_then(text),
+                user: None,
+                group: None,
+            }),
+        };
+        Some(RemoteTarget {
+            host: owned(form, "host")?,
+            user: owned(form, "user"),
+            port: literal(form, "port").and_then(|text| text.parse().ok()),
+            ssh_key: owned(form, "ssh_key").map(PathBuf::from),
+            run,
+        })
+    }
+}
+
+fn texts(node: &Node) -> Vec<Template> {
+    node.items().iter().filter_map(text).collect()
+}
+
+fn literal<'a>(form: Form<'a>, key: &str) -> Option<&'a str> {
+    form.node(key)
+        .and_then(|node| node.scalar())
+        .and_then(Scalar::literal)
+}
+
+fn owned(form: Form<'_>, key: &str) -> Option<String> {
+    literal(form, key).map(str::to_owned)
+}

@@ -1,0 +1,227 @@
+//! The scalars of the stack file that are more than text.
+//!
+//! Owns: which texts each of them takes.
+
+use crate::report::Code;
+use crate::table::{Format, duration, size, whole};
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $name:ident = $what:literal, $check:expr, $code:ident, $schema:literal;)*) => {
+        $($(#[$doc])* pub(super) static $name: Format = Format {
+            what: $what,
+            check: $check,
+            code: Code::$code,
+            schema: $schema,
+        };)*
+    };
+}
+
+formats! {
+    /// Text that must be known.
+    LITERAL = "text", |_| Ok(()), Invalid, r#"{"type":["string","number","boolean"]}"#;
+    DURATION = "a duration", |text| duration(text).map(drop), Invalid, r#"{"type":["number","string"],"minimum":0}"#;
+    /// A wait between two acts: zero would never rest.
+    INTERVAL = "a duration above zero", interval, Invalid, r#"{"type":["number","string"],"exclusiveMinimum":0}"#;
+    SIZE = "a size", |text| size(text).and_then(at_least_4k), Invalid, r#"{"type":["integer","string"],"minimum":4096}"#;
+    COUNT = "a count", |text| whole(text, 0, u64::from(u32::MAX)), Invalid, r#"{"type":["integer","string"],"minimum":0}"#;
+    POSITIVE = "a count above zero", |text| whole(text, 1, u64::from(u32::MAX)), Invalid, r#"{"type":["integer","string"],"minimum":1}"#;
+    PERCENT = "a percentage", |text| whole(text, 0, 100), Invalid, r#"{"type":["integer","string"],"minimum":0,"maximum":100}"#;
+    PID = "a process id", |text| whole(text, 1, 1 << 22), Invalid, r#"{"type":["integer","string"],"minimum":1,"maximum":4194304}"#;
+    PORT_NUMBER = "a port", |text| port(text).map(drop), Invalid, r#"{"type":["integer","string"],"minimum":1,"maximum":65535}"#;
+    /// Of a process: it has no mapping, but may ask for a free one.
+    PROCESS_PORT = "a port", process_port, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    DOCKER_PORT = "a port", |text| docker_port(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    STATUS = "an HTTP status", |text| whole(text, 100, 599), Invalid, r#"{"type":["integer","string"],"minimum":100,"maximum":599}"#;
+    SIGNAL = "a signal", |text| signal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
+    REGEX = "a regular expression", regex, Invalid, r#"{"type":"string","format":"regex"}"#;
+    RESTART = "a restart policy", restart, Invalid, r#"{"anyOf":[{"enum":["no","always","on-failure","unless-stopped",false]},{"type":"string","pattern":"^on-failure:[0-9]+$"}]}"#;
+    REPLICAS = "the number of replicas", replicas, NotBuilt, r#"{"const":1}"#;
+    VERSION = "a known version", version, Version, r#"{"enum":["1","1.0",1,1.0]}"#;
+    NAME = "a name", name, Name, r#"{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"}"#;
+    SUBNET = "a subnet", subnet, Invalid, r#"{"type":"string","pattern":"^[0-9a-fA-F.:]+/[0-9]+$"}"#;
+}
+
+/// A port: 1 to 65535.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    whole(text, 1, 65535)?;
+    text.parse()
+        .map_err(|_| "expected a port from 1 to 65535".to_owned())
+}
+
+/// The container's port of `5432`, `5433:5432`, `127.0.0.1:5433:5432`, `8000-8010:8000-8010` or `53:53/udp`; the first of
+/// a range.
+pub(crate) fn docker_port(text: &str) -> Result<u16, String> {
+    const EXPECTED: &str =
+        "expected `5432`, `5433:5432`, `127.0.0.1:5433:5432`, a range, or one of these with `/udp`";
+    let wrong = || EXPECTED.to_owned();
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    if !["tcp", "udp", "sctp"].contains(&protocol) {
+        return Err(wrong());
+    }
+    let (front, container) = ports.rsplit_once(':').unwrap_or(("", ports));
+    let (address, host) = front.rsplit_once(':').unwrap_or(("", front));
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
+        return Err(wrong());
+    }
+    let (first, count) = range(container).ok_or_else(wrong)?;
+    match range(host) {
+        None if host.is_empty() => Ok(first),
+        Some((_, hosts)) if hosts == count || count == 1 => Ok(first),
+        _ => Err(wrong()),
+    }
+}
+
+fn range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (port(first).ok()?, port(last).ok()?);
+    Some((first, last.checked_sub(first)?.checked_add(1)?))
+}
+
+/// The number of a signal: `SIGINT`, `INT` or `2`.
+pub(crate) fn signal(text: &str) -> Result<i32, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let known = SIGNALS
+        .iter()
+        .find(|(known, number)| *known == name || number.to_string() == name);
+    known.map(|(_, number)| *number).ok_or_else(|| {
+        "expected a signal by name or number: HUP (1), INT (2), QUIT (3), KILL (9), USR1 (10), USR2 (12), TERM (15), …".to_owned()
+    })
+}
+
+/// Those that end or tell a program something, by their numbers on Linux.
+const SIGNALS: [(&str, i32); 12] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ABRT", 6),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("CONT", 18),
+    ("WINCH", 28),
+    ("PWR", 30),
+];
+
+fn interval(text: &str) -> Result<(), String> {
+    match duration(text)? {
+        wait if wait.is_zero() => Err("expected a duration above zero".into()),
+        _ => Ok(()),
+    }
+}
+
+fn at_least_4k(bytes: u64) -> Result<(), String> {
+    if bytes < 4096 {
+        return Err("expected at least 4 KiB".into());
+    }
+    Ok(())
+}
+
+fn process_port(text: &str) -> Result<(), String> {
+    if text == "auto" {
+        return Ok(());
+    }
+    if text.contains(':') {
+        return Err("a process listens on its port itself: there is nothing to map".into());
+    }
+    port(text)
+        .map(drop)
+        .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
+}
+
+fn regex(text: &str) -> Result<(), String> {
+    regex::RegexBuilder::new(text)
+        // 1 MiB: the patterns of log lines take a few KiB.
+        .size_limit(1 << 20)
+        .build()
+        .map(drop)
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "this pattern is too large".to_owned(),
+            other => other
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or("it does not compile")
+                .trim()
+                .to_owned(),
+        })
+}
+
+fn restart(text: &str) -> Result<(), String> {
+    let (word, count) = text
+        .split_once(':')
+        .map_or((text, None), |(word, count)| (word, Some(count)));
+    match (word, count) {
+        ("no" | "false" | "never" | "always" | "unless-stopped" | "on-failure", None) => Ok(()),
+        ("on-failure", Some(count)) => whole(count, 0, u64::from(u32::MAX)),
+        _ => {
+            Err("expected `no`, `on-failure`, `on-failure:5`, `always` or `unless-stopped`".into())
+        }
+    }
+}
+
+fn replicas(text: &str) -> Result<(), String> {
+    if text == "1" {
+        return Ok(());
+    }
+    Err("more than one replica is not built yet".into())
+}
+
+fn version(text: &str) -> Result<(), String> {
+    if ["1", "1.0"].contains(&text) {
+        return Ok(());
+    }
+    Err("the known version is 1".into())
+}
+
+fn name(text: &str) -> Result<(), String> {
+    service_orchestration::spec::StackName::new(text)
+        .map(drop)
+        .map_err(|_| {
+            "expected up to 63 letters, digits, `_`, `-` or `.`, the first a letter or digit".into()
+        })
+}
+
+fn subnet(text: &str) -> Result<(), String> {
+    let wrong = || "expected an address and a prefix length, such as 10.0.0.0/24".to_owned();
+    let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
+    let address: std::net::IpAddr = address.parse().map_err(|_| wrong())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    whole(prefix, 0, most).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_ports_name_the_container_side() {
+        for (text, expected) in [
+            ("5432", 5432),
+            ("5433:5432", 5432),
+            ("127.0.0.1:5433:5432", 5432),
+            ("[::1]:1:2", 2),
+            ("53:53/udp", 53),
+            ("8000-8010:9000-9010", 9000),
+        ] {
+            assert_eq!(docker_port(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "http", "0", "65536", "1:2:3:4", "1-2:3-5", "5-4", "a:1:2", "1/x", "",
+        ] {
+            assert!(docker_port(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn signals_are_names_or_numbers() {
+        for text in ["SIGINT", "INT", "int", "2"] {
+            assert_eq!(signal(text), Ok(2));
+        }
+        assert!(signal("SIGNOPE").is_err());
+        assert!(signal("0").is_err());
+    }
+}

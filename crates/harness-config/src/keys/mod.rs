@@ -1,0 +1,30 @@
+//! The tables: every key of the stack file, what it takes and what it means.
+//!
+//! Owns: the format itself. A new key is one line here and one place in [`crate::decode`] that gives it its effect.
+
+mod formats;
+mod policy;
+mod probe;
+mod stack;
+mod target;
+mod unit;
+mod unit_check;
+
+pub(crate) use formats::{docker_port, port, signal};
+pub(crate) use policy::{BACKOFF, CRASH_LOOP, LOG, RESTART, STOP};
+pub(crate) use probe::{HTTP, PROBE, TCP};
+pub(crate) use stack::{NETWORK, SETTINGS, STACK};
+pub(crate) use target::{CONTAINER_PORT, ENV_FILE, LATER, PORT, TYPES, TargetType};
+pub(crate) use unit::{COMMON, DEPENDENCY, DEPENDENCY_ITEM, SERVICE, TASK};
+pub(crate) use unit_check::{Form, check_unit, form_of};
+
+/// One spelling for each key, for laying files over each other.
+pub(crate) fn canonical(key: &str) -> String {
+    let tables = [COMMON, SERVICE, TASK];
+    let field = crate::table::find(&tables, key);
+    match (field, key) {
+        (Some(field), _) => field.key.to_owned(),
+        (None, "environment") => "env".to_owned(),
+        (None, key) => key.to_owned(),
+    }
+}

@@ -1,0 +1,292 @@
+//! The tables of the targets.
+
+use super::formats;
+use crate::table::{Field, Object, Shape, field};
+
+/// The types of target, as the file names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetType {
+    Process,
+    ProcessAttach,
+    Docker,
+    DockerAttach,
+    Remote,
+    Package,
+    Wireguard,
+}
+
+/// Every type with its names and its fields.
+pub(crate) static TYPES: [(TargetType, &[&str], &[Field]); 7] = [
+    (TargetType::Process, &["process"], PROCESS),
+    (
+        TargetType::ProcessAttach,
+        &["process-attach"],
+        PROCESS_ATTACH,
+    ),
+    (TargetType::Docker, &["docker"], DOCKER),
+    (TargetType::DockerAttach, &["docker-attach"], DOCKER_ATTACH),
+    (TargetType::Remote, &["remote", "remote-lan"], REMOTE),
+    (TargetType::Package, &["package"], PACKAGE),
+    (TargetType::Wireguard, &["wireguard"], PACKAGE),
+];
+
+/// The types that have a name and nothing else yet.
+pub(crate) const LATER: &[&str] = &["systemd", "kubernetes"];
+
+impl TargetType {
+    /// The type of this name; case does not matter.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let mut types = TYPES.iter();
+        types
+            .find(|(_, names, _)| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+            .map(|(kind, _, _)| *kind)
+    }
+
+    fn row(self) -> &'static (Self, &'static [&'static str], &'static [Field]) {
+        let row = TYPES.iter().find(|(kind, _, _)| *kind == self);
+        row.expect("every type has a row")
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.row().1[0]
+    }
+
+    pub(crate) fn fields(self) -> &'static [Field] {
+        self.row().2
+    }
+}
+
+/// A program and its arguments as a list, or text for a shell.
+pub(crate) const COMMAND_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Text)]);
+
+const ENV: Field = field(
+    "env",
+    Shape::Either(&[Shape::Map(&Shape::Scalar), Shape::List(&Shape::Text)]),
+    "Its environment: a mapping, or a list of `NAME=value`. A name without a value is passed on from the caller's environment.",
+)
+.or(&["environment"])
+.beside();
+
+const PROCESS_PORTS: Field = field(
+    "ports",
+    Shape::List(&PROCESS_PORT),
+    "The ports it listens on: numbers, or mappings with `name` and `port`; `auto` picks a free one and tells it.",
+)
+.beside();
+
+static PROCESS_PORT: Shape =
+    Shape::Either(&[Shape::Known(&formats::PROCESS_PORT), Shape::Object(&PORT)]);
+
+static PUBLISHED_PORT: Shape = Shape::Either(&[
+    Shape::Known(&formats::DOCKER_PORT),
+    Shape::Object(&CONTAINER_PORT),
+]);
+
+const PROCESS: &[Field] = &[
+    field(
+        "binary",
+        Shape::Text,
+        "The program: a path, or a name that is looked up in PATH.",
+    ),
+    field(
+        "command",
+        COMMAND_SHAPE,
+        "The program and its arguments as a list, or text that is run by `sh -c`; with `args`, the program.",
+    ),
+    field("args", Shape::List(&Shape::Text), "Its arguments."),
+    field(
+        "working_dir",
+        Shape::Text,
+        "Its working directory; the stack file's when left out.",
+    ),
+    field(
+        "user",
+        Shape::Known(&formats::LITERAL),
+        "The user it runs as.",
+    )
+    .beside(),
+    field(
+        "group",
+        Shape::Known(&formats::LITERAL),
+        "The group it runs as.",
+    )
+    .beside(),
+    ENV,
+    PROCESS_PORTS,
+];
+
+const PROCESS_ATTACH: &[Field] = &[
+    field(
+        "pid",
+        Shape::Known(&formats::PID),
+        "The process, by its number.",
+    ),
+    field(
+        "process_name",
+        Shape::Known(&formats::LITERAL),
+        "The process, by its name.",
+    ),
+    ENV,
+    PROCESS_PORTS,
+];
+
+const DOCKER: &[Field] = &[
+    field("image", Shape::Text, "The image."),
+    field("build", Shape::Any, "How the image is built."),
+    field(
+        "command",
+        COMMAND_SHAPE,
+        "Replaces the image's command; text is split into words.",
+    ),
+    field(
+        "entrypoint",
+        COMMAND_SHAPE,
+        "Replaces the image's entry point; text is split into words.",
+    ),
+    field(
+        "volumes",
+        Shape::List(&Shape::Text),
+        "Mounts in the engine's short form.",
+    )
+    .beside(),
+    field("user", Shape::Known(&formats::LITERAL), "The user inside.").beside(),
+    field(
+        "network",
+        Shape::Known(&formats::LITERAL),
+        "The engine's network.",
+    ),
+    field(
+        "container_name",
+        Shape::Known(&formats::LITERAL),
+        "The container's name.",
+    )
+    .beside(),
+    field("working_dir", Shape::Text, "The working directory inside."),
+    ENV,
+    field(
+        "ports",
+        Shape::List(&PUBLISHED_PORT),
+        "Published ports: `5432`, `\"5433:5432\"`, or the long form.",
+    )
+    .beside(),
+];
+
+const DOCKER_ATTACH: &[Field] = &[
+    field(
+        "container",
+        Shape::Known(&formats::LITERAL),
+        "The container's name or id.",
+    )
+    .required(),
+    ENV,
+    PROCESS_PORTS,
+];
+
+const REMOTE: &[Field] = &[
+    field("host", Shape::Known(&formats::LITERAL), "The host.").required(),
+    field(
+        "user",
+        Shape::Known(&formats::LITERAL),
+        "The user to log in as.",
+    ),
+    field(
+        "port",
+        Shape::Known(&formats::PORT_NUMBER),
+        "The port of the SSH server.",
+    ),
+    field(
+        "ssh_key",
+        Shape::Known(&formats::LITERAL),
+        "The private key.",
+    ),
+    field("binary", Shape::Text, "The program there."),
+    field("args", Shape::List(&Shape::Text), "Its arguments."),
+    field("working_dir", Shape::Text, "Its working directory there."),
+    field(
+        "package",
+        Shape::Known(&formats::LITERAL),
+        "A package that is brought there instead.",
+    ),
+    ENV,
+    PROCESS_PORTS,
+];
+
+const PACKAGE: &[Field] = &[
+    field("host", Shape::Known(&formats::LITERAL), "The host.").required(),
+    field(
+        "user",
+        Shape::Known(&formats::LITERAL),
+        "The user to log in as.",
+    ),
+    field(
+        "package",
+        Shape::Known(&formats::LITERAL),
+        "The package's file or name.",
+    )
+    .required(),
+    field("version", Shape::Known(&formats::LITERAL), "Its version."),
+    field(
+        "install_path",
+        Shape::Known(&formats::LITERAL),
+        "Where it is installed.",
+    ),
+    ENV,
+    PROCESS_PORTS,
+];
+
+pub(crate) static PORT: Object = Object {
+    what: "a port",
+    fields: &[
+        field(
+            "name",
+            Shape::Known(&formats::NAME),
+            "Its name, for `${service.port.NAME}`.",
+        ),
+        field(
+            "port",
+            Shape::Known(&formats::PROCESS_PORT),
+            "Its number, or `auto`.",
+        )
+        .required(),
+    ],
+};
+
+pub(crate) static CONTAINER_PORT: Object = Object {
+    what: "a published port",
+    fields: &[
+        field(
+            "name",
+            Shape::Known(&formats::NAME),
+            "Its name, for `${service.port.NAME}`.",
+        ),
+        field(
+            "target",
+            Shape::Known(&formats::PORT_NUMBER),
+            "The port inside.",
+        )
+        .required(),
+        field(
+            "published",
+            Shape::Known(&formats::PORT_NUMBER),
+            "The port outside.",
+        ),
+        field(
+            "host_ip",
+            Shape::Known(&formats::LITERAL),
+            "The address outside.",
+        ),
+        field("protocol", Shape::Word(&["tcp", "udp"]), "tcp or udp."),
+    ],
+};
+
+pub(crate) static ENV_FILE: Object = Object {
+    what: "an environment file",
+    fields: &[
+        field("path", Shape::Known(&formats::LITERAL), "The file.").required(),
+        field(
+            "required",
+            Shape::Flag,
+            "Whether it must exist. Default true.",
+        ),
+    ],
+};

@@ -1,0 +1,289 @@
+//! From sources to a stack, in five steps: read, lay over each other, substitute, check and decode, check the graph.
+//!
+//! Owns: the order of the steps, the stack's name and its environment. Every step goes as far as it can, so that one
+//! run says everything that is wrong.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use service_orchestration::spec::{StackName, StackSpec, UnitKind};
+
+use crate::check;
+use crate::decode::{Decoded, Decoder};
+use crate::input::{Input, Sources, read_text};
+use crate::keys::{STACK, canonical};
+use crate::report::{Code, Diagnostic, Sink};
+use crate::source::{SourceMap, Span};
+use crate::table::Checker;
+use crate::text::{ReferenceUse, Substitution, Variables, dotenv, substitute};
+use crate::yaml::{self, Node, Value};
+
+/// What came of a load.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The stack; absent when there is any error.
+    pub stack: Option<StackSpec>,
+    /// Every error and warning of every file, ordered by place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that were read, for showing the lines that a diagnostic is about.
+    pub files: SourceMap,
+}
+
+/// Reads a stack.
+///
+/// All that is wrong is in the diagnostics, in one run; the stack is there when none of them is an error. Reads the files
+/// that the sources name, `.env` beside the first of them, and the environment files that units name; nothing else.
+pub fn load(sources: &Sources) -> Loaded {
+    let mut files = SourceMap::default();
+    let mut sink = Sink::default();
+    let directory = sources.stack_directory();
+    let root = read_stack(sources, &mut files, &mut sink);
+    let variables = variables(sources, &directory, &mut files, &mut sink);
+    let stack = root.and_then(|root| {
+        let mut stage = Stage {
+            sources,
+            files: &mut files,
+            sink: &mut sink,
+            variables: &variables,
+            directory,
+        };
+        stage.run(root)
+    });
+    let stack = stack.filter(|_| !sink.has_errors());
+    Loaded {
+        stack,
+        diagnostics: sink.finish(&files),
+        files,
+    }
+}
+
+struct Stage<'a> {
+    sources: &'a Sources,
+    files: &'a mut SourceMap,
+    sink: &'a mut Sink,
+    variables: &'a Variables,
+    directory: PathBuf,
+}
+
+impl Stage<'_> {
+    fn run(&mut self, mut root: Node) -> Option<StackSpec> {
+        let references = self.substitute(&mut root);
+        let entries: Vec<_> = root
+            .entries()
+            .iter()
+            .filter(|e| !e.key.starts_with("x-"))
+            .collect();
+        Checker { sink: self.sink }.object(root.span, &entries, &STACK);
+        let decoded =
+            Decoder::new(self.files, self.sink, self.variables, &self.directory).stack(&root);
+        if decoded.units.is_empty() && !self.sink.has_errors() {
+            self.sink.error(
+                Code::Missing,
+                Span::whole(root.span.file),
+                "there are no services and no tasks",
+            );
+        }
+        check::graph(&decoded, &references, self.sources, self.sink);
+        let name = self.name(&decoded, root.span.file)?;
+        let mut stack = self.assemble(name, &decoded);
+        check::leave_out(&mut stack, &decoded, &references, self.sources, self.sink);
+        Some(stack)
+    }
+
+    fn substitute(&mut self, root: &mut Node) -> Vec<ReferenceUse> {
+        let mut units = BTreeMap::new();
+        for (section, kind) in [("tasks", UnitKind::Task), ("services", UnitKind::Service)] {
+            for entry in root
+                .entry(section)
+                .map(|entry| entry.value.entries())
+                .unwrap_or_default()
+            {
+                units.insert(entry.key.clone(), kind);
+            }
+        }
+        let mut substitution = Substitution {
+            files: self.files,
+            variables: self.variables,
+            units: &units,
+            sink: self.sink,
+            references: Vec::new(),
+        };
+        substitute(root, &mut substitution);
+        substitution.references
+    }
+
+    /// The override, else what the file says, else the directory's name made legal.
+    fn name(&mut self, decoded: &Decoded, file: u32) -> Option<StackName> {
+        if let Some(name) = &self.sources.project {
+            return match StackName::new(name.as_str()) {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    self.sink
+                        .error(Code::Name, Span::whole(file), error.to_string());
+                    None
+                }
+            };
+        }
+        match &decoded.name {
+            // A wrong one has been reported.
+            Some(name) => StackName::new(name.as_str()).ok(),
+            None => Some(directory_name(&self.directory)),
+        }
+    }
+
+    fn assemble(&self, name: StackName, decoded: &Decoded) -> StackSpec {
+        let networks = decoded
+            .networks
+            .iter()
+            .map(|(name, (network, _))| (name.clone(), network.clone()));
+        let units = decoded
+            .units
+            .iter()
+            .map(|(name, unit)| (name.clone(), unit.spec.clone()));
+        StackSpec {
+            name,
+            description: decoded.description.clone(),
+            directory: self.directory.clone(),
+            files: self.files.files().iter().map(stack_file).collect(),
+            environment: inherited(&self.sources.environment),
+            networks: networks.collect(),
+            units: units.collect(),
+        }
+    }
+}
+
+fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Option<Node> {
+    let mut merged: Option<Node> = None;
+    let mut is_complete = true;
+    for input in &sources.inputs {
+        let (name, path, text) = match input {
+            Input::Text { name, text } => (name.clone(), None, Ok(text.clone())),
+            Input::Path(path) => (
+                path.display().to_string(),
+                Some(path.clone()),
+                read_text(path),
+            ),
+        };
+        let file = files.add(name, path, true, text.as_deref().unwrap_or_default());
+        let tree = match text {
+            Ok(_) => yaml::parse(files, file, sink),
+            Err(error) => {
+                sink.error(
+                    Code::Unreadable,
+                    Span::whole(file),
+                    format!("cannot read the file: {error}"),
+                );
+                None
+            }
+        };
+        let Some(tree) = tree.filter(|tree| is_stack(tree, sink)) else {
+            is_complete = false;
+            continue;
+        };
+        match &mut merged {
+            Some(base) => yaml::overlay(base, tree, &canonical),
+            None => merged = Some(tree),
+        }
+    }
+    // What a missing layer would have said is not known, so nothing more can be said about the whole.
+    merged.filter(|_| is_complete)
+}
+
+fn is_stack(tree: &Node, sink: &mut Sink) -> bool {
+    let is_mapping = matches!(tree.value, Value::Map(_));
+    if tree.is_null() {
+        sink.error(
+            Code::Document,
+            Span::whole(tree.span.file),
+            "the file is empty",
+        );
+    } else if !is_mapping {
+        let message = format!("a stack file is a mapping; this is {}", tree.describe());
+        sink.error(Code::Document, tree.span, message);
+    }
+    is_mapping
+}
+
+/// The layers of variables: the caller's environment, `--env-file`, `.env`.
+fn variables(
+    sources: &Sources,
+    directory: &Path,
+    files: &mut SourceMap,
+    sink: &mut Sink,
+) -> Variables {
+    let mut layers = vec![sources.environment.clone()];
+    for path in sources.env_files.iter().rev() {
+        layers.push(env_file(path, true, files, sink));
+    }
+    layers.push(env_file(&directory.join(".env"), false, files, sink));
+    Variables::new(layers)
+}
+
+fn env_file(
+    path: &Path,
+    is_required: bool,
+    files: &mut SourceMap,
+    sink: &mut Sink,
+) -> BTreeMap<String, String> {
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_required => {
+            return BTreeMap::new();
+        }
+        Err(error) => {
+            let file = files.add(path.display().to_string(), Some(path.to_owned()), false, "");
+            let message = format!("cannot read the environment file: {error}");
+            sink.error(Code::EnvFile, Span::whole(file), message);
+            return BTreeMap::new();
+        }
+    };
+    let file = files.add(
+        path.display().to_string(),
+        Some(path.to_owned()),
+        false,
+        &text,
+    );
+    let (assignments, errors) = dotenv(files.file(file).text());
+    for error in errors {
+        sink.error(Code::EnvFile, Span::new(file, error.span), error.message);
+    }
+    assignments.into_iter().collect()
+}
+
+fn stack_file(file: &crate::source::SourceFile) -> PathBuf {
+    file.path()
+        .map_or_else(|| PathBuf::from(file.name()), Path::to_owned)
+}
+
+/// What local processes inherit: enough to find programs and speak the user's language, and nothing secret.
+fn inherited(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    const NAMES: [&str; 9] = [
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR",
+    ];
+    let is_inherited = |name: &str| NAMES.contains(&name) || name.starts_with("LC_");
+    let pairs = environment.iter().filter(|(name, _)| is_inherited(name));
+    pairs
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// A directory's name as the name of a stack: lower case, anything illegal a `-`.
+fn directory_name(directory: &Path) -> StackName {
+    let name = directory
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let legal: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(63)
+        .collect();
+    let trimmed = legal.trim_start_matches(['-', '_', '.']);
+    StackName::new(trimmed).unwrap_or_else(|_| StackName::new("stack").expect("a legal name"))
+}

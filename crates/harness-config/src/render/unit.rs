@@ -1,0 +1,156 @@
+//! Services and tasks.
+
+use service_orchestration::spec::{
+    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, TargetSpec,
+    UnitKind,
+};
+
+use super::literal;
+use super::policies::{duration, log, probe, put_some, restart, stop};
+use super::secrets::{Secrets, is_secret_name, shown};
+use super::target::target;
+use super::value::{Map, Yaml, json};
+
+pub(super) fn unit(unit: &ServiceSpec, secrets: Secrets) -> Yaml {
+    let mut map = Map::default();
+    let type_key = match unit.kind {
+        UnitKind::Service => "service_type",
+        UnitKind::Task => "task_type",
+    };
+    map.maybe(type_key, unit.type_name.as_deref().map(literal));
+    map.maybe("name", unit.display_name.as_deref().map(literal));
+    map.maybe("description", unit.description.as_deref().map(literal));
+    map.maybe("target", target(&unit.target, secrets).map(Yaml::Map));
+    map.maybe("network", unit.network.as_deref().map(literal));
+    if let Some(action) = &unit.action {
+        map.put("action", masked(action, secrets));
+    }
+    let env = unit
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), shown(name, value, secrets).into()));
+    map.map("env", env.collect());
+    // Of a container the target says them, with what they are published as.
+    if !matches!(unit.target, TargetSpec::Docker(_)) {
+        map.list("ports", unit.ports.iter().map(port).collect());
+    }
+    let edges = unit
+        .dependencies
+        .iter()
+        .map(|edge| (edge.unit.to_string(), dependency(edge)));
+    map.map("dependencies", edges.collect());
+    match unit.kind {
+        UnitKind::Service => service(&mut map, unit, secrets),
+        UnitKind::Task => task(&mut map, unit),
+    }
+    let is_shell =
+        matches!(&unit.target, TargetSpec::Process(p) if p.program.as_literal() == Some("sh"));
+    put_some(&mut map, "stop", stop(&unit.stop, is_shell, secrets));
+    put_some(&mut map, "log", log(&unit.log));
+    map.list(
+        "profiles",
+        unit.profiles
+            .iter()
+            .map(|profile| literal(profile))
+            .collect(),
+    );
+    map.map(
+        "labels",
+        unit.labels
+            .iter()
+            .map(|(name, value)| (name.clone(), literal(value)))
+            .collect(),
+    );
+    Yaml::Map(map)
+}
+
+fn service(map: &mut Map, unit: &ServiceSpec, secrets: Secrets) {
+    for (key, asked) in [
+        ("health_check", &unit.readiness),
+        ("liveness", &unit.liveness),
+        ("startup", &unit.startup),
+    ] {
+        map.maybe(
+            key,
+            asked.as_ref().map(|asked| Yaml::Map(probe(asked, secrets))),
+        );
+    }
+    if unit.on_unhealthy == OnUnhealthy::Restart {
+        map.put("on_unhealthy", "restart");
+    }
+    map.maybe("restart", restart(&unit.restart));
+    map.maybe("startup_timeout", unit.startup_timeout.map(duration));
+}
+
+fn task(map: &mut Map, unit: &ServiceSpec) {
+    if let RestartWhen::OnFailure { max: Some(retries) } = unit.restart.when {
+        map.put("retries", u64::from(retries));
+    }
+    map.maybe("timeout", unit.timeout.map(duration));
+}
+
+fn port(port: &PortSpec) -> Yaml {
+    let number = match port.port {
+        PortNumber::Fixed(number) => Yaml::from(u64::from(number)),
+        PortNumber::Auto => "auto".into(),
+    };
+    match &port.name {
+        None => number,
+        Some(name) => {
+            let mut map = Map::default();
+            map.put("name", name.as_str());
+            map.put("port", number);
+            Yaml::Map(map)
+        }
+    }
+}
+
+fn dependency(edge: &Dependency) -> Yaml {
+    let mut map = Map::default();
+    let condition = edge.gate.map(|gate| match gate {
+        Gate::Started => "started",
+        Gate::Ready => "ready",
+        Gate::Completed => "completed",
+    });
+    map.maybe("condition", condition);
+    if !edge.required {
+        map.put("required", false);
+    }
+    if edge.restart {
+        map.put("restart", true);
+    }
+    if map.is_empty() {
+        Yaml::Null
+    } else {
+        Yaml::Map(map)
+    }
+}
+
+/// A task's input, with the values masked whose key says that they are secret.
+fn masked(value: &serde_json::Value, secrets: Secrets) -> Yaml {
+    fn mask(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match value {
+            Json::Object(entries) => Json::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| {
+                        let is_text = value.is_string() || value.is_number();
+                        let value = if is_secret_name(key) && is_text {
+                            "***".into()
+                        } else {
+                            mask(value)
+                        };
+                        (key.clone(), value)
+                    })
+                    .collect(),
+            ),
+            Json::Array(items) => Json::Array(items.iter().map(mask).collect()),
+            other => other.clone(),
+        }
+    }
+    match secrets {
+        Secrets::Show => json(value),
+        Secrets::Mask => json(&mask(value)),
+    }
+}

@@ -1,0 +1,152 @@
+//! The stable codes of everything that can be said about a stack file.
+//!
+//! Owns: each code's number, title and explanation. A released code never changes its meaning.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($variant:ident $number:literal $title:literal $text:literal;)*) => {
+        /// What kind of thing is wrong: `H01` the text, `H02` the fields, `H03` what cannot be run, `H04` the graph,
+        /// `H05` addresses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable number, such as `H0204`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $number,)*
+                }
+            }
+
+            /// What it is about, in a few words.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $title,)*
+                }
+            }
+
+            /// What it means and what to do, in a paragraph.
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable "H0100" "a file cannot be read"
+        "The file does not exist, may not be read, or is not UTF-8 text.";
+    Syntax "H0101" "the text is no YAML"
+        "The parser could not go on at this place. Common causes: a tab used for indentation, a missing quote or bracket, a value that holds `: ` or begins with a special character and wants quotes.";
+    Limit "H0102" "the file is beyond a limit"
+        "A stack file may have 1 MiB of text, 64 levels of nesting, 50,000 values and 8 MiB of text once aliases are expanded. These limits keep a hostile file from exhausting the machine.";
+    Tag "H0103" "tags are refused"
+        "Tags such as `!custom` or `!!str` have no meaning in a stack file. Write the value without the tag; quote it to make it text.";
+    Document "H0104" "one document, and not an empty one"
+        "A stack file holds exactly one YAML document, and it is a mapping.";
+    DuplicateKey "H0105" "a key stands twice in one mapping"
+        "YAML allows a key once in a mapping. Most parsers silently keep the last; here it is an error that names both places.";
+    Alias "H0106" "an alias or merge key that cannot be followed"
+        "An alias (`*name`) needs an anchor (`&name`) before it, may not stand inside that anchor's own value, and a merge key (`<<`) takes a mapping or a list of mappings.";
+    KeyNotText "H0107" "a key that is not text"
+        "Keys are plain or quoted text; a list or a mapping cannot be a key here.";
+    WrongType "H0201" "a value of the wrong type"
+        "The field takes another kind of value: the message says which.";
+    Missing "H0202" "something is missing"
+        "A field that cannot be left out is not there, or is empty.";
+    Invalid "H0203" "a value that does not fit"
+        "The value is of the right kind, but what it says is not possible: a port above 65535, a duration without a known unit, a pattern that does not compile.";
+    UnknownField "H0204" "an unknown field"
+        "No field of this name exists here. Unknown fields are errors because a misspelt field that is silently ignored costs hours.";
+    UnknownType "H0205" "an unknown type"
+        "The types of target are process, process-attach, docker, docker-attach, remote (or remote-lan), package and wireguard; the types of network local, lan and wireguard.";
+    WrongPlace "H0206" "a field that does not belong here"
+        "The field exists, but belongs to another type of target, or stands on the wrong level.";
+    Twice "H0207" "one thing said in two ways"
+        "Two spellings of one field (such as `env` and `environment`), or one field both in the target and beside it. Keep one.";
+    Name "H0208" "a name that cannot be used"
+        "Names have 1 to 63 letters, digits, `_`, `-` and `.`, and begin with a letter or a digit.";
+    Version "H0209" "an unknown version of the format"
+        "The known version is 1 (or 1.0). The field may be left out.";
+    Unset "H0210" "a variable is not set"
+        "`${NAME}` is not set in the environment, in a `--env-file` or in `.env`, and has no default. Set it, or write `${NAME:-default}`.";
+    Substitution "H0211" "a substitution that cannot be read"
+        "The forms are `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME:+alternative}` and `${unit.attribute}`. A literal `${` is written `$${`.";
+    EnvFile "H0212" "an environment file cannot be read"
+        "Each line is empty, a comment, or `NAME=value`, with an optional `export ` before it and optional quotes around the value.";
+    ReferenceHere "H0213" "a reference where a known value is needed"
+        "References are resolved when the unit starts. This value must be known when the file is read, so it can only come from the file or the environment.";
+    NotRunnable "H0301" "a target that cannot be run yet"
+        "The file is right, but this program cannot run such a target yet. Starting a unit that needs it is refused.";
+    NotBuilt "H0302" "a field without effect yet"
+        "The field is known, but nothing would act on it yet. It is refused instead of being silently ignored.";
+    Unregistered "H0303" "no implementation is registered"
+        "`service_type` and `task_type` link to implementations that a specialised daemon registers. Without one the target is run as it is.";
+    NothingToRun "H0304" "a task without anything to run"
+        "The task has no target, and no implementation of its `task_type` is registered here.";
+    Elsewhere "H0305" "a setting that belongs elsewhere"
+        "The setting is known but has no effect in a stack file.";
+    Cycle "H0401" "units that wait for each other"
+        "Each unit of the cycle waits for the next, so none could ever start. Remove one of the dependencies that are named.";
+    UnknownUnit "H0402" "an unknown service or task"
+        "The dependency names something that the file does not have.";
+    WrongKind "H0403" "a service where a task is named, or the reverse"
+        "`- service:` names services and `- task:` names tasks; a plain name may be either.";
+    DuplicateDependency "H0404" "a dependency named twice"
+        "One dependency on a unit is enough; two could ask for different things.";
+    SharedName "H0405" "one name for a service and a task"
+        "Services and tasks share one set of names, because dependencies and references name either.";
+    UnknownReference "H0406" "a reference to an unknown unit"
+        "`${unit.attribute}` names a unit that the file does not have.";
+    UnknownAttribute "H0407" "a reference to something the unit does not have"
+        "Services have `ip`, `host`, `port`, `port.NAME`, `addr` and `url`; tasks have their outputs.";
+    ReferenceOnly "H0408" "a reference to a unit that is no dependency"
+        "The unit that is referred to is not, directly or through others, a dependency of the one that asks: it may have no address yet when that one starts.";
+    OutsideProfiles "H0409" "a reference to a unit outside the active profiles"
+        "The unit is left out because none of its profiles is active, so it will never have an address.";
+    PortClash "H0501" "two local processes want one port"
+        "Both listen on the same fixed port of this machine; the second will fail to.";
+    UnknownNetwork "H0502" "an unknown network"
+        "The network is not declared under `networks`. `local` always exists.";
+    BareName "H0503" "a service name where it cannot resolve"
+        "There is no DNS for service names outside containers. Use `${service.host}` or `${service.addr}`, or the injected variables such as `DB_HOST`.";
+    NetworkNotBuilt "H0504" "a network that cannot be made yet"
+        "Networks of this type cannot be made by this program yet.";
+}
+
+/// The code of this number (`H0204`), if there is one; case does not matter.
+pub fn explain(number: &str) -> Option<Code> {
+    Code::ALL
+        .iter()
+        .copied()
+        .find(|code| code.as_str().eq_ignore_ascii_case(number.trim()))
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_found_again() {
+        for code in Code::ALL {
+            assert_eq!(explain(code.as_str()), Some(*code));
+            assert!(!code.explanation().is_empty() && !code.title().is_empty());
+        }
+        assert_eq!(explain("H9999"), None);
+    }
+}

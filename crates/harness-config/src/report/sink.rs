@@ -1,0 +1,134 @@
+//! Collects what is found while a stack is read.
+//!
+//! Owns: the order (by place) in which diagnostics come out, and that nothing is said twice about one place.
+
+use super::{Code, Diagnostic, Label, Severity};
+use crate::source::{SourceMap, Span};
+
+/// Everything found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    reports: Vec<Report>,
+}
+
+/// One finding, by span.
+#[derive(Debug)]
+pub(crate) struct Report {
+    severity: Severity,
+    code: Code,
+    message: String,
+    span: Span,
+    label: Option<String>,
+    labels: Vec<(Span, String)>,
+    help: Option<String>,
+}
+
+impl Sink {
+    /// Notes an error; the answer takes labels and help.
+    pub(crate) fn error(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Report {
+        self.push(Severity::Error, code, span, message.into())
+    }
+
+    /// Notes a warning; the answer takes labels and help.
+    pub(crate) fn warning(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Report {
+        self.push(Severity::Warning, code, span, message.into())
+    }
+
+    /// Whether any error was noted.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.reports.iter().any(|r| r.severity == Severity::Error)
+    }
+
+    /// Everything, ordered by place, each place resolved to line and column.
+    pub(crate) fn finish(mut self, files: &SourceMap) -> Vec<Diagnostic> {
+        self.reports
+            .sort_by_key(|r| (r.span.file, r.span.start, r.span.end, r.severity));
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        for report in self.reports {
+            let diagnostic = report.resolve(files);
+            // An aliased value is decoded once for each place that uses it; one message is enough.
+            let same = |d: &Diagnostic| {
+                (&d.message, &d.span, &d.file)
+                    == (&diagnostic.message, &diagnostic.span, &diagnostic.file)
+            };
+            if !diagnostics
+                .iter()
+                .rev()
+                .take_while(|d| d.span == diagnostic.span)
+                .any(same)
+            {
+                diagnostics.push(diagnostic);
+            }
+        }
+        diagnostics
+    }
+
+    fn push(&mut self, severity: Severity, code: Code, span: Span, message: String) -> &mut Report {
+        self.reports.push(Report {
+            severity,
+            code,
+            message,
+            span,
+            label: None,
+            labels: Vec::new(),
+            help: None,
+        });
+        self.reports.last_mut().expect("one was just pushed")
+    }
+}
+
+impl Report {
+    /// Says this beside the place itself.
+    pub(crate) fn label(&mut self, text: impl Into<String>) -> &mut Self {
+        self.label = Some(text.into());
+        self
+    }
+
+    /// Points at another place too.
+    pub(crate) fn also(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        self.labels.push((span, text.into()));
+        self
+    }
+
+    /// Says what can be done.
+    pub(crate) fn help(&mut self, text: impl Into<String>) -> &mut Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    fn resolve(self, files: &SourceMap) -> Diagnostic {
+        let place = files.place(self.span);
+        let labels = self.labels.into_iter().map(|(span, text)| {
+            let place = files.place(span);
+            Label {
+                text,
+                file: place.file,
+                line: place.line,
+                column: place.column,
+                span: span.range(),
+            }
+        });
+        Diagnostic {
+            severity: self.severity,
+            code: self.code,
+            message: self.message,
+            file: place.file,
+            line: place.line,
+            column: place.column,
+            span: self.span.range(),
+            label: self.label,
+            labels: labels.collect(),
+            help: self.help,
+        }
+    }
+}

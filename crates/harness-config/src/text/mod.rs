@@ -1,0 +1,11 @@
+//! Variables and references in text.
+//!
+//! Owns: the syntax of `${…}`, what a variable's value is, and environment files.
+
+mod dotenv;
+mod expression;
+mod substitute;
+
+pub(crate) use dotenv::{DotenvError, dotenv};
+pub(crate) use expression::is_variable_name;
+pub(crate) use substitute::{ReferenceUse, Substitution, Variables, substitute};
