@@ -1,0 +1,51 @@
+//! What a question is answered with.
+//!
+//! Owns: the kinds of answer, and how much of a reason is kept. Never counts them.
+
+use async_trait::async_trait;
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// As it should be.
+    Good,
+    /// Not as it should be, and why.
+    Bad(String),
+    /// The question could not be asked, and why: it says nothing about the unit.
+    Unknown(String),
+}
+
+impl Answer {
+    /// [`Answer::Bad`] with a reason cut to 4 KiB.
+    pub fn bad(reason: impl Into<String>) -> Self {
+        Self::Bad(cut(reason.into()))
+    }
+
+    /// [`Answer::Unknown`] with a reason cut to 4 KiB.
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self::Unknown(cut(reason.into()))
+    }
+
+    /// Why it is not good.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Good => None,
+            Self::Bad(reason) | Self::Unknown(reason) => Some(reason),
+        }
+    }
+}
+
+/// A question that the embedding program asks itself.
+#[async_trait]
+pub trait CustomProbe: Send + Sync {
+    /// Asks once. It is dropped when the probe's timeout passes, and then counts as [`Answer::Bad`].
+    async fn check(&self) -> Answer;
+}
+
+/// Enough for a stack trace, little enough to keep for every unit.
+pub(crate) const REASON_BYTES: usize = 4096;
+
+fn cut(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+    reason
+}

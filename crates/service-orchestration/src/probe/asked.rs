@@ -1,0 +1,206 @@
+//! A question that is ready to be asked.
+//!
+//! Owns: the turn from what the stack file says to plain values, and what is refused then. Never asks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+
+use super::command::Program;
+use super::http::HttpQuestion;
+use super::pushed::{Awaited, Latch};
+use super::tcp::TcpQuestion;
+use super::{CustomProbe, Rule};
+use crate::spec::{Probe, ProbeAction, Reference, Template};
+
+/// From where the questions about one attempt are asked.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The whole environment of a command; nothing is inherited.
+    pub env: BTreeMap<String, String>,
+    /// Where a command runs.
+    pub working_dir: PathBuf,
+    /// What a program with a slash in it is relative to: the stack's directory.
+    pub directory: PathBuf,
+    /// The user that a command runs as, by number; our own when absent.
+    pub user: Option<u32>,
+    /// The group that a command runs as, by number; our own when absent.
+    pub group: Option<u32>,
+    /// Where the unit listens, for questions that name no host.
+    pub address: IpAddr,
+}
+
+impl Default for Surroundings {
+    /// Nothing in the environment, the root directory, our own user, 127.0.0.1.
+    fn default() -> Self {
+        Self {
+            env: BTreeMap::new(),
+            working_dir: PathBuf::from("/"),
+            directory: PathBuf::from("/"),
+            user: None,
+            group: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+/// Why a probe cannot be asked at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError<E: std::error::Error + 'static> {
+    /// A reference has no value (yet).
+    #[error("a reference in the probe has no value")]
+    Reference(#[source] E),
+    /// This kind of probe cannot be run here.
+    #[error("a `{kind}` probe cannot be run: {reason}")]
+    Unsupported {
+        /// The kind, as the stack file spells it.
+        kind: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A command without a program.
+    #[error("the probe's command is empty")]
+    EmptyCommand,
+    /// Not a regular expression.
+    #[error("`{pattern}` is no regular expression")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong with it.
+        #[source]
+        source: regex::Error,
+    },
+    /// Not a port.
+    #[error("`{0}` is no port: 1 to 65535")]
+    Port(String),
+    /// Not a URL that can be asked.
+    #[error("the probe's URL cannot be asked")]
+    Url(#[source] harness_http::HttpError),
+    /// Not the path of a URL.
+    #[error("`{0}` is no path that can be asked for")]
+    Path(String),
+    /// A header's name or value has a character that cannot stand in one.
+    #[error("the header `{0}` cannot be sent")]
+    Header(String),
+}
+
+/// A probe of one attempt: every reference has its value.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub(crate) question: Question,
+    pub(crate) rule: Rule,
+}
+
+#[derive(Clone)]
+pub(crate) enum Question {
+    Command(Program),
+    Http(HttpQuestion),
+    Tcp(TcpQuestion),
+    Pushed(Awaited),
+    Custom(Arc<dyn CustomProbe>),
+}
+
+impl Asked {
+    /// The probe with every reference replaced by what `resolve` answers.
+    ///
+    /// # Errors
+    /// [`PrepareError`]; asking again and again would not help then.
+    pub fn prepare<E: std::error::Error + 'static>(
+        probe: &Probe,
+        from: &Surroundings,
+        mut resolve: impl FnMut(&Reference) -> Result<String, E>,
+    ) -> Result<Self, PrepareError<E>> {
+        let mut text = |template: &Template| {
+            template
+                .resolve(&mut resolve)
+                .map_err(PrepareError::Reference)
+        };
+        let question = match &probe.action {
+            ProbeAction::Command { command } => {
+                let words = command
+                    .iter()
+                    .map(&mut text)
+                    .collect::<Result<Vec<_>, _>>()?;
+                let program = Program::new(words, from).ok_or(PrepareError::EmptyCommand)?;
+                Question::Command(program)
+            }
+            ProbeAction::Http {
+                url,
+                status,
+                headers,
+            } => {
+                let url = text(url)?;
+                let headers = headers
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), text(value)?)))
+                    .collect::<Result<_, _>>()?;
+                Question::Http(HttpQuestion::new(&url, status.clone(), headers)?)
+            }
+            ProbeAction::Tcp { host, port } => {
+                let host = host.as_ref().map(&mut text).transpose()?;
+                let port = text(port)?;
+                let number = port.parse().ok().filter(|port| *port != 0);
+                Question::Tcp(TcpQuestion {
+                    host: host.unwrap_or_else(|| from.address.to_string()),
+                    port: number.ok_or(PrepareError::Port(port))?,
+                })
+            }
+            ProbeAction::Log { pattern } => {
+                let regex = Regex::new(pattern).map_err(|source| PrepareError::Pattern {
+                    pattern: pattern.clone(),
+                    source,
+                })?;
+                Question::Pushed(Awaited::Line(Arc::new((regex, Latch::default()))))
+            }
+            ProbeAction::Notify => Question::Pushed(Awaited::Notification(Arc::default())),
+            ProbeAction::Container => {
+                return Err(PrepareError::Unsupported {
+                    kind: "container",
+                    reason: "no container engine is connected",
+                });
+            }
+        };
+        let rule = Rule::from(probe);
+        Ok(Self { question, rule })
+    }
+
+    /// A question of the embedding program, counted by this rule.
+    pub fn custom(probe: Arc<dyn CustomProbe>, rule: Rule) -> Self {
+        Self {
+            question: Question::Custom(probe),
+            rule,
+        }
+    }
+
+    /// How it is counted.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// What it waits for, when the answer comes by itself.
+    pub(crate) fn awaited(&self) -> Option<&Awaited> {
+        match &self.question {
+            Question::Pushed(awaited) => Some(awaited),
+            Question::Command(_) | Question::Http(_) | Question::Tcp(_) | Question::Custom(_) => {
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(program) => program.fmt(f),
+            Self::Http(http) => http.fmt(f),
+            Self::Tcp(tcp) => tcp.fmt(f),
+            Self::Pushed(awaited) => awaited.fmt(f),
+            Self::Custom(_) => f.write_str("custom probe"),
+        }
+    }
+}
