@@ -59,9 +59,15 @@ fn an_attached_process_is_seen_running_and_ending_and_is_left_alone() {
 fn a_name_means_exactly_one_process() {
     run_everywhere(|| async {
         let directory = temp_dir();
-        let name = format!("fx{}", std::process::id());
+        // The directory's random name: processes of the run before may still be dying.
+        let name = directory
+            .path()
+            .file_name()
+            .expect("it has a name")
+            .to_string_lossy()
+            .into_owned();
         let program = directory.path().join(&name);
-        std::fs::copy(fixture_path(), &program).expect("it can be copied");
+        std::os::unix::fs::symlink(fixture_path(), &program).expect("it can be linked");
         let executor = Executor::local();
         let missing = executor
             .attach(&by_name(&name))
@@ -74,11 +80,14 @@ fn a_name_means_exactly_one_process() {
 
         let mut command = command_executor::Command::new(&program);
         command.arg("hold");
-        let (_events, first) = launch(&managed(), command.clone()).await;
+        let (mut events, first) = launch(&managed(), command.clone()).await;
+        // The kernel lets the launcher go on a moment before the new program has its name.
+        told(&mut events, "pid").await;
         let (_, attached) = executor.attach(&by_name(&name)).await.expect("one runs");
         assert_eq!(attached.identity().pid(), pid(&first));
 
-        let (_more, second) = launch(&managed(), command).await;
+        let (mut more, second) = launch(&managed(), command).await;
+        told(&mut more, "pid").await;
         let error = executor.attach(&by_name(&name)).await.expect_err("two run");
         let AttachError::Ambiguous { matches, .. } = &error else {
             panic!("{error:?}")

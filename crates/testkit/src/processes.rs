@@ -16,7 +16,8 @@ pub fn process_state(pid: u32) -> Option<char> {
 
 /// The living processes whose environment holds exactly `marker` (`"NAME=value"`), by ascending PID.
 ///
-/// Processes of other users, whose environment cannot be read, are left out.
+/// Processes of other users, whose environment cannot be read, are left out. A process that was started this very
+/// instant may not have its environment yet: wait with [`eventually`](crate::eventually).
 pub fn processes_with_env(marker: &str) -> Vec<u32> {
     let holds_marker = |pid: &u32| {
         fs::read(format!("/proc/{pid}/environ"))
@@ -77,10 +78,10 @@ mod tests {
             .spawn()
             .expect("cat starts");
         assert!(alive(child.id()));
-        assert_eq!(
-            processes_with_env("TESTKIT_MARKER=processes-test"),
-            [child.id()]
-        );
+        // The kernel lets the parent go on a moment before the new program has its environment.
+        crate::eventually_blocking(Duration::from_secs(5), "cat is found by its marker", || {
+            processes_with_env("TESTKIT_MARKER=processes-test") == [child.id()]
+        });
         drop(child.stdin.take());
         crate::eventually_blocking(Duration::from_secs(5), "cat ends", || {
             process_state(child.id()) == Some('Z')
