@@ -565,3 +565,20 @@ fn it_runs_under_tokio_and_under_a_plain_executor() {
         .block_on(in_time(conversation()));
     futures::executor::block_on(in_time(conversation()));
 }
+
+#[test]
+fn every_future_may_move_between_threads() {
+    fn assert_send<T: Send>(_: &T) {}
+    let limits = Limits::default();
+    assert_send(&get("http://localhost/", &limits));
+    assert_send(&async {
+        let stream = TcpStream::connect("127.0.0.1:1").await.unwrap();
+        let mut connection = Connection::new(stream).await.unwrap();
+        let _answer = connection.request(ask("/"), &Limits::default()).await;
+        let _followed = connection.stream(ask("/"), Duration::from_secs(1)).await;
+    });
+    assert_send(&async {
+        let stream = TcpStream::connect("127.0.0.1:1").await.unwrap();
+        serve_connection(stream, &ServerLimits::default(), handle).await
+    });
+}

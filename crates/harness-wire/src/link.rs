@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tungstenite::error::CapacityError;
+use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{self, Message, Utf8Bytes};
@@ -40,6 +40,9 @@ pub enum LinkError {
         /// What it gave as the reason.
         reason: Option<String>,
     },
+    /// The peer went away without a word: its program ended, or dropped the connection.
+    #[error("the peer went away")]
+    Gone,
     /// It broke.
     #[error("the connection broke")]
     Broken(#[source] io::Error),
@@ -282,6 +285,13 @@ impl Link {
                     reason: self.close_reason.take(),
                 }
             }
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                LinkError::Gone
+            }
+            // What TLS calls an end without its own farewell.
+            tungstenite::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                LinkError::Gone
+            }
             tungstenite::Error::Io(source) => LinkError::Broken(source),
             tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
                 LinkError::TooLarge { limit: max_size }
@@ -310,9 +320,10 @@ fn close_frame(end: &LinkError) -> (CloseCode, String) {
         LinkError::Binary => CloseCode::Unsupported,
         LinkError::Overflow { .. } => CloseCode::Policy,
         LinkError::Protocol(_) => CloseCode::Protocol,
-        LinkError::Broken(_) | LinkError::Silent { .. } | LinkError::Stalled { .. } => {
-            CloseCode::Away
-        }
+        LinkError::Gone
+        | LinkError::Broken(_)
+        | LinkError::Silent { .. }
+        | LinkError::Stalled { .. } => CloseCode::Away,
     };
     (
         code,

@@ -229,13 +229,24 @@ fn a_client_dropped_mid_call_ends_the_session_and_its_handlers() {
             }
         };
         let (end, ()) = futures::join!(serve, leave);
+        assert!(matches!(end, LinkError::Gone), "{end:?}");
+    });
+}
+
+#[test]
+fn a_notification_goes_out_even_when_nothing_follows() {
+    run(async {
+        let (mut session, client, driver) = pair(Limits::default()).await;
+        driver
+            .drive(async { client.notify("note", &json!({"text": "bye"})).unwrap() })
+            .await;
+        let incoming = session.next_request().await.unwrap();
         assert!(
-            matches!(
-                end,
-                LinkError::Broken(_) | LinkError::Closed { .. } | LinkError::Protocol(_)
-            ),
-            "{end:?}"
+            matches!(incoming, Incoming::Notification { .. }),
+            "{incoming:?}"
         );
+        let end = session.next_request().await.unwrap_err();
+        assert!(matches!(end, LinkError::Gone), "{end:?}");
     });
 }
 

@@ -15,7 +15,7 @@ use harness_wire::{AcceptError, Limits, LinkError, Request, code};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
-use support::{Installation, accept, beside, listen, run};
+use support::{Installation, accept, listen, run};
 
 type Socket = WebSocketStream<futures_rustls::client::TlsStream<TcpStream>>;
 
@@ -58,35 +58,29 @@ async fn raw_socket(installation: &Installation, address: std::net::SocketAddr) 
     client_async(request, stream).await.unwrap().0
 }
 
-/// Runs `act` on a raw socket against an echoing server; returns how the session ended, if it did, and the output.
+/// Runs `act` on a raw socket against an echoing server, then leaves; returns how the session ended, and the output.
 async fn against_echo<T>(
     limits: Limits,
     act: impl AsyncFnOnce(&mut Socket) -> T,
-) -> (Option<LinkError>, T) {
+) -> (LinkError, T) {
     let installation = Installation::new();
     let (listener, address) = listen().await;
     let acceptor = installation.acceptor().with_limits(limits);
-    let end = std::cell::RefCell::new(None);
     let server = async {
         let (session, _) = accept(&listener, &acceptor).await.unwrap();
-        let ended = session
-            .serve(|request: Request| async move {
-                request.responder.answer(request.params.parse::<Value>());
-            })
-            .await;
-        end.replace(Some(ended));
+        let echo = |request: Request| async move {
+            request.responder.answer(request.params.parse::<Value>());
+        };
+        session.serve(echo).await
     };
-    let output = beside(server, async {
+    let client = async {
         let mut socket = raw_socket(&installation, address).await;
         socket.send(Message::text(HELLO)).await.unwrap();
         let answer = text(&mut socket).await;
         assert_eq!(answer["id"], "h", "ids are echoed: {answer}");
-        let output = act(&mut socket).await;
-        futures_lite::future::yield_now().await;
-        output
-    })
-    .await;
-    (end.into_inner(), output)
+        act(&mut socket).await
+    };
+    futures::join!(server, client)
 }
 
 async fn text(socket: &mut Socket) -> Value {
@@ -185,7 +179,7 @@ fn a_binary_message_ends_the_session() {
             while let Some(Ok(_)) = socket.next().await {}
         },
     ));
-    assert!(matches!(end, Some(LinkError::Binary)), "{end:?}");
+    assert!(matches!(end, LinkError::Binary), "{end:?}");
 }
 
 #[test]
@@ -201,7 +195,7 @@ fn a_length_of_a_gigabyte_is_refused_at_its_header() {
             while let Some(Ok(_)) = socket.next().await {}
         },
     ));
-    assert!(matches!(end, Some(LinkError::TooLarge { .. })), "{end:?}");
+    assert!(matches!(end, LinkError::TooLarge { .. }), "{end:?}");
 }
 
 #[test]
@@ -225,7 +219,7 @@ fn fragments_that_never_end_are_refused_at_the_limit() {
         while let Some(Ok(_)) = socket.next().await {}
     }));
     assert!(
-        matches!(end, Some(LinkError::TooLarge { limit: 10_000 })),
+        matches!(end, LinkError::TooLarge { limit: 10_000 }),
         "{end:?}"
     );
 }
@@ -244,7 +238,7 @@ fn an_unmasked_frame_is_refused() {
             while let Some(Ok(_)) = socket.next().await {}
         },
     ));
-    assert!(matches!(end, Some(LinkError::Protocol(_))), "{end:?}");
+    assert!(matches!(end, LinkError::Protocol(_)), "{end:?}");
 }
 
 #[test]

@@ -83,3 +83,21 @@ async fn every_part_can_be_spawned_on_its_own() {
     driver.await.unwrap();
     server.await.unwrap();
 }
+
+#[test]
+fn every_future_may_move_between_threads() {
+    fn assert_send<T: Send>(_: &T) {}
+    let installation = Installation::new();
+    let (tls, acceptor, options) = (
+        installation.client_tls(),
+        installation.acceptor(),
+        options(),
+    );
+    assert_send(&Client::connect("127.0.0.1:1", &tls, &options));
+    assert_send(&async move {
+        let (listener, _) = listen().await;
+        let (mut session, _) = accept(&listener, &acceptor).await.unwrap();
+        session.next_request().await.unwrap();
+        session.close().await;
+    });
+}

@@ -85,11 +85,13 @@ impl Driver {
         poll_fn(|cx| {
             // Once before, so that answers reach the work; once after, so that what it asked goes out.
             for _ in 0..2 {
-                if let Poll::Ready(output) = work.as_mut().poll(cx) {
-                    return Poll::Ready(output);
-                }
+                let worked = work.as_mut().poll(cx);
+                // Polled even when the work is done: its last notification may still have to go out.
                 if !is_over {
                     is_over = self.running.as_mut().poll(cx).is_ready();
+                }
+                if worked.is_ready() {
+                    return worked;
                 }
             }
             Poll::Pending

@@ -21,7 +21,8 @@ impl Session {
     /// A handler that the client cancels is dropped at its next `.await`, and the client told. Handlers still running
     /// when the connection ends are dropped. Notifications that are not part of the protocol are ignored.
     ///
-    /// Returns why the connection ended; [`LinkError::Closed`] is the ordinary end.
+    /// Returns why the connection ended; [`LinkError::Closed`] and
+    /// [`LinkError::Gone`] are the ordinary ends.
     pub async fn serve<H, F>(self, mut handler: H) -> LinkError
     where
         H: FnMut(Request) -> F,
