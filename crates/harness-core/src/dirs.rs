@@ -31,10 +31,14 @@ pub struct Dirs {
 #[non_exhaustive]
 pub enum DirsError {
     /// Neither `HARNESS_HOME` nor `HOME` says where to put them.
-    #[error("neither HARNESS_HOME nor HOME is set: set HARNESS_HOME to a directory for configuration and state")]
+    #[error(
+        "neither HARNESS_HOME nor HOME is set: set HARNESS_HOME to a directory for configuration and state"
+    )]
     Homeless,
     /// The working directory, against which `HARNESS_HOME` is resolved, cannot be read.
-    #[error("HARNESS_HOME is relative and the working directory cannot be read: set it to an absolute path")]
+    #[error(
+        "HARNESS_HOME is relative and the working directory cannot be read: set it to an absolute path"
+    )]
     WorkingDirectory {
         /// Why.
         #[source]
@@ -87,28 +91,53 @@ impl Dirs {
         variable: impl Fn(&str) -> Option<OsString>,
         working_directory: impl FnOnce() -> io::Result<PathBuf>,
     ) -> Result<Self, DirsError> {
-        let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = |name: &str| {
+            variable(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         if let Some(home) = path("HARNESS_HOME") {
             if home.is_absolute() {
                 return Ok(Self::under(home));
             }
-            let base = working_directory().map_err(|source| DirsError::WorkingDirectory { source })?;
+            let base =
+                working_directory().map_err(|source| DirsError::WorkingDirectory { source })?;
             return Ok(Self::under(base.join(home)));
         }
-        let xdg = |name: &str| path(name).filter(|path| path.is_absolute()).map(|path| path.join(PROGRAM));
-        let in_home = |below: &str| path("HOME").map(|home| home.join(below).join(PROGRAM)).ok_or(DirsError::Homeless);
+        let xdg = |name: &str| {
+            path(name)
+                .filter(|path| path.is_absolute())
+                .map(|path| path.join(PROGRAM))
+        };
+        let in_home = |below: &str| {
+            path("HOME")
+                .map(|home| home.join(below).join(PROGRAM))
+                .ok_or(DirsError::Homeless)
+        };
         let config = xdg("XDG_CONFIG_HOME").map_or_else(|| in_home(".config"), Ok)?;
         let state = xdg("XDG_STATE_HOME").map_or_else(|| in_home(".local/state"), Ok)?;
         let run = xdg("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run"));
         let log = state.join("log");
-        Ok(Self { home: None, config, state, run, log })
+        Ok(Self {
+            home: None,
+            config,
+            state,
+            run,
+            log,
+        })
     }
 
     /// All directories below one, as `HARNESS_HOME` has it. The path must be absolute to mean the same to everyone.
     pub fn under(home: impl Into<PathBuf>) -> Self {
         let home = home.into();
         let below = |name: &str| home.join(name);
-        Self { config: below("config"), state: below("state"), run: below("run"), log: below("log"), home: Some(home) }
+        Self {
+            config: below("config"),
+            state: below("state"),
+            run: below("run"),
+            log: below("log"),
+            home: Some(home),
+        }
     }
 
     /// Settings.
@@ -139,7 +168,9 @@ impl Dirs {
     /// The variable that makes another process, wherever it works, find the same directories; `None` when its
     /// environment says so already.
     pub fn variable(&self) -> Option<(&'static str, &OsStr)> {
-        self.home.as_ref().map(|home| ("HARNESS_HOME", home.as_os_str()))
+        self.home
+            .as_ref()
+            .map(|home| ("HARNESS_HOME", home.as_os_str()))
     }
 
     /// Makes the directories, for their owner alone.
@@ -147,21 +178,39 @@ impl Dirs {
     /// # Errors
     /// [`DirsError::Io`], and [`DirsError::Exposed`] or [`DirsError::Foreign`] for one that is there and not private.
     pub fn create(&self) -> Result<(), DirsError> {
-        [&self.config, &self.state, &self.run, &self.log].into_iter().try_for_each(|path| create_private(path))
+        [&self.config, &self.state, &self.run, &self.log]
+            .into_iter()
+            .try_for_each(|path| create_private(path))
     }
 }
 
 fn create_private(path: &Path) -> Result<(), DirsError> {
-    let failed = |action| move |source| DirsError::Io { action, path: path.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create"))?;
+    let failed = |action| {
+        move |source| DirsError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed("create"))?;
     let metadata = std::fs::metadata(path).map_err(failed("look at"))?;
     let owner = metadata.uid();
     if owner != rustix::process::geteuid().as_raw() {
-        return Err(DirsError::Foreign { path: path.to_owned(), owner });
+        return Err(DirsError::Foreign {
+            path: path.to_owned(),
+            owner,
+        });
     }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(DirsError::Exposed { path: path.to_owned(), mode });
+        return Err(DirsError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     Ok(())
 }
@@ -174,13 +223,23 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn resolve(variables: &[(&str, &str)]) -> Result<Dirs, DirsError> {
-        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.into())
+        };
         Dirs::resolve(lookup, || Ok(PathBuf::from("/work-here")))
     }
 
     #[test]
     fn one_variable_puts_everything_under_one_folder() {
-        let dirs = resolve(&[("HARNESS_HOME", "/h"), ("XDG_STATE_HOME", "/x"), ("HOME", "/u")]).expect("a home");
+        let dirs = resolve(&[
+            ("HARNESS_HOME", "/h"),
+            ("XDG_STATE_HOME", "/x"),
+            ("HOME", "/u"),
+        ])
+        .expect("a home");
         assert_eq!(dirs, Dirs::under("/h"));
         assert_eq!(dirs.state(), Path::new("/h/state"));
         assert_eq!(dirs.variable(), Some(("HARNESS_HOME", OsStr::new("/h"))));
@@ -188,12 +247,20 @@ mod tests {
 
     #[test]
     fn a_relative_home_is_taken_from_the_working_directory() {
-        assert_eq!(resolve(&[("HARNESS_HOME", "h")]).expect("a home"), Dirs::under("/work-here/h"));
+        assert_eq!(
+            resolve(&[("HARNESS_HOME", "h")]).expect("a home"),
+            Dirs::under("/work-here/h")
+        );
     }
 
     #[test]
     fn without_it_the_xdg_directories_are_used() {
-        let set = [("HOME", "/u"), ("XDG_STATE_HOME", "/s"), ("XDG_RUNTIME_DIR", "/r"), ("XDG_CONFIG_HOME", "/c")];
+        let set = [
+            ("HOME", "/u"),
+            ("XDG_STATE_HOME", "/s"),
+            ("XDG_RUNTIME_DIR", "/r"),
+            ("XDG_CONFIG_HOME", "/c"),
+        ];
         let dirs = resolve(&set).expect("a home");
         assert_eq!(dirs.config(), Path::new("/c/harness"));
         assert_eq!(dirs.state(), Path::new("/s/harness"));
@@ -204,7 +271,12 @@ mod tests {
 
     #[test]
     fn empty_and_relative_xdg_variables_count_as_absent() {
-        let set = [("HOME", "/u"), ("XDG_STATE_HOME", "s"), ("XDG_RUNTIME_DIR", ""), ("HARNESS_HOME", "")];
+        let set = [
+            ("HOME", "/u"),
+            ("XDG_STATE_HOME", "s"),
+            ("XDG_RUNTIME_DIR", ""),
+            ("HARNESS_HOME", ""),
+        ];
         let dirs = resolve(&set).expect("a home");
         assert_eq!(dirs.config(), Path::new("/u/.config/harness"));
         assert_eq!(dirs.run(), Path::new("/u/.local/state/harness/run"));
@@ -222,10 +294,16 @@ mod tests {
         let dirs = Dirs::under(temporary.path().join("deep/home"));
         dirs.create().expect("made");
         dirs.create().expect("there already");
-        let mode = std::fs::metadata(dirs.state()).expect("made").permissions().mode();
+        let mode = std::fs::metadata(dirs.state())
+            .expect("made")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o7777, 0o700);
         std::fs::set_permissions(dirs.state(), PermissionsExt::from_mode(0o750)).expect("ours");
         let error = dirs.create().expect_err("open to others");
-        assert!(matches!(error, DirsError::Exposed { mode: 0o750, .. }), "{error}");
+        assert!(
+            matches!(error, DirsError::Exposed { mode: 0o750, .. }),
+            "{error}"
+        );
     }
 }

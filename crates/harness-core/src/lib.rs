@@ -1,15 +1,20 @@
 //! The daemon, its protocol and its client: what the program `harness` and daemons of your own are made of.
 //!
-//! Owns: where files lie ([`dirs`]), what is said between client and daemon ([`protocol`]), and the client ([`client`]). Never reads a stack file, never
+//! Owns: where files lie ([`dirs`]), what is said between client and daemon ([`protocol`]), the daemon around a
+//! [`service_orchestration::ServiceManager`] ([`daemon`]), and the client ([`client`]). Never reads a stack file, never
 //! draws on a terminal, never decides what a unit does. Works under any async runtime.
 //!
-//! Start reading at [`protocol`] (what can be asked), then [`client`].
+//! Start reading at [`protocol`] (what can be asked), then [`daemon`] or [`client`].
 
 pub mod client;
+pub mod daemon;
 pub mod dirs;
 mod files;
 pub mod protocol;
 
-pub use client::{AutoStart, ClientError, ConnectError, HarnessClient, LaunchError, ensure_daemon, is_running};
+pub use client::{
+    AutoStart, ClientError, ConnectError, HarnessClient, LaunchError, ensure_daemon, is_running,
+};
+pub use daemon::{BaseDaemon, BaseDaemonBuilder, DaemonError, DaemonHandle};
 pub use dirs::{Dirs, DirsError};
 pub use files::Endpoint;

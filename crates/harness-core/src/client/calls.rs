@@ -10,13 +10,13 @@ use service_orchestration::spec::{StackName, UnitName};
 use super::connection::Connection;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
-    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, ListStacks, ReleaseUnits, RestartUnits, Shutdown, StackStatusOf,
-    StartStack, StopUnits, WaitFor, WhyUnit,
+    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, ListStacks, ReleaseUnits, RestartUnits,
+    Shutdown, StackStatusOf, StartStack, StopUnits, WaitFor, WhyUnit,
 };
 use crate::protocol::{
-    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, ForgetParams, Method, OrderResult, RestartParams,
-    ShutdownParams, StackListParams, StackSummary, StartParams, StartResult, StatusParams, StopParams, UnitsParams,
-    WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, ForgetParams, Method, OrderResult,
+    RestartParams, ShutdownParams, StackListParams, StackSummary, StartParams, StartResult,
+    StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 impl HarnessClient {
@@ -33,7 +33,9 @@ impl HarnessClient {
         let mut connection = self.connection().await?;
         loop {
             match call_over::<M>(&connection, params).await {
-                Err(ClientError::Lost { .. }) if M::REPEATABLE => connection = self.reconnect().await?,
+                Err(ClientError::Lost { .. }) if M::REPEATABLE => {
+                    connection = self.reconnect().await?
+                }
                 outcome => return outcome,
             }
         }
@@ -52,7 +54,9 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn shutdown(&self, keep: bool) -> Result<(), ClientError> {
-        self.call::<Shutdown>(&ShutdownParams { keep }).await.map(|_done| ())
+        self.call::<Shutdown>(&ShutdownParams { keep })
+            .await
+            .map(|_done| ())
     }
 
     /// Defines a stack and orders units of it up. Returns when ordered: [`HarnessClient::wait`] for what comes of it.
@@ -92,7 +96,10 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self, stack: &StackName) -> Result<StackStatus, ClientError> {
-        self.call::<StackStatusOf>(&StatusParams { stack: stack.clone() }).await
+        self.call::<StackStatusOf>(&StatusParams {
+            stack: stack.clone(),
+        })
+        .await
     }
 
     /// Which stacks there are.
@@ -100,7 +107,9 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn stacks(&self) -> Result<Vec<StackSummary>, ClientError> {
-        self.call::<ListStacks>(&StackListParams {}).await.map(|list| list.items)
+        self.call::<ListStacks>(&StackListParams {})
+            .await
+            .map(|list| list.items)
     }
 
     /// Returns once units have come as far as asked, or never can.
@@ -119,7 +128,11 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn forget(&self, stack: &StackName) -> Result<(), ClientError> {
-        self.call::<ForgetStack>(&ForgetParams { stack: stack.clone() }).await.map(|_done| ())
+        self.call::<ForgetStack>(&ForgetParams {
+            stack: stack.clone(),
+        })
+        .await
+        .map(|_done| ())
     }
 
     /// Why a unit is where it is.
@@ -127,7 +140,11 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn why(&self, stack: &StackName, unit: &UnitName) -> Result<Why, ClientError> {
-        self.call::<WhyUnit>(&WhyParams { stack: stack.clone(), unit: unit.clone() }).await
+        self.call::<WhyUnit>(&WhyParams {
+            stack: stack.clone(),
+            unit: unit.clone(),
+        })
+        .await
     }
 
     /// Keeps units down until they are released.
@@ -151,6 +168,13 @@ fn call_over<M: Method>(
     connection: &Connection,
     params: &M::Params,
 ) -> impl Future<Output = Result<M::Result, ClientError>> {
-    let answer = connection.client().call::<M::Params, M::Result>(M::NAME, params);
-    async move { connection.drive(answer).await.map_err(|error| ClientError::of_call(error, M::NAME)) }
+    let answer = connection
+        .client()
+        .call::<M::Params, M::Result>(M::NAME, params);
+    async move {
+        connection
+            .drive(answer)
+            .await
+            .map_err(|error| ClientError::of_call(error, M::NAME))
+    }
 }

@@ -46,7 +46,12 @@ impl HarnessClient {
     /// Dropping the future drops the connection.
     pub async fn connect(dirs: &Dirs) -> Result<Self, ConnectError> {
         let connection = connect(dirs).await?;
-        Ok(Self { shared: Arc::new(Shared { dirs: dirs.clone(), current: Mutex::new(connection) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                dirs: dirs.clone(),
+                current: Mutex::new(connection),
+            }),
+        })
     }
 
     /// The name and version that the daemon gave when the connection opened.
@@ -72,7 +77,8 @@ impl HarnessClient {
     /// Waits up to [`PATIENCE`] for one to come: whoever killed the last one may be starting the next.
     pub(super) async fn reconnect(&self) -> Result<Connection, ClientError> {
         let dirs = &self.shared.dirs;
-        let watch = Watch::new(dirs.state()).map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
+        let watch =
+            Watch::new(dirs.state()).map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match connect(dirs).await {
@@ -99,11 +105,19 @@ impl HarnessClient {
     }
 
     fn current(&self) -> Connection {
-        self.shared.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn replace(&self, connection: &Connection) {
-        *self.shared.current.lock().unwrap_or_else(PoisonError::into_inner) = connection.clone();
+        *self
+            .shared
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = connection.clone();
     }
 }
 
@@ -111,14 +125,19 @@ async fn connect(dirs: &Dirs) -> Result<Connection, ConnectError> {
     let state = dirs.state().to_owned();
     let Some(endpoint) = Endpoint::read(&state)? else {
         return Err(if is_running(dirs)? {
-            ConnectError::NoAnswer { state, source: None }
+            ConnectError::NoAnswer {
+                state,
+                source: None,
+            }
         } else {
             ConnectError::NotRunning { state }
         });
     };
     let tls = match ClientTls::load(dirs.pki(), LOCAL_CLIENT) {
         Ok(tls) => tls,
-        Err(PkiError::Absent { .. }) if !is_running(dirs)? => return Err(ConnectError::NotRunning { state }),
+        Err(PkiError::Absent { .. }) if !is_running(dirs)? => {
+            return Err(ConnectError::NotRunning { state });
+        }
         Err(error) => return Err(ConnectError::Certificates(error)),
     };
     let options = ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")));
@@ -130,15 +149,27 @@ async fn connect(dirs: &Dirs) -> Result<Connection, ConnectError> {
     }
 }
 
-fn classify(error: harness_wire::ConnectError, endpoint: Endpoint, state: std::path::PathBuf) -> ConnectError {
+fn classify(
+    error: harness_wire::ConnectError,
+    endpoint: Endpoint,
+    state: std::path::PathBuf,
+) -> ConnectError {
     use harness_wire::ConnectError as Wire;
     let address = endpoint.listen;
     match error {
-        Wire::Incompatible { ours, theirs, .. } => ConnectError::Version { address, ours, theirs },
-        error @ (Wire::Refused { .. } | Wire::Greeting { .. }) => {
-            ConnectError::Refused { address, source: Box::new(error) }
-        }
-        error => ConnectError::NoAnswer { state, source: Some(Box::new(error)) },
+        Wire::Incompatible { ours, theirs, .. } => ConnectError::Version {
+            address,
+            ours,
+            theirs,
+        },
+        error @ (Wire::Refused { .. } | Wire::Greeting { .. }) => ConnectError::Refused {
+            address,
+            source: Box::new(error),
+        },
+        error => ConnectError::NoAnswer {
+            state,
+            source: Some(Box::new(error)),
+        },
     }
 }
 

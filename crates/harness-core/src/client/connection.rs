@@ -23,7 +23,11 @@ impl Connection {
         let driver = executor.spawn(async move {
             driver.await;
         });
-        Self { client, driver: Arc::new(driver), executor }
+        Self {
+            client,
+            driver: Arc::new(driver),
+            executor,
+        }
     }
 
     pub(super) fn client(&self) -> &Client {

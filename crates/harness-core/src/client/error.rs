@@ -40,7 +40,9 @@ pub enum ConnectError {
     #[error("the certificates of this client cannot be used")]
     Certificates(#[source] PkiError),
     /// The daemon speaks another protocol.
-    #[error("the daemon at {address} speaks protocol version {theirs}, this program {ours}: restart the daemon with `daemon stop --keep`")]
+    #[error(
+        "the daemon at {address} speaks protocol version {theirs}, this program {ours}: restart the daemon with `daemon stop --keep`"
+    )]
     Version {
         /// Where it listens.
         address: String,
@@ -59,7 +61,10 @@ impl ConnectError {
     /// does not let us.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotRunning { .. } | Self::NoAnswer { .. } | Self::Version { .. } | Self::Unreadable(_) => 5,
+            Self::NotRunning { .. }
+            | Self::NoAnswer { .. }
+            | Self::Version { .. }
+            | Self::Unreadable(_) => 5,
             Self::Refused { .. } | Self::Certificates(_) => 6,
         }
     }
@@ -131,7 +136,10 @@ impl ClientError {
     pub fn as_api(&self) -> Option<&ApiError> {
         match self {
             Self::Api(error) => Some(error),
-            Self::Connect(_) | Self::Lost { .. } | Self::Unreadable { .. } | Self::Unsendable { .. } => None,
+            Self::Connect(_)
+            | Self::Lost { .. }
+            | Self::Unreadable { .. }
+            | Self::Unsendable { .. } => None,
         }
     }
 
@@ -143,7 +151,10 @@ impl ClientError {
             CallError::Unreadable { source, .. } => Self::Unreadable { method, source },
             CallError::Unsendable { reason, .. } => Self::Unsendable { method, reason },
             // The library's enum, open to more: whatever else there may be, nothing came back.
-            _ => Self::Lost { method, end: Arc::new(LinkError::Abandoned) },
+            _ => Self::Lost {
+                method,
+                end: Arc::new(LinkError::Abandoned),
+            },
         }
     }
 
@@ -153,7 +164,10 @@ impl ClientError {
             SubscriptionError::Remote { error, .. } => Self::Api(error.into()),
             SubscriptionError::Lost { end, .. } => Self::Lost { method, end },
             SubscriptionError::Unreadable { source, .. } => Self::Unreadable { method, source },
-            _ => Self::Lost { method, end: Arc::new(LinkError::Abandoned) },
+            _ => Self::Lost {
+                method,
+                end: Arc::new(LinkError::Abandoned),
+            },
         }
     }
 }

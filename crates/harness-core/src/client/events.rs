@@ -27,7 +27,12 @@ impl HarnessClient {
     /// [`ClientError`].
     pub async fn events(&self, params: SubscribeParams) -> Result<EventStream, ClientError> {
         let connection = self.connection().await?;
-        let mut stream = EventStream { client: self.clone(), params, open: None, missed: 0 };
+        let mut stream = EventStream {
+            client: self.clone(),
+            params,
+            open: None,
+            missed: 0,
+        };
         stream.subscribe(connection).await?;
         Ok(stream)
     }
@@ -76,13 +81,17 @@ impl EventStream {
     }
 
     async fn subscribe(&mut self, connection: Connection) -> Result<(), ClientError> {
-        let opening = connection.client().subscribe(SubscribeEvents::NAME, &self.params);
+        let opening = connection
+            .client()
+            .subscribe(SubscribeEvents::NAME, &self.params);
         let opened = connection.drive(opening).await;
-        let items: Items<Event> = opened.map_err(|error| ClientError::of_call(error, SubscribeEvents::NAME))?;
-        let greeting: Subscription = items.greeting().map_err(|source| ClientError::Unreadable {
-            method: SubscribeEvents::NAME.to_owned(),
-            source,
-        })?;
+        let items: Items<Event> =
+            opened.map_err(|error| ClientError::of_call(error, SubscribeEvents::NAME))?;
+        let greeting: Subscription =
+            items.greeting().map_err(|source| ClientError::Unreadable {
+                method: SubscribeEvents::NAME.to_owned(),
+                source,
+            })?;
         self.missed += greeting.missed;
         // Asked for "from now on", and what happens while the connection is away belongs to it.
         self.params.since.get_or_insert(greeting.next);

@@ -91,7 +91,10 @@ impl LaunchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Connect(error) => error.exit_code(),
-            Self::Exited { status, .. } => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(5),
+            Self::Exited { status, .. } => status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(5),
             Self::Dirs(_) | Self::File { .. } | Self::Spawn { .. } | Self::TimedOut { .. } => 5,
         }
     }
@@ -102,7 +105,11 @@ impl HarnessClient {
     ///
     /// # Errors
     /// [`LaunchError`]; [`ConnectError::NotRunning`] in it when there is no daemon and none was to be started.
-    pub async fn open(dirs: &Dirs, daemon: &DaemonProgram, auto_start: AutoStart) -> Result<Self, LaunchError> {
+    pub async fn open(
+        dirs: &Dirs,
+        daemon: &DaemonProgram,
+        auto_start: AutoStart,
+    ) -> Result<Self, LaunchError> {
         match Self::connect(dirs).await {
             Ok(client) => Ok(client),
             Err(ConnectError::NotRunning { .. } | ConnectError::NoAnswer { source: None, .. })
@@ -123,7 +130,10 @@ impl HarnessClient {
 ///
 /// # Cancellation
 /// A daemon that was started goes on starting.
-pub async fn ensure_daemon(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, LaunchError> {
+pub async fn ensure_daemon(
+    dirs: &Dirs,
+    daemon: &DaemonProgram,
+) -> Result<HarnessClient, LaunchError> {
     HarnessClient::open(dirs, daemon, AutoStart::Always).await
 }
 
@@ -132,11 +142,17 @@ async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, 
     let state = dirs.state().to_owned();
     let failed = |action| {
         let path = state.clone();
-        move |source| LaunchError::File { action, path, source }
+        move |source| LaunchError::File {
+            action,
+            path,
+            source,
+        }
     };
     let _only_one = {
         let state = state.clone();
-        blocking::unblock(move || start_lock(&state)).await.map_err(failed("lock"))?
+        blocking::unblock(move || start_lock(&state))
+            .await
+            .map_err(failed("lock"))?
     };
     // Whoever had the lock may have started it.
     match HarnessClient::connect(dirs).await {
@@ -155,13 +171,24 @@ async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, 
             Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => error,
             Err(error) => return Err(error.into()),
         };
-        match next(&watch, &mut child, deadline).await.map_err(failed("watch"))? {
+        match next(&watch, &mut child, deadline)
+            .await
+            .map_err(failed("watch"))?
+        {
             Next::Changed => {}
             Next::Exited(_) if is_running(dirs)? && HarnessClient::connect(dirs).await.is_ok() => {}
-            Next::Exited(status) => return Err(LaunchError::Exited { status, output: log.said() }),
+            Next::Exited(status) => {
+                return Err(LaunchError::Exited {
+                    status,
+                    output: log.said(),
+                });
+            }
             Next::TooLate => {
                 tracing::debug!(%error, "the last answer of a daemon that did not start in time");
-                return Err(LaunchError::TimedOut { waited: START_PATIENCE, log: log.path });
+                return Err(LaunchError::TimedOut {
+                    waited: START_PATIENCE,
+                    log: log.path,
+                });
             }
         }
     }
@@ -186,15 +213,28 @@ async fn next(watch: &Watch, child: &mut Child, deadline: Instant) -> io::Result
 /// Starts the daemon away from this process: other directory, no terminal, output to its log. It makes a session of its
 /// own itself (`--detached`), so that starting it needs no code between fork and exec.
 fn spawn(dirs: &Dirs, daemon: &DaemonProgram, log: &DaemonLog) -> Result<Child, LaunchError> {
-    let output = || log.file.try_clone().map_err(|source| LaunchError::File { action: "use", path: log.path.clone(), source });
+    let output = || {
+        log.file.try_clone().map_err(|source| LaunchError::File {
+            action: "use",
+            path: log.path.clone(),
+            source,
+        })
+    };
     let mut command = Command::new(&daemon.program);
     command.args(["daemon", "run", "--detached"]);
     if let Some(listen) = &daemon.listen {
         command.args(["--listen", listen]);
     }
     command.envs(dirs.variable());
-    command.current_dir("/").stdin(Stdio::null()).stdout(output()?).stderr(output()?);
-    command.spawn().map_err(|source| LaunchError::Spawn { program: daemon.program.clone(), source })
+    command
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(output()?)
+        .stderr(output()?);
+    command.spawn().map_err(|source| LaunchError::Spawn {
+        program: daemon.program.clone(),
+        source,
+    })
 }
 
 /// The file that a detached daemon writes to.
@@ -208,12 +248,22 @@ struct DaemonLog {
 impl DaemonLog {
     fn open(dirs: &Dirs) -> Result<Self, LaunchError> {
         let path = daemon_log(dirs);
-        let failed = |source| LaunchError::File { action: "open", path: path.clone(), source };
+        let failed = |source| LaunchError::File {
+            action: "open",
+            path: path.clone(),
+            source,
+        };
         let is_full = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES);
         if is_full {
             std::fs::rename(&path, path.with_extension("log.1")).map_err(failed)?;
         }
-        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
         let begins = file.metadata().map_err(failed)?.len();
         Ok(Self { file, begins, path })
     }
@@ -222,7 +272,9 @@ impl DaemonLog {
     fn said(&self) -> String {
         let mut bytes = Vec::new();
         let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(self.begins)).and_then(|_| file.take(MAX_SAID).read_to_end(&mut bytes));
+        let read = file
+            .seek(SeekFrom::Start(self.begins))
+            .and_then(|_| file.take(MAX_SAID).read_to_end(&mut bytes));
         match read {
             Ok(0) => format!("it said nothing; its log is {}", self.path.display()),
             Ok(_) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use chrono::{DateTime, Utc};
 use futures_lite::StreamExt;
 use harness_wire::Subscription as Items;
 
@@ -20,6 +21,7 @@ pub struct LogStreamReader {
     params: LogParams,
     open: Option<(Connection, Items<LogBatch>)>,
     lines: VecDeque<LogRecord>,
+    opened: DateTime<Utc>,
 }
 
 impl HarnessClient {
@@ -39,10 +41,22 @@ impl HarnessClient {
         self.logs(FollowLogs::NAME, params).await
     }
 
-    async fn logs(&self, method: &'static str, params: LogParams) -> Result<LogStreamReader, ClientError> {
+    async fn logs(
+        &self,
+        method: &'static str,
+        params: LogParams,
+    ) -> Result<LogStreamReader, ClientError> {
         let connection = self.connection().await?;
         let client = self.clone();
-        let mut reader = LogStreamReader { client, method, params, open: None, lines: VecDeque::new() };
+        let opened = Utc::now();
+        let mut reader = LogStreamReader {
+            client,
+            method,
+            params,
+            open: None,
+            lines: VecDeque::new(),
+            opened,
+        };
         reader.subscribe(connection).await?;
         Ok(reader)
     }
@@ -92,6 +106,10 @@ impl LogStreamReader {
                 Ok(connection) => connection,
                 Err(error) => return Some(Err(error)),
             };
+            // What the last lines were has been answered; a unit that had none is asked for what it has written since.
+            if self.params.tail.take().is_some() {
+                self.params.since = self.params.since.max(Some(self.opened));
+            }
             return Some(match self.subscribe(connection).await {
                 Ok(()) | Err(ClientError::Lost { .. }) => Ok(()),
                 Err(error) => Err(error),
@@ -115,9 +133,9 @@ impl LogStreamReader {
 
     fn saw(&mut self, line: &LogRecord) {
         match self.params.after.get_mut(&line.unit) {
-            Some(cursor) => cursor.clone_from(&line.cursor),
+            Some(cursor) => *cursor = line.cursor,
             None => {
-                self.params.after.insert(line.unit.clone(), line.cursor.clone());
+                self.params.after.insert(line.unit.clone(), line.cursor);
             }
         }
     }

@@ -12,6 +12,7 @@ mod events;
 mod launch;
 mod logs;
 
+pub(crate) use connect::LOCAL_CLIENT;
 pub use connect::{HarnessClient, is_running};
 pub use error::{ClientError, ConnectError};
 pub use events::EventStream;

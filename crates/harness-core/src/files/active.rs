@@ -23,7 +23,10 @@ impl Active {
         let path = state.join(FILE);
         // One that cannot be read is as good as none: it is written anew with the next start.
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let stacks = text.lines().filter_map(|line| StackName::new(line).ok()).collect();
+        let stacks = text
+            .lines()
+            .filter_map(|line| StackName::new(line).ok())
+            .collect();
         Self { path, stacks }
     }
 
@@ -90,7 +93,10 @@ mod tests {
         active.add(&name("web"));
         active.add(&name("db"));
         let mut active = Active::load(directory.path());
-        assert_eq!(active.stacks().map(StackName::as_str).collect::<Vec<_>>(), ["db", "web"]);
+        assert_eq!(
+            active.stacks().map(StackName::as_str).collect::<Vec<_>>(),
+            ["db", "web"]
+        );
         active.remove(&name("web"));
         assert!(has_active_stacks(directory.path()));
         active.remove(&name("db"));

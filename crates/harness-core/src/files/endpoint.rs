@@ -51,25 +51,39 @@ impl Endpoint {
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(EndpointError::Io { action: "read", path, source }),
+            Err(source) => {
+                return Err(EndpointError::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
         };
-        serde_json::from_slice(&text).map(Some).map_err(|source| EndpointError::Damaged { path, source })
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|source| EndpointError::Damaged { path, source })
     }
 
     /// Replaces the file. Only the holder of the state lock may.
     pub(crate) fn write(&self, state: &Path) -> Result<(), EndpointError> {
         let text = serde_json::to_vec(self).expect("text and numbers always serialise");
         let path = state.join(FILE);
-        replace(&path, &text).map_err(|source| EndpointError::Io { action: "write", path, source })
+        replace(&path, &text).map_err(|source| EndpointError::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     /// Removes the file, if there is one. Only the holder of the state lock may.
     pub(crate) fn remove(state: &Path) -> Result<(), EndpointError> {
         let path = state.join(FILE);
         match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(EndpointError::Io { action: "remove", path, source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(EndpointError::Io {
+                action: "remove",
+                path,
+                source,
+            }),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -79,7 +93,12 @@ impl Endpoint {
 /// that these files could tell of.
 pub(super) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
     file.write_all(text)?;
     std::fs::rename(&aside, path)
 }

@@ -40,7 +40,10 @@ impl StateLock {
     /// [`LockError::Held`] at once when the holder answers, else after `patience`.
     pub(crate) async fn take(state: &Path, patience: Duration) -> Result<Self, LockError> {
         let path = state.join(STATE_LOCK);
-        let failed = |source| LockError::Io { path: path.clone(), source };
+        let failed = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
         let watch = Watch::new(state).map_err(failed)?;
         let mut file = open(&path).map_err(failed)?;
         let deadline = Instant::now() + patience;
@@ -52,7 +55,9 @@ impl StateLock {
             }
             let answers = matches!(Endpoint::read(state), Ok(Some(_)));
             if answers || Instant::now() >= deadline {
-                return Err(LockError::Held { holder_pid: holder(&path) });
+                return Err(LockError::Held {
+                    holder_pid: holder(&path),
+                });
             }
             // Its holder's end is seen as a change. The timer is for who only looked whether it is held.
             let again = async {
@@ -61,7 +66,9 @@ impl StateLock {
             };
             future::or(watch.changed(), again).await.map_err(failed)?;
         }
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(failed)?;
         Ok(Self { _file: file })
     }
 }
@@ -90,11 +97,20 @@ pub(crate) fn start_lock(state: &Path) -> io::Result<File> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn holder(path: &Path) -> u32 {
-    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// How long a glance at the lock may last.
@@ -110,7 +126,9 @@ mod tests {
     fn the_second_owner_learns_who_the_first_is() {
         testkit::run_everywhere(|| async {
             let directory = testkit::temp_dir();
-            let first = StateLock::take(directory.path(), Duration::ZERO).await.expect("free");
+            let first = StateLock::take(directory.path(), Duration::ZERO)
+                .await
+                .expect("free");
             assert!(is_locked(directory.path()).expect("readable"));
             match StateLock::take(directory.path(), Duration::ZERO).await {
                 Err(LockError::Held { holder_pid }) => assert_eq!(holder_pid, std::process::id()),
@@ -118,7 +136,9 @@ mod tests {
             }
             drop(first);
             assert!(!is_locked(directory.path()).expect("readable"));
-            StateLock::take(directory.path(), Duration::ZERO).await.expect("free again");
+            StateLock::take(directory.path(), Duration::ZERO)
+                .await
+                .expect("free again");
         });
     }
 
@@ -126,7 +146,9 @@ mod tests {
     fn a_daemon_that_is_about_to_end_is_waited_for() {
         async_io::block_on(async {
             let directory = testkit::temp_dir();
-            let first = StateLock::take(directory.path(), Duration::ZERO).await.expect("free");
+            let first = StateLock::take(directory.path(), Duration::ZERO)
+                .await
+                .expect("free");
             let second = StateLock::take(directory.path(), Duration::from_secs(10));
             let ending = async {
                 future::yield_now().await;

@@ -21,9 +21,14 @@ impl Watch {
     pub(crate) fn new(directory: &Path) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         // Not `CLOSE_NOWRITE`: whoever looks at a file when woken would wake itself again.
-        let changes = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE | WatchFlags::CLOSE_WRITE;
+        let changes = WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE
+            | WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&inotify, directory, changes | WatchFlags::ONLYDIR)?;
-        Ok(Self { inotify: Async::new_nonblocking(inotify)? })
+        Ok(Self {
+            inotify: Async::new_nonblocking(inotify)?,
+        })
     }
 
     /// Waits until something has changed since the last call.

@@ -10,7 +10,11 @@ pub(super) fn encode(bytes: &[u8]) -> String {
         let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
         for place in 0..4 {
             let digit = ALPHABET[(bits >> (18 - 6 * place) & 0x3f) as usize];
-            text.push(if place > group.len() { '=' } else { char::from(digit) });
+            text.push(if place > group.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
         }
     }
     text
@@ -20,7 +24,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
-    if text.len() % 4 != 0 || padding > 2 {
+    if !text.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
@@ -59,7 +63,14 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_standard_hold() {
-        let table = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")];
+        let table = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+        ];
         for (bytes, text) in table {
             assert_eq!(encode(bytes.as_bytes()), text);
             assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()));
@@ -70,13 +81,26 @@ mod tests {
     fn every_byte_comes_back() {
         let bytes: Vec<u8> = (0..=255).rev().collect();
         for length in 0..bytes.len() {
-            assert_eq!(decode(&encode(&bytes[..length])).as_deref(), Some(&bytes[..length]));
+            assert_eq!(
+                decode(&encode(&bytes[..length])).as_deref(),
+                Some(&bytes[..length])
+            );
         }
     }
 
     #[test]
     fn what_is_not_base64_is_refused() {
-        for text in ["Z", "Zg", "Zg=", "Z===", "Zh==", "Z!==", "====", "Zg==Zg==", "Zm9\u{f6}"] {
+        for text in [
+            "Z",
+            "Zg",
+            "Zg=",
+            "Z===",
+            "Zh==",
+            "Z!==",
+            "====",
+            "Zg==Zg==",
+            "Zm9\u{f6}",
+        ] {
             assert_eq!(decode(text), None, "{text}");
         }
     }

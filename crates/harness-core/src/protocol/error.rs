@@ -114,7 +114,12 @@ impl ErrorCode {
 impl ApiError {
     /// A failure of this kind.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: Value::Null, exit_code: code.exit_code() }
+        Self {
+            code,
+            message: message.into(),
+            data: Value::Null,
+            exit_code: code.exit_code(),
+        }
     }
 
     /// The same with details.
@@ -136,8 +141,13 @@ struct Details {
 
 impl From<ApiError> for RpcError {
     fn from(error: ApiError) -> Self {
-        let details = Details { code: error.code, exit_code: error.exit_code, details: error.data };
-        let data = serde_json::to_value(details).expect("names, numbers and JSON values always serialise");
+        let details = Details {
+            code: error.code,
+            exit_code: error.exit_code,
+            details: error.data,
+        };
+        let data =
+            serde_json::to_value(details).expect("names, numbers and JSON values always serialise");
         Self::new(error.code.number(), error.message).with_data(data)
     }
 }
@@ -146,13 +156,19 @@ impl From<RpcError> for ApiError {
     fn from(error: RpcError) -> Self {
         let details = error.data.clone().map(serde_json::from_value::<Details>);
         match details {
-            Some(Ok(Details { code, exit_code, details })) => {
-                Self { code, message: error.message, data: details, exit_code }
-            }
+            Some(Ok(Details {
+                code,
+                exit_code,
+                details,
+            })) => Self {
+                code,
+                message: error.message,
+                data: details,
+                exit_code,
+            },
             // Made by the wire itself: only the number tells.
-            Some(Err(_)) | None => {
-                Self::new(ErrorCode::of_number(error.code), error.message).with_data(error.data.unwrap_or_default())
-            }
+            Some(Err(_)) | None => Self::new(ErrorCode::of_number(error.code), error.message)
+                .with_data(error.data.unwrap_or_default()),
         }
     }
 }
@@ -162,9 +178,10 @@ impl From<ApplyError> for ApiError {
         let message = error.to_string();
         let (code, data) = match error {
             ApplyError::Cycle { units } => (ErrorCode::DependencyCycle, json!({ "units": units })),
-            ApplyError::UnknownDependency { unit, dependency } => {
-                (ErrorCode::UnknownDependency, json!({ "unit": unit, "dependency": dependency }))
-            }
+            ApplyError::UnknownDependency { unit, dependency } => (
+                ErrorCode::UnknownDependency,
+                json!({ "unit": unit, "dependency": dependency }),
+            ),
             ApplyError::Ended => return Self::shutting_down(),
             _ => (ErrorCode::Internal, Value::Null),
         };
@@ -176,16 +193,25 @@ impl From<OrderError> for ApiError {
     fn from(error: OrderError) -> Self {
         let message = error.to_string();
         let (code, data) = match error {
-            OrderError::UnknownStack { stack } => (ErrorCode::UnknownStack, json!({ "stack": stack })),
-            OrderError::UnknownUnit { stack, unit, similar } => {
-                (ErrorCode::UnknownUnit, json!({ "stack": stack, "unit": unit, "similar": similar }))
+            OrderError::UnknownStack { stack } => {
+                (ErrorCode::UnknownStack, json!({ "stack": stack }))
             }
-            OrderError::Needed { units, dependents } => {
-                (ErrorCode::Needed, json!({ "units": units, "dependents": dependents }))
-            }
-            OrderError::Unsupported { unit, reason } => {
-                (ErrorCode::Unsupported, json!({ "unit": unit, "reason": reason }))
-            }
+            OrderError::UnknownUnit {
+                stack,
+                unit,
+                similar,
+            } => (
+                ErrorCode::UnknownUnit,
+                json!({ "stack": stack, "unit": unit, "similar": similar }),
+            ),
+            OrderError::Needed { units, dependents } => (
+                ErrorCode::Needed,
+                json!({ "units": units, "dependents": dependents }),
+            ),
+            OrderError::Unsupported { unit, reason } => (
+                ErrorCode::Unsupported,
+                json!({ "unit": unit, "reason": reason }),
+            ),
             OrderError::Ended => return Self::shutting_down(),
             _ => (ErrorCode::Internal, Value::Null),
         };
@@ -197,8 +223,12 @@ impl From<ForgetError> for ApiError {
     fn from(error: ForgetError) -> Self {
         let message = error.to_string();
         let (code, data) = match error {
-            ForgetError::StillRunning { units } => (ErrorCode::StillRunning, json!({ "units": units })),
-            ForgetError::UnknownStack { stack } => (ErrorCode::UnknownStack, json!({ "stack": stack })),
+            ForgetError::StillRunning { units } => {
+                (ErrorCode::StillRunning, json!({ "units": units }))
+            }
+            ForgetError::UnknownStack { stack } => {
+                (ErrorCode::UnknownStack, json!({ "stack": stack }))
+            }
             ForgetError::Ended => return Self::shutting_down(),
             _ => (ErrorCode::Internal, Value::Null),
         };
@@ -208,7 +238,10 @@ impl From<ForgetError> for ApiError {
 
 impl ApiError {
     pub(crate) fn shutting_down() -> Self {
-        Self::new(ErrorCode::ShuttingDown, "the daemon is ending and takes no more orders")
+        Self::new(
+            ErrorCode::ShuttingDown,
+            "the daemon is ending and takes no more orders",
+        )
     }
 }
 
@@ -218,9 +251,16 @@ mod tests {
 
     #[test]
     fn an_error_survives_the_wire() {
-        let unknown = OrderError::UnknownUnit { stack: "s".into(), unit: "ap".into(), similar: Some("api".into()) };
+        let unknown = OrderError::UnknownUnit {
+            stack: "s".into(),
+            unit: "ap".into(),
+            similar: Some("api".into()),
+        };
         let error = ApiError::from(unknown);
-        assert_eq!((error.code.name().as_str(), error.exit_code), ("unknown-unit", 4));
+        assert_eq!(
+            (error.code.name().as_str(), error.exit_code),
+            ("unknown-unit", 4)
+        );
         assert_eq!(ApiError::from(RpcError::from(error.clone())), error);
     }
 
@@ -232,8 +272,12 @@ mod tests {
 
     #[test]
     fn a_code_from_the_future_keeps_its_message_and_exit_code() {
-        let rpc = RpcError::new(4711, "too new").with_data(json!({ "code": "quota", "exit_code": 9, "details": null }));
+        let rpc = RpcError::new(4711, "too new")
+            .with_data(json!({ "code": "quota", "exit_code": 9, "details": null }));
         let error = ApiError::from(rpc);
-        assert_eq!((error.code, error.exit_code, error.message.as_str()), (ErrorCode::Unrecognised, 9, "too new"));
+        assert_eq!(
+            (error.code, error.exit_code, error.message.as_str()),
+            (ErrorCode::Unrecognised, 9, "too new")
+        );
     }
 }

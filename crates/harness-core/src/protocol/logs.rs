@@ -71,30 +71,47 @@ pub struct LogBatch {
 pub struct LogRecord {
     /// The unit, as status names it.
     pub unit: String,
-    /// When the line was read from the service.
+    /// When its end was moved to the log.
     pub time: DateTime<Utc>,
-    /// Where the service wrote it; `system` lines are the harness's own.
+    /// Where the unit wrote it.
     pub stream: LogStream,
     /// The run of the unit that wrote it.
     pub attempt: u64,
     /// Its bytes without the newline.
     #[serde(flatten, with = "payload")]
     pub bytes: Vec<u8>,
-    /// Whether more of the same line follows.
+    /// Whether it has no newline (yet): the next one of this stream goes on where it ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// How many bytes before it were dropped, when some were.
+    /// Bytes that are missing here, instead of a line: removed to keep the log small, or dropped on a full disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<u64>,
-    /// The place behind it.
+    /// Where reading goes on behind it.
     pub cursor: LogCursor,
 }
 
 impl LogRecord {
     /// A line of this unit.
     pub fn new(unit: impl Into<String>, line: LogLine) -> Self {
-        let LogLine { time, stream, attempt, bytes, partial, gap, cursor } = line;
-        Self { unit: unit.into(), time, stream, attempt, bytes, partial, gap, cursor }
+        let LogLine {
+            time,
+            stream,
+            attempt,
+            bytes,
+            partial,
+            gap,
+            cursor,
+        } = line;
+        Self {
+            unit: unit.into(),
+            time,
+            stream,
+            attempt,
+            bytes,
+            partial,
+            gap,
+            cursor,
+        }
     }
 
     /// The line as text; what is not UTF-8 is replaced.
@@ -124,10 +141,14 @@ mod payload {
         payload.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         match Payload::deserialize(deserializer)? {
             Payload::Text(text) => Ok(text.into_owned().into_bytes()),
-            Payload::Base64(text) => super::base64::decode(&text).ok_or_else(|| serde::de::Error::custom("not base64")),
+            Payload::Base64(text) => {
+                super::base64::decode(&text).ok_or_else(|| serde::de::Error::custom("not base64"))
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ use service_orchestration::report::{StackStatus, Why};
 use harness_wire::{Params, Role, RpcError};
 
 use super::{
-    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, Done, ForgetParams, LogParams, OrderResult,
-    RestartParams, ShutdownParams, StackListParams, StackListResult, StartParams, StartResult, StatusParams,
-    StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, Done, ForgetParams, LogParams,
+    OrderResult, RestartParams, ShutdownParams, StackListParams, StackListResult, StartParams,
+    StartResult, StatusParams, StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams,
+    WaitResult, WhyParams,
 };
 
 /// A method of the daemon.

@@ -32,8 +32,9 @@ pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Method, Request, Response};
 pub use stacks::{
-    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams, StackListResult,
-    StartParams, StartResult, StatusParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams,
+    StackListResult, StartParams, StartResult, StatusParams, StopParams, UnitsParams, WaitGoal,
+    WaitParams, WaitResult, WhyParams,
 };
 
 /// Nothing to say.

@@ -99,7 +99,13 @@ pub struct StopParams {
 impl StopParams {
     /// A stop of a whole stack, as its units say.
     pub fn all(stack: StackName) -> Self {
-        Self { stack, units: Vec::new(), with_dependents: false, force: false, grace_ms: None }
+        Self {
+            stack,
+            units: Vec::new(),
+            with_dependents: false,
+            force: false,
+            grace_ms: None,
+        }
     }
 
     /// Instead of each unit's own grace.
@@ -230,8 +236,20 @@ impl From<Mode> for ApplyMode {
 }
 
 impl From<Applied> for ApplyResult {
-    fn from(Applied { added, changed, removed, orphans }: Applied) -> Self {
-        Self { added, changed, removed, orphans }
+    fn from(
+        Applied {
+            added,
+            changed,
+            removed,
+            orphans,
+        }: Applied,
+    ) -> Self {
+        Self {
+            added,
+            changed,
+            removed,
+            orphans,
+        }
     }
 }
 

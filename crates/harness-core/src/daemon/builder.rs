@@ -1,0 +1,145 @@
+//! From settings to a daemon that is ready to answer.
+//!
+//! Owns: the order of the steps, so that whatever fails leaves nothing behind.
+
+use std::time::{Duration, SystemTime};
+
+use chrono::Utc;
+use harness_wire::{Acceptor, Hello, Pki, Role, ServerNames};
+use service_orchestration::ServiceManager;
+
+use super::run::BaseDaemon;
+use super::session::Door;
+use super::shared::Shared;
+use super::{DaemonError, Listen};
+use crate::client::LOCAL_CLIENT;
+use crate::dirs::Dirs;
+use crate::files::{Active, Endpoint, StateLock};
+use crate::protocol::SCHEMA_VERSION;
+
+/// What a daemon shall be.
+#[derive(Clone, Debug)]
+pub struct BaseDaemonBuilder {
+    dirs: Option<Dirs>,
+    listen: Listen,
+    allow_remote: bool,
+    is_detached: bool,
+    program: String,
+    version: String,
+}
+
+impl BaseDaemonBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            dirs: None,
+            listen: Listen::Usual,
+            allow_remote: false,
+            is_detached: false,
+            program: "harness".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Where its files lie. Without it: where the environment says.
+    #[must_use]
+    pub fn dirs(mut self, dirs: Dirs) -> Self {
+        self.dirs = Some(dirs);
+        self
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listen(mut self, listen: Listen) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// It may listen where other machines can reach it. Every client needs a certificate of this installation anyway.
+    #[must_use]
+    pub fn allow_remote(mut self, allow_remote: bool) -> Self {
+        self.allow_remote = allow_remote;
+        self
+    }
+
+    /// It leaves the session and terminal it was started from. For a process of its own only.
+    #[must_use]
+    pub fn detached(mut self, is_detached: bool) -> Self {
+        self.is_detached = is_detached;
+        self
+    }
+
+    /// What it says it is, to clients and in events.
+    #[must_use]
+    pub fn program(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.program = name.into();
+        self.version = version.into();
+        self
+    }
+
+    /// Makes the daemon: locks the state directory, makes certificates, binds the address, takes over what runs.
+    /// Nobody is answered before [`BaseDaemon::run`].
+    ///
+    /// # Errors
+    /// [`DaemonError`].
+    ///
+    /// # Cancellation
+    /// Dropping the future gives everything back; services that were taken over go on.
+    pub async fn build(self) -> Result<BaseDaemon, DaemonError> {
+        if self.is_detached {
+            rustix::process::setsid().map_err(|error| DaemonError::Detach(error.into()))?;
+        }
+        let dirs = match self.dirs {
+            Some(dirs) => dirs,
+            None => Dirs::from_env()?,
+        };
+        dirs.create()?;
+        let state = dirs.state().to_owned();
+        let lock = StateLock::take(&state, PREDECESSOR_PATIENCE)
+            .await
+            .map_err(|error| DaemonError::of_lock(error, state.clone()))?;
+        // Left behind by one that was killed: whoever reads it would ask the wrong door.
+        Endpoint::remove(&state).map_err(DaemonError::of_endpoint)?;
+
+        let hello = Hello::new(&self.program, &self.version);
+        let names = match self.listen {
+            Listen::At(address) => ServerNames::loopback().with_address(address.ip()),
+            Listen::Usual => ServerNames::loopback(),
+        };
+        let directory = dirs.pki();
+        let (pki, tls) = blocking::unblock(move || {
+            let now = SystemTime::now();
+            let pki = Pki::open_or_create(directory, &names)?;
+            let tls = pki.server_config(now)?;
+            pki.client_config(LOCAL_CLIENT, Role::Admin, now)?;
+            Ok::<_, harness_wire::PkiError>((pki, tls))
+        })
+        .await?;
+        let (listener, address) = self.listen.bind(self.allow_remote).await?;
+        let manager = ServiceManager::builder()
+            .state_dir(dirs.state())
+            .run_dir(dirs.run())
+            .log_dir(dirs.log())
+            .source(&self.program)
+            .start()
+            .await
+            .map_err(|error| DaemonError::of_manager(error, state.clone()))?;
+        let endpoint = Endpoint {
+            schema_version: SCHEMA_VERSION,
+            pid: std::process::id(),
+            listen: address.to_string(),
+            program: self.program,
+            version: self.version,
+            started_at: Utc::now(),
+        };
+        let door = Door::new(listener, Acceptor::new(tls, hello), pki);
+        let active = Active::load(&state);
+        Ok(BaseDaemon::new(
+            lock,
+            door,
+            Shared::new(manager, endpoint, state, active),
+        ))
+    }
+}
+
+/// How long a daemon that no longer answers has to end.
+const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(5);

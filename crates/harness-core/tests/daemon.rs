@@ -1,0 +1,254 @@
+//! One daemon per state directory, where it listens, who may come in, and how it ends.
+
+mod common;
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::time::SystemTime;
+
+use common::{Home, SOON, any_port};
+use futures_lite::future;
+use harness_core::daemon::Listen;
+use harness_core::protocol::{ApiError, DaemonInfo, Done, ErrorCode};
+use harness_core::{BaseDaemon, ConnectError, DaemonError, Endpoint, HarnessClient, is_running};
+use harness_wire::{CallError, Client, ClientTls, ConnectOptions, Hello, Pki, Role, ServerNames};
+use serde_json::json;
+
+#[test]
+fn a_client_finds_the_daemon_by_its_directory_and_learns_who_it_is() {
+    testkit::run_everywhere(|| async {
+        let home = Home::new();
+        let listen = home
+            .with_daemon(|handle| {
+                let home = &home;
+                async move {
+                    let info = home
+                        .client()
+                        .await
+                        .daemon_status()
+                        .await
+                        .expect("an answer");
+                    assert_eq!(
+                        (info.pid, info.program.as_str()),
+                        (std::process::id(), "harness")
+                    );
+                    assert_eq!(info.listen, handle.endpoint().listen);
+                    assert!(is_running(&home.dirs).expect("readable"));
+                    info.listen
+                }
+            })
+            .await;
+        assert!(
+            !home.endpoint_file().exists(),
+            "nobody is sent to {listen} any more"
+        );
+        assert!(!is_running(&home.dirs).expect("readable"));
+        assert!(matches!(
+            HarnessClient::connect(&home.dirs).await,
+            Err(ConnectError::NotRunning { .. })
+        ));
+    });
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_names_the_first() {
+    async_io::block_on(async {
+        let home = Home::new();
+        home.with_daemon(|_handle| async {
+            match home.build().await {
+                Err(DaemonError::AlreadyRunning { holder_pid, .. }) => {
+                    assert_eq!(holder_pid, std::process::id())
+                }
+                other => panic!("{other:?}"),
+            }
+            home.client()
+                .await
+                .daemon_status()
+                .await
+                .expect("the first goes on");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_busy_usual_port_is_replaced_by_a_free_one() {
+    async_io::block_on(async {
+        // Whether we hold it or somebody else does, it is busy.
+        let _busy = TcpListener::bind("127.0.0.1:9443");
+        let home = Home::new();
+        let builder = BaseDaemon::builder()
+            .dirs(home.dirs.clone())
+            .listen(Listen::Usual);
+        let daemon = builder.build().await.expect("another port");
+        assert_ne!(daemon.listen().port(), 9443);
+        assert!(daemon.listen().ip().is_loopback());
+    });
+}
+
+#[test]
+fn a_daemon_that_cannot_have_its_address_touches_nothing() {
+    async_io::block_on(async {
+        let home = Home::new();
+        let everywhere: Listen = "0.0.0.0:0".parse().expect("an address");
+        let refused = BaseDaemon::builder()
+            .dirs(home.dirs.clone())
+            .listen(everywhere)
+            .build()
+            .await;
+        assert!(
+            matches!(refused, Err(DaemonError::NotLoopback { .. })),
+            "{refused:?}"
+        );
+        let held = TcpListener::bind("127.0.0.1:0")
+            .and_then(|held| held.local_addr().map(|at| (held, at)));
+        let (_held, address) = held.expect("a port");
+        let refused = BaseDaemon::builder()
+            .dirs(home.dirs.clone())
+            .listen(Listen::At(address))
+            .build()
+            .await;
+        assert!(
+            matches!(refused, Err(DaemonError::Listen { .. })),
+            "{refused:?}"
+        );
+        assert!(!is_running(&home.dirs).expect("readable"));
+        drop(home.build().await.expect("the directory is free again"));
+    });
+}
+
+#[test]
+fn keys_that_others_can_read_are_refused() {
+    async_io::block_on(async {
+        let home = Home::new();
+        drop(home.build().await.expect("keys are made"));
+        let key = home.dirs.pki().join("ca.key");
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).expect("ours");
+        let refused = home.build().await.expect_err("open to others");
+        assert!(matches!(refused, DaemonError::Certificates(_)), "{refused}");
+        assert_eq!(refused.exit_code(), 6);
+    });
+}
+
+#[test]
+fn an_endpoint_file_of_a_daemon_that_was_killed_means_not_running() {
+    async_io::block_on(async {
+        let home = Home::new();
+        home.with_daemon(|_handle| async {
+            std::fs::copy(home.endpoint_file(), home.directory.path().join("kept"))
+                .expect("copied");
+        })
+        .await;
+        std::fs::rename(home.directory.path().join("kept"), home.endpoint_file())
+            .expect("put back");
+        // Somebody else listens there by now, and says nothing sensible.
+        let endpoint = std::fs::read_to_string(home.endpoint_file()).expect("readable");
+        let endpoint: Endpoint = serde_json::from_str(&endpoint).expect("an endpoint");
+        let stranger = TcpListener::bind(&endpoint.listen).expect("free again");
+        let greeting = std::thread::spawn(move || {
+            use std::io::Write;
+            let (mut stream, _) = stranger.accept().expect("a client");
+            stream
+                .write_all(b"220 mail.example.org\r\n")
+                .expect("written");
+        });
+        let refused = HarnessClient::connect(&home.dirs)
+            .await
+            .expect_err("nobody there");
+        assert!(
+            matches!(refused, ConnectError::NotRunning { .. }),
+            "{refused}"
+        );
+        assert_eq!(refused.exit_code(), 5);
+        greeting.join().expect("it was asked");
+        home.with_daemon(|_handle| async {
+            home.client()
+                .await
+                .daemon_status()
+                .await
+                .expect("a new daemon")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_client_with_certificates_of_another_installation_is_refused() {
+    async_io::block_on(async {
+        let (home, other) = (Home::new(), Home::new());
+        drop(other.build().await.expect("keys are made"));
+        home.with_daemon(|_handle| async {
+            std::fs::copy(home.endpoint_file(), other.endpoint_file()).expect("copied");
+            let lock = std::fs::File::open(other.dirs.state().join("daemon.lock")).expect("there");
+            lock.lock().expect("free");
+            let refused = HarnessClient::connect(&other.dirs)
+                .await
+                .expect_err("a stranger");
+            assert!(matches!(refused, ConnectError::Refused { .. }), "{refused}");
+            assert_eq!(refused.exit_code(), 6);
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_role_that_may_only_look_cannot_end_the_daemon() {
+    async_io::block_on(async {
+        let home = Home::new();
+        home.with_daemon(|handle| {
+            let home = &home;
+            async move {
+                let pki =
+                    Pki::open_or_create(home.dirs.pki(), &ServerNames::loopback()).expect("there");
+                pki.client_config("viewer", Role::Observer, SystemTime::now())
+                    .expect("a certificate");
+                let tls = ClientTls::load(home.dirs.pki(), "viewer").expect("made");
+                let options = ConnectOptions::new(Hello::new("test", "0"));
+                let connected = Client::connect(&handle.endpoint().listen, &tls, &options).await;
+                let (client, driver) = connected.expect("let in");
+                let calls = async {
+                    let info = client
+                        .call::<_, DaemonInfo>("daemon.status", &json!({}))
+                        .await;
+                    info.expect("may look");
+                    client
+                        .call::<_, Done>("daemon.shutdown", &json!({}))
+                        .await
+                        .expect_err("may not end it")
+                };
+                let CallError::Remote { error, .. } = driver.drive(calls).await else {
+                    panic!("an answer")
+                };
+                let error = ApiError::from(error);
+                assert_eq!((error.code, error.exit_code), (ErrorCode::Forbidden, 6));
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn the_daemon_answers_who_asked_for_its_end_when_all_is_done() {
+    testkit::run_everywhere(|| async {
+        let home = Home::new();
+        let daemon = home.build().await.expect("a daemon");
+        let asking = async {
+            testkit::eventually(SOON, "the endpoint file", || home.endpoint_file().exists()).await;
+            let (one, other) = (home.client().await, home.client().await);
+            let (first, second) = future::zip(one.shutdown(false), other.shutdown(true)).await;
+            first.expect("an answer");
+            second.expect("an answer");
+            assert!(!home.endpoint_file().exists());
+        };
+        let (ran, ()) = testkit::within(SOON, "the end", future::zip(daemon.run(), asking)).await;
+        ran.expect("an orderly end");
+        drop(
+            BaseDaemon::builder()
+                .dirs(home.dirs.clone())
+                .listen(any_port())
+                .build()
+                .await
+                .expect("free again"),
+        );
+    });
+}
