@@ -321,7 +321,13 @@ fn required(checker: &mut Checker<'_>, span: Span, entries: &[&Entry], kind: Tar
 }
 
 fn target_type(checker: &mut Checker<'_>, entry: &Entry) -> Option<TargetType> {
-    let Some(scalar) = entry.value.scalar().filter(|scalar| !scalar.is_null()) else {
+    if entry.value.is_null() {
+        checker
+            .sink
+            .error(Code::Missing, entry.key_span, "`type` is empty");
+        return None;
+    }
+    let Some(scalar) = entry.value.scalar() else {
         checker.check(&entry.value, &Shape::Text, "`type`");
         return None;
     };

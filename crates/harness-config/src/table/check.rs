@@ -34,7 +34,7 @@ impl Checker<'_> {
             }
             (Shape::Map(value), Value::Map(entries)) => {
                 for entry in entries {
-                    self.check(&entry.value, value, &format!("`{}`", entry.key));
+                    self.map_entry(entry, value);
                 }
             }
             (_, Value::Scalar(scalar)) if fits_scalar(shape) => {
@@ -136,6 +136,17 @@ impl Checker<'_> {
             }
         } else if !entry.value.is_null() {
             self.check(&entry.value, &field.shape, &format!("`{}`", entry.key));
+        }
+    }
+
+    /// Nothing after a key is reported at the key: there is no other place.
+    fn map_entry(&mut self, entry: &Entry, value: &'static Shape) {
+        let what = format!("`{}`", entry.key);
+        if entry.value.is_null() && !matches!(value, Shape::Scalar | Shape::Object(_)) {
+            let message = format!("{what} is empty; expected {}", expected(value));
+            self.sink.error(Code::Missing, entry.key_span, message);
+        } else {
+            self.check(&entry.value, value, &what);
         }
     }
 

@@ -6,6 +6,6 @@ mod dotenv;
 mod expression;
 mod substitute;
 
-pub(crate) use dotenv::{DotenvError, dotenv};
+pub(crate) use dotenv::dotenv;
 pub(crate) use expression::is_variable_name;
 pub(crate) use substitute::{ReferenceUse, Substitution, Variables, substitute};

@@ -46,11 +46,10 @@ pub(crate) fn parse(files: &SourceMap, file: u32, sink: &mut Sink) -> Option<Nod
             None => break,
             Some(Ok((event, span))) => builder.event(event, &span)?,
             Some(Err(error)) => {
-                let at = error
-                    .marker()
-                    .byte_offset()
-                    .unwrap_or(text.len())
-                    .min(text.len());
+                let marked = error.marker().byte_offset().unwrap_or(text.len());
+                let marked = marked.min(text.len());
+                // The parser marks what stands behind the tab that it complains about.
+                let at = marked - usize::from(text[..marked].ends_with('\t'));
                 builder.sink.error(
                     Code::Syntax,
                     Span::new(file, at..at),
