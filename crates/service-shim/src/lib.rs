@@ -9,16 +9,21 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("service-shim needs Linux: pidfds, splice(2) and /proc are what its guarantees rest on");
 
+mod entry;
 pub mod exit;
 pub mod identity;
+pub mod log;
 pub mod policy;
 mod procfs;
 pub mod protocol;
 pub mod run_dir;
+mod runner;
 pub mod signal;
 pub mod spec;
 mod sys;
+mod users;
 
+pub use entry::{EMBEDDED_FLAG, Task, main, run_if_asked, serve_on_thread};
 pub use exit::{Escalation, ExitRecord, Leftovers, StopReport};
 pub use identity::{Identity, ProcessRef};
 pub use policy::{LogMode, LogPolicy, OnFull, StopPolicy, StopScope};

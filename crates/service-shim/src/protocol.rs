@@ -137,7 +137,7 @@ pub struct StartFailure {
 pub enum StartFailureKind {
     /// The program does not exist.
     NotFound,
-    /// The program may not be executed, or the user may not be switched to.
+    /// The program may not or cannot be executed, or the user may not be switched to.
     Permission,
     /// The working directory cannot be entered.
     WorkingDirectory,

@@ -23,6 +23,8 @@ impl Signal {
     pub const KILL: Signal = Signal(9);
     /// The polite request to end.
     pub const TERM: Signal = Signal(15);
+    /// Go on after having been stopped.
+    pub const CONT: Signal = Signal(18);
 
     /// The signal with this number, if the kernel has one.
     pub fn from_number(number: i32) -> Option<Signal> {

@@ -1,0 +1,43 @@
+//! The output of a unit on disk: written by one shim at a time, read by anybody at any time.
+//!
+//! Owns: the segment format, [`LogWriter`], [`LogReader`], [`LineSplitter`] and [`LogWatch`]. A reader can neither
+//! slow nor change what is written.
+//!
+//! A log directory holds numbered segments. Each has an index, `000001.idx`, and up to two data files,
+//! `000001.out` and `000001.err`, with the raw bytes of a stream. Format version 1, little endian:
+//!
+//! | at | header of an index, 64 bytes |
+//! |---|---|
+//! | 0 | `HRNSLOG` and a zero byte |
+//! | 8 | u32 version, u32 reserved |
+//! | 16 | u64 ×2: bytes of stdout and of stderr stored before this segment, since the log began |
+//! | 32 | u64: when the segment was begun, in nanoseconds since 1970 |
+//! | 40 | u64: the attempt that was running then |
+//! | 48 | reserved |
+//!
+//! | at | record, 32 bytes |
+//! |---|---|
+//! | 0 | u8 kind: 1 data, 2 begin, 3 end, 4 dropped; u8 stream: 0 stdout, 1 stderr; u16 flags |
+//! | 4 | u32 length in bytes |
+//! | 8 | u64 offset in the stream, counted since the log began |
+//! | 16 | u64 attempt |
+//! | 24 | u64 nanoseconds since 1970 |
+//!
+//! Flag 1 on a `begin` record says that the service writes the data files itself until the `end`. Data is
+//! appended before its record: bytes past the last record belong to whoever indexes them next. Records and
+//! header never cross a page, so a killed writer leaves whole records only.
+
+mod format;
+mod lines;
+mod reader;
+mod seek;
+mod watch;
+mod writer;
+
+pub use format::Stream;
+pub use lines::{Line, LineSplitter};
+pub use reader::{Cursor, Entry, GapCause, LogReader, ReadError};
+pub use seek::Start;
+pub use watch::LogWatch;
+pub use writer::{Drained, LogWriter};
+pub(crate) use writer::now_ns;
