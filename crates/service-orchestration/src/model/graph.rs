@@ -3,9 +3,11 @@
 //! Owns: definitions and edges, that there is no cycle, and the order that follows. Never moves a unit: what a changed
 //! definition means for one that is at rest is decided with the next step.
 
+use std::collections::BTreeMap;
+
 use super::face::{Face, Pass};
 use super::life::Life;
-use super::vocabulary::{Edge, Index, Policy};
+use super::vocabulary::{Attempt, Edge, Index, Policy, Token};
 use super::world::{Node, World};
 
 /// Why a definition was refused. The world is as it was.
@@ -18,6 +20,13 @@ pub enum DefineError {
     /// The definition, or one of its edges, names a unit that was never handed out.
     #[error("unit {} is not of this world", .0.0)]
     Unknown(Index),
+}
+
+#[derive(Clone, Copy)]
+enum Seen {
+    No,
+    OnPath,
+    Done,
 }
 
 /// A process of the unit may be alive: it cannot be forgotten yet.
@@ -34,57 +43,84 @@ impl World {
         Index(index)
     }
 
-    /// Defines a new unit (`None`), a reserved one, or one that is there already: a running attempt is not touched,
-    /// the new definition counts from the next decision on. Nothing moves before the next step.
+    /// Defines a new unit (`None`), a reserved one, or one that is there already: see [`World::define_all`].
     ///
     /// # Errors
     /// [`DefineError`] when an edge would close a ring, or names no unit of this world.
     pub fn define(&mut self, unit: Option<Index>, policy: Policy) -> Result<Index, DefineError> {
-        let named = unit
-            .into_iter()
-            .chain(policy.edges.iter().map(|edge| edge.on));
-        if let Some(unknown) = named.clone().find(|on| on.0 as usize >= self.nodes.len()) {
-            return Err(DefineError::Unknown(unknown));
+        match unit {
+            Some(unit) => self.define_all(vec![(unit, policy)]).map(|()| unit),
+            None => {
+                // Nothing can need it yet, so it closes no ring.
+                self.check_known(policy.edges.iter().map(|edge| edge.on))?;
+                let unit = self.reserve();
+                self.put(unit, policy);
+                Ok(unit)
+            }
         }
-        if let Some(ring) = unit.and_then(|unit| self.cycle(unit, &policy.edges)) {
+    }
+
+    /// Defines several units at once; only the graph that results must be without a ring. A running attempt is not
+    /// touched, the new definition counts from the next decision on. Nothing moves before the next step or `resume`.
+    ///
+    /// # Errors
+    /// [`DefineError`], and nothing is changed, when the edges would close a ring or name no unit of this world.
+    pub fn define_all(&mut self, changes: Vec<(Index, Policy)>) -> Result<(), DefineError> {
+        self.check_known(changes.iter().map(|(unit, _)| *unit))?;
+        for (_, policy) in &changes {
+            self.check_known(policy.edges.iter().map(|edge| edge.on))?;
+        }
+        if let Some(ring) = self.cycle(&changes) {
             return Err(DefineError::Cycle(ring));
         }
-        let unit = unit.unwrap_or_else(|| self.reserve());
+        for (unit, policy) in changes {
+            self.put(unit, policy);
+        }
+        Ok(())
+    }
+
+    fn check_known(&self, mut named: impl Iterator<Item = Index>) -> Result<(), DefineError> {
+        let unknown = named.find(|on| on.0 as usize >= self.nodes.len());
+        unknown.map_or(Ok(()), |unit| Err(DefineError::Unknown(unit)))
+    }
+
+    fn put(&mut self, unit: Index, policy: Policy) {
         let kept = self.detach(unit);
         self.nodes[unit.0 as usize].policy = Some(policy);
         self.attach(unit, &kept);
-        Ok(unit)
     }
 
-    /// The ring that these edges of a unit would close: that unit first, each needs the next, the last the first.
-    pub fn cycle(&self, unit: Index, edges: &[Edge]) -> Option<Vec<Index>> {
-        if edges.iter().any(|edge| edge.on == unit) {
-            return Some(vec![unit]);
-        }
-        if self.node_dependents(unit).is_empty() {
-            return None;
-        }
-        let mut came_from = vec![None; self.nodes.len()];
-        let mut open: Vec<Index> = Vec::new();
-        for edge in edges {
-            if came_from[edge.on.0 as usize].replace(unit).is_none() {
-                open.push(edge.on);
-            }
-        }
-        while let Some(at) = open.pop() {
-            for edge in self.nodes[at.0 as usize].edges() {
-                if edge.on == unit {
-                    let mut ring = vec![at];
-                    while let Some(before) = came_from[ring[ring.len() - 1].0 as usize] {
-                        ring.push(before);
+    /// The ring that these definitions would close: each needs the next, the last the first.
+    pub fn cycle(&self, changes: &[(Index, Policy)]) -> Option<Vec<Index>> {
+        let changed: BTreeMap<Index, &[Edge]> = changes
+            .iter()
+            .map(|(unit, policy)| (*unit, &policy.edges[..]))
+            .collect();
+        let edges = |unit: Index| {
+            changed
+                .get(&unit)
+                .copied()
+                .unwrap_or(self.known(unit).edges())
+        };
+        let mut seen: Vec<Seen> = vec![Seen::No; self.nodes.len()];
+        // A ring that is closed now leads through one of the changed. A stack of our own: chains may be long.
+        for &start in changed.keys() {
+            let mut path = vec![(start, 0)];
+            while let Some((at, next)) = path.last_mut() {
+                seen[at.0 as usize] = Seen::OnPath;
+                let Some(edge) = edges(*at).get(*next) else {
+                    seen[at.0 as usize] = Seen::Done;
+                    path.pop();
+                    continue;
+                };
+                *next += 1;
+                match seen[edge.on.0 as usize] {
+                    Seen::Done => {}
+                    Seen::No => path.push((edge.on, 0)),
+                    Seen::OnPath => {
+                        let ring = path.iter().map(|(at, _)| *at);
+                        return Some(ring.skip_while(|at| *at != edge.on).collect());
                     }
-                    ring.reverse();
-                    return Some(ring);
-                }
-                let before = &mut came_from[edge.on.0 as usize];
-                if before.is_none() {
-                    *before = Some(at);
-                    open.push(edge.on);
                 }
             }
         }
@@ -105,7 +141,7 @@ impl World {
         node.policy = None;
         // Its token lives on, so that a timer of it stays stale should the place be defined again.
         node.life = Life {
-            token: super::vocabulary::Token(token.0 + 1),
+            token: Token(token.0 + 1),
             ..Life::default()
         };
         self.attach(unit, &[]);
@@ -173,12 +209,8 @@ impl World {
         self.unranked = false;
     }
 
-    fn node_dependents(&self, unit: Index) -> &[(Index, usize)] {
-        &self.nodes[unit.0 as usize].dependents
-    }
-
     /// Takes a unit's edges out of the graph; returns what its attempt was launched upon.
-    fn detach(&mut self, unit: Index) -> Vec<(Index, super::vocabulary::Attempt)> {
+    fn detach(&mut self, unit: Index) -> Vec<(Index, Attempt)> {
         let node = &mut self.nodes[unit.0 as usize];
         let blocks = node.face.blocks;
         let edges = node
@@ -201,7 +233,7 @@ impl World {
     }
 
     /// Puts a unit's edges into the graph, and counts anew what is cached of them.
-    fn attach(&mut self, unit: Index, kept: &[(Index, super::vocabulary::Attempt)]) {
+    fn attach(&mut self, unit: Index, kept: &[(Index, Attempt)]) {
         let edges = self.nodes[unit.0 as usize].edges().to_vec();
         let blocks = self.nodes[unit.0 as usize].face.blocks;
         let (mut shut, mut barred, mut bases) = (0, 0, Vec::with_capacity(edges.len()));
@@ -218,7 +250,8 @@ impl World {
                 .iter()
                 .find(|(on, _)| *on == edge.on)
                 .map(|&(_, base)| base);
-            bases.push(known.or_else(|| base_on(&other.face, edge)));
+            // A gate that is open now is what a running unit stands upon: a new definition does not touch it.
+            bases.push(base_on(&other.face, edge).or(known));
         }
         let node = &mut self.nodes[unit.0 as usize];
         (node.shut, node.barred, node.bases) = (shut, barred, bases);
@@ -228,6 +261,6 @@ impl World {
 }
 
 /// The attempt that whoever is launched now stands upon, through this edge.
-pub(super) fn base_on(face: &Face, edge: &Edge) -> Option<super::vocabulary::Attempt> {
+pub(super) fn base_on(face: &Face, edge: &Edge) -> Option<Attempt> {
     (face.pass(edge.gate) == Pass::Open).then_some(face.attempt)
 }

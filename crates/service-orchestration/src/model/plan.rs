@@ -12,7 +12,7 @@ use super::face::{Face, Pass};
 use super::graph::base_on;
 use super::life::Phase;
 use super::lifecycle::Event;
-use super::vocabulary::{Effect, Index};
+use super::vocabulary::{Attempt, Effect, Index};
 use super::world::World;
 
 /// Units to look at.
@@ -124,20 +124,20 @@ impl World {
         if was != is {
             self.reconsider(dependent);
         }
-        if edge.restart && face.pass(edge.gate) == Pass::Open {
-            self.renew_upon(dependent, position, face);
+        if let Some(attempt) = base_on(&face, &edge) {
+            self.stand_upon(dependent, position, attempt, edge.restart);
         }
     }
 
-    /// What the unit needs is there: is it what its running attempt was launched upon?
-    fn renew_upon(&mut self, unit: Index, position: usize, face: Face) {
+    /// What the unit needs is there: if it is not what its running attempt was launched upon, it may have to be renewed.
+    fn stand_upon(&mut self, unit: Index, position: usize, attempt: Attempt, restart: bool) {
         let node = &mut self.nodes[unit.0 as usize];
-        let base = node.bases[position].replace(face.attempt);
-        if base == Some(face.attempt) {
+        let base = node.bases[position].replace(attempt);
+        if base == Some(attempt) {
             return;
         }
         // None: it was launched without the other, which comes up for the first time since.
-        if base.is_some() && node.life.is_running() {
+        if restart && base.is_some() && node.life.is_running() {
             node.life.renew = true;
         }
         self.touch(unit);

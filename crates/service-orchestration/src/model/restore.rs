@@ -72,7 +72,7 @@ impl Default for Restored {
 }
 
 impl World {
-    /// What to keep of a unit, so that `restore` in another world goes on from here.
+    /// What to keep of a unit, so that `restore` in another world goes on from the last step.
     pub fn save(&self, unit: Index) -> Restored {
         let node = self.known(unit);
         let life = &node.life;
@@ -147,7 +147,7 @@ impl World {
             confirmed: !saved.state.is_active(),
             unhealthy: saved.unhealthy,
             deadline: saved.left,
-            launched: saved.launched,
+            launched: saved.launched || phase != Phase::Starting && saved.state.is_active(),
             automatic: saved.failures > 0 && !saved.state.is_active(),
             counters: Counters::restored(
                 saved.restarts,

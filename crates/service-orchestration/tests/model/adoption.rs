@@ -1,0 +1,219 @@
+//! A daemon that goes on where another left off.
+
+use std::time::Duration;
+
+use service_orchestration::model::{
+    Attempt, Effect, End, Input, Report, Restored, State, Waiting, World,
+};
+
+use super::sim::{Sim, ms, secs};
+
+/// The same stack in the hands of the next daemon: what was saved is restored, and nothing has been found yet.
+fn next_daemon(sim: &mut Sim) {
+    let saved: Vec<Restored> = sim
+        .all()
+        .into_iter()
+        .map(|unit| sim.world.save(unit))
+        .collect();
+    let mut next = Sim::parse("placeholder");
+    next.world = World::new(2);
+    let defined = sim
+        .policies
+        .iter()
+        .cloned()
+        .map(|policy| (next.world.reserve(), policy))
+        .collect();
+    next.world.define_all(defined).expect("no ring");
+    next.names.clone_from(&sim.names);
+    next.policies.clone_from(&sim.policies);
+    next.behaviours.clone_from(&sim.behaviours);
+    next.alive.clone_from(&sim.alive);
+    for (unit, saved) in sim.all().into_iter().zip(saved) {
+        next.world.restore(unit, saved);
+    }
+    // Another epoch: a monotonic clock may begin anew with a machine.
+    next.now = Duration::from_secs(3);
+    let mut effects = Vec::new();
+    next.world.resume(next.now, &mut effects);
+    next.take(effects);
+    *sim = next;
+}
+
+fn find(sim: &mut Sim, name: &str) {
+    sim.tell(name, Report::Launched);
+}
+
+#[test]
+fn what_is_found_alive_goes_on_and_is_probed_and_published_again() {
+    let mut sim = Sim::parse("db probed; api needs db");
+    sim.up("api").settle();
+    next_daemon(&mut sim);
+    assert!(
+        sim.history.is_empty(),
+        "nothing is ordered before it is known what lives: {:?}",
+        sim.history
+    );
+    assert_eq!(sim.world.waiting_for(sim.index("db")), [Waiting::Adoption]);
+    find(&mut sim, "db");
+    find(&mut sim, "api");
+    sim.settle();
+    assert!(sim.launched().is_empty());
+    assert!(sim.is_published("db") && sim.is_published("api"));
+    assert_eq!(sim.count(|effect| matches!(effect, Effect::Probe(..))), 2);
+}
+
+#[test]
+fn what_died_meanwhile_is_restarted_by_policy_as_the_next_attempt() {
+    let mut sim = Sim::parse("db probed; once never");
+    sim.up_all().settle();
+    sim.alive.clear();
+    next_daemon(&mut sim);
+    sim.tell("db", Report::Exited(End::Failure))
+        .tell("once", Report::Exited(End::Failure))
+        .settle();
+    assert_eq!(
+        (sim.state("db"), sim.view("db").attempt),
+        (State::Ready, Attempt(2))
+    );
+    assert_eq!(sim.state("once"), State::Failed);
+}
+
+#[test]
+fn dependents_are_not_started_upon_what_has_not_been_found_yet() {
+    let mut sim = Sim::parse("db probed; api needs db");
+    sim.start(&["db"]).settle();
+    next_daemon(&mut sim);
+    sim.start(&["api"]).run_for(secs(1));
+    assert!(sim.launched().is_empty());
+    find(&mut sim, "db");
+    sim.settle();
+    assert_eq!(sim.launched(), ["api"]);
+}
+
+#[test]
+fn a_stop_under_way_is_ordered_again_and_keeps_its_order() {
+    let mut sim = Sim::parse("db; api needs db");
+    sim.up("api").settle();
+    sim.behave("api").deaf = true;
+    sim.down_all().run_for(ms(10));
+    next_daemon(&mut sim);
+    sim.behave("api").deaf = false;
+    find(&mut sim, "db");
+    assert_eq!(
+        sim.state("db"),
+        State::Ready,
+        "the api goes first, whatever it is by now"
+    );
+    find(&mut sim, "api");
+    sim.settle();
+    assert!(sim.alive.is_empty());
+}
+
+#[test]
+fn a_forced_stop_stays_forced() {
+    let mut sim = Sim::parse("api");
+    sim.up("api").settle();
+    sim.behave("api").immortal = true;
+    sim.command(&["api"], service_orchestration::model::Command::Kill)
+        .run_for(ms(10));
+    next_daemon(&mut sim);
+    sim.behave("api").immortal = false;
+    find(&mut sim, "api");
+    assert_eq!(sim.count(|effect| matches!(effect, Effect::Kill(..))), 1);
+    sim.settle();
+    assert_eq!(sim.state("api"), State::Idle);
+}
+
+#[test]
+fn a_wait_goes_on_with_what_was_left_of_it() {
+    let mut sim = Sim::parse("api");
+    sim.behave("api").ends = Some((ms(0), End::Failure));
+    sim.up("api").run_for(ms(1000));
+    assert_eq!(sim.state("api"), State::Backoff);
+    let left = sim.world.save(sim.index("api")).left.expect("it waits");
+    sim.behave("api").ends = None;
+    next_daemon(&mut sim);
+    sim.run_for(left - ms(1));
+    assert!(sim.launched().is_empty());
+    sim.run_for(ms(2));
+    assert_eq!(sim.launched(), ["api"]);
+}
+
+#[test]
+fn a_restart_edge_is_kept_across_daemons() {
+    for bases_are_known in [true, false] {
+        let mut sim = Sim::parse("db probed; api needs db!");
+        sim.up("api").settle();
+        sim.behave("db").healthy = None;
+        sim.ends("db", End::Failure).run_for(ms(50));
+        assert_eq!(sim.state("db"), State::Settling);
+        next_daemon(&mut sim);
+        if !bases_are_known {
+            let (unit, saved) = (sim.index("api"), sim.world.save(sim.index("api")));
+            sim.world.restore(
+                unit,
+                Restored {
+                    bases: Vec::new(),
+                    ..saved
+                },
+            );
+            let mut effects = Vec::new();
+            sim.world.resume(sim.now, &mut effects);
+            sim.take(effects);
+        }
+        find(&mut sim, "api");
+        find(&mut sim, "db");
+        sim.run_for(secs(1));
+        assert!(sim.launched().is_empty());
+        sim.tell("db", Report::Healthy).settle();
+        assert_eq!(sim.launched(), ["api"], "known: {bases_are_known}");
+        assert_eq!(sim.state("api"), State::Ready);
+    }
+}
+
+#[test]
+fn done_failed_held_and_lost_are_still_what_they_were() {
+    let mut sim = Sim::parse("job task; bad task; kept; gone");
+    sim.behave("bad").ends = Some((ms(1), End::Failure));
+    sim.up_all().settle();
+    sim.command(&["kept"], service_orchestration::model::Command::Hold);
+    *sim.behave("gone") = super::sim::Behaviour {
+        deaf: true,
+        immortal: true,
+        ..Default::default()
+    };
+    sim.stop(&["gone"]).settle();
+    let states = |sim: &Sim| ["job", "bad", "kept", "gone"].map(|name| sim.state(name));
+    assert_eq!(
+        states(&sim),
+        [State::Done, State::Failed, State::Held, State::Lost]
+    );
+    next_daemon(&mut sim);
+    assert_eq!(
+        states(&sim),
+        [State::Done, State::Failed, State::Held, State::Lost]
+    );
+    let (unit, attempt) = (sim.index("gone"), sim.view("gone").attempt);
+    sim.alive.remove(&unit);
+    sim.step(Input::Report {
+        unit,
+        attempt,
+        report: Report::Exited(End::Failure),
+    });
+    assert_eq!(sim.state("gone"), State::Idle);
+}
+
+#[test]
+fn only_what_changed_has_to_be_kept_again() {
+    let mut sim = Sim::parse("db; api needs db; other");
+    sim.world.take_changed();
+    sim.up("api");
+    assert_eq!(
+        sim.world.take_changed(),
+        [sim.index("db"), sim.index("api")]
+    );
+    sim.settle();
+    sim.world.take_changed();
+    sim.tell("db", Report::Healthy);
+    assert_eq!(sim.world.take_changed(), [sim.index("db")]);
+}

@@ -1,0 +1,138 @@
+//! Health: what readiness, liveness and timeouts do, and what they do not.
+
+use service_orchestration::model::{Cause, Goal, Report, State, Verdict, Waiting};
+use service_orchestration::spec::Gate;
+
+use super::sim::{Sim, ms, secs};
+
+#[test]
+fn readiness_lost_shuts_the_gate_and_withdraws_but_stops_nobody() {
+    let mut sim = Sim::parse("db probed; early needs db; late needs db");
+    sim.start(&["db", "early"]).settle();
+    sim.tell("db", Report::Unhealthy);
+    assert!(!sim.is_published("db") && sim.view("db").unhealthy);
+    sim.start(&["late"]).settle();
+    assert_eq!(
+        (sim.state("db"), sim.state("early"), sim.state("late")),
+        (State::Ready, State::Ready, State::Idle)
+    );
+    let (on, gate, state) = (sim.index("db"), Gate::Ready, State::Ready);
+    let waiting = sim.world.waiting_for(sim.index("late"));
+    assert_eq!(
+        waiting,
+        [Waiting::Gate {
+            on,
+            gate,
+            state,
+            unhealthy: true
+        }]
+    );
+    assert_eq!(sim.verdict("db", Goal::Ready), Verdict::Pending);
+    sim.tell("db", Report::Healthy).settle();
+    assert!(sim.is_published("db"));
+    assert_eq!(sim.state("late"), State::Ready);
+}
+
+#[test]
+fn what_could_not_prove_itself_may_still_become_healthy() {
+    let mut sim = Sim::parse("db probed");
+    sim.behave("db").healthy = Some(false);
+    sim.up("db").settle();
+    assert_eq!(
+        (sim.state("db"), sim.view("db").unhealthy),
+        (State::Settling, true)
+    );
+    sim.tell("db", Report::Healthy);
+    assert_eq!(
+        (sim.state("db"), sim.view("db").unhealthy),
+        (State::Ready, false)
+    );
+}
+
+#[test]
+fn readiness_lost_restarts_where_the_policy_says_so_up_to_its_limit() {
+    let mut sim = Sim::parse("db probed restart-unhealthy retries=2");
+    sim.up("db").settle();
+    sim.behave("db").healthy = Some(false);
+    sim.tell("db", Report::Unhealthy).settle();
+    assert_eq!((sim.state("db"), sim.launched().len()), (State::Failed, 3));
+    assert_eq!(sim.view("db").cause, Some(Cause::Unhealthy));
+}
+
+#[test]
+fn a_dead_service_is_stopped_and_restarted_by_policy() {
+    let mut sim = Sim::parse("db; once never");
+    sim.up_all().settle();
+    sim.tell("db", Report::Dead)
+        .tell("once", Report::Dead)
+        .settle();
+    assert_eq!(
+        (sim.state("db"), sim.view("db").restarts),
+        (State::Ready, 1)
+    );
+    assert_eq!(
+        (sim.state("once"), sim.view("once").cause),
+        (State::Failed, Some(Cause::Dead))
+    );
+}
+
+#[test]
+fn not_ready_in_time_is_a_failure_whatever_it_was_busy_with() {
+    let mut sim = Sim::parse("db probed never startup=5; node probed setup never startup=5");
+    sim.behave("db").healthy = None;
+    sim.behave("node").setup.0 = Report::Launched;
+    sim.up_all().run_for(ms(4990));
+    assert_eq!(
+        (sim.state("db"), sim.state("node")),
+        (State::Settling, State::Settling)
+    );
+    sim.settle();
+    for name in ["db", "node"] {
+        assert_eq!(
+            (sim.state(name), sim.view(name).cause),
+            (State::Failed, Some(Cause::StartupTimeout))
+        );
+    }
+}
+
+#[test]
+fn once_ready_the_startup_timeout_is_over() {
+    let mut sim = Sim::parse("db probed startup=5");
+    sim.up("db").run_for(secs(60));
+    assert_eq!((sim.state("db"), sim.launched().len()), (State::Ready, 1));
+}
+
+#[test]
+fn a_task_that_runs_too_long_is_stopped_and_has_failed() {
+    let mut sim = Sim::parse("job task run=5");
+    sim.behave("job").ends = Some((secs(100), service_orchestration::model::End::Success));
+    sim.up("job").settle();
+    assert_eq!(
+        (sim.state("job"), sim.view("job").cause),
+        (State::Failed, Some(Cause::RunTimeout))
+    );
+    assert!(sim.alive.is_empty());
+}
+
+#[test]
+fn reports_about_an_earlier_attempt_change_nothing() {
+    // process-compose 488: a probe that goes on for an attempt that is gone.
+    let mut sim = Sim::parse("db probed");
+    sim.up("db").settle();
+    let (unit, attempt) = (sim.index("db"), sim.view("db").attempt);
+    sim.restart(&["db"]).settle();
+    sim.forget_history();
+    for report in [
+        Report::Unhealthy,
+        Report::Dead,
+        Report::Exited(service_orchestration::model::End::Failure),
+    ] {
+        sim.step(service_orchestration::model::Input::Report {
+            unit,
+            attempt,
+            report,
+        });
+    }
+    assert!(sim.history.is_empty());
+    assert_eq!(sim.state("db"), State::Ready);
+}

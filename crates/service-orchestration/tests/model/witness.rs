@@ -1,0 +1,101 @@
+//! What must hold of every order that a random world gives, judged from outside.
+
+use service_orchestration::model::{Effect, Index, Moved, State};
+use service_orchestration::spec::{Gate, UnitKind};
+
+use super::chaos::Chaos;
+
+impl Chaos {
+    /// What must hold of each effect when it comes out of a step.
+    pub(crate) fn witness(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Launch(unit, _) => self.witness_launch(*unit),
+            Effect::Moved(Moved {
+                unit,
+                to: State::Stopping,
+                ..
+            }) => self.witness_stop(*unit),
+            Effect::Publish(unit, attempt) => {
+                let before = self.published.insert(*unit, *attempt);
+                assert_eq!(before, None, "seed {}: {unit:?} published twice", self.seed);
+            }
+            Effect::Withdraw(unit, attempt) => {
+                let before = self.published.remove(unit);
+                assert_eq!(
+                    before,
+                    Some(*attempt),
+                    "seed {}: {unit:?} withdrawn unpublished",
+                    self.seed
+                );
+            }
+            Effect::Terminate(unit, _) | Effect::Kill(unit, _) => {
+                let policy = &self.policies[unit.0 as usize];
+                assert!(
+                    !policy.attached,
+                    "seed {}: attached {unit:?} was signalled",
+                    self.seed
+                );
+            }
+            Effect::Probe(..)
+            | Effect::CheckSetup(..)
+            | Effect::PerformSetup(..)
+            | Effect::Detach(..)
+            | Effect::Arm { .. }
+            | Effect::Moved(_) => {}
+        }
+    }
+
+    fn witness_launch(&self, unit: Index) {
+        let view = self.world.unit(unit);
+        assert!(
+            view.wanted && !view.held,
+            "seed {}: {unit:?} launched unasked",
+            self.seed
+        );
+        for edge in &self.policies[unit.0 as usize].edges {
+            let other = self.world.unit(edge.on);
+            let is_up = !other.leaving && other.wanted && !other.held && other.confirmed;
+            let is_open = match edge.gate {
+                _ if view.gateless || !edge.required => true,
+                Gate::Ready if self.policies[edge.on.0 as usize].kind == UnitKind::Service => {
+                    is_up && other.state == State::Ready && !other.unhealthy
+                }
+                Gate::Started if other.state != State::Done => {
+                    let launched = [
+                        State::Settling,
+                        State::SetupRequired,
+                        State::SettingUp,
+                        State::Ready,
+                    ];
+                    is_up && launched.contains(&other.state)
+                }
+                Gate::Started | Gate::Ready | Gate::Completed => other.state == State::Done,
+            };
+            assert!(
+                is_open,
+                "seed {}: {unit:?} launched while {:?} is {other:?}",
+                self.seed, edge.on
+            );
+        }
+    }
+
+    fn witness_stop(&self, unit: Index) {
+        let saved = self.world.save(unit);
+        if saved.faulted || saved.forced || self.killed {
+            return;
+        }
+        for dependent in self.all() {
+            let needs = self.policies[dependent.0 as usize]
+                .edges
+                .iter()
+                .any(|edge| edge.on == unit);
+            let view = self.world.unit(dependent);
+            let goes_first = needs && view.leaving && view.state != State::Lost;
+            assert!(
+                !goes_first,
+                "seed {}: {unit:?} stopped under {dependent:?}: {view:?}",
+                self.seed
+            );
+        }
+    }
+}
