@@ -3,7 +3,7 @@
 //! Owns: the split into literal text and references. Environment variables are gone by then: the client has put
 //! their values in. A literal `${` therefore never looks like a reference.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -135,12 +135,23 @@ impl From<String> for Template {
     }
 }
 
-/// As it stood in the file: `${db.port}`, with a literal `${` escaped again.
+/// As it stood in the file: `${db.port}`, with every literal `$` escaped that would not be read as itself again.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.parts {
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
             match part {
-                Part::Literal(text) => f.write_str(&text.replace("${", "$${"))?,
+                Part::Literal(text) => {
+                    let mut rest = text.chars().peekable();
+                    while let Some(c) = rest.next() {
+                        let is_read = match rest.peek() {
+                            Some(next) => matches!(next, '$' | '{'),
+                            None => parts.peek().is_some(),
+                        };
+                        f.write_str(if c == '$' && is_read { "$" } else { "" })?;
+                        f.write_char(c)?;
+                    }
+                }
                 Part::Reference(reference) => write!(f, "{reference}")?,
             }
         }
@@ -177,6 +188,15 @@ mod tests {
         let template = Template::literal("${db.port}");
         assert_eq!(template.references().count(), 0);
         assert_eq!(template.to_string(), "$${db.port}");
+        assert_eq!(Template::literal("$ $x $$ $").to_string(), "$ $x $$$ $");
+        let before_a_reference = Template::from_parts([
+            Part::Literal("$".into()),
+            Part::Reference(Reference {
+                unit: UnitName::new("db").expect("a legal name"),
+                attribute: Attribute::Ip,
+            }),
+        ]);
+        assert_eq!(before_a_reference.to_string(), "$$${db.ip}");
     }
 
     #[test]
