@@ -1,9 +1,44 @@
 //! Runs services wherever each belongs and keeps them the way their stack says.
 //!
-//! Owns: the model of a stack ([`model`]), what a unit is told to be ([`spec`]), the loop that acts on both, executors,
-//! probes and logs. Never parses YAML, never draws on a terminal, never listens on a socket of its own.
+//! Owns: the model of a stack ([`model`]), what a unit is told to be ([`spec`]), the loop that acts on both
+//! ([`supervisor`]), executors, probes and logs. Never parses YAML, never draws on a terminal, never listens on a socket
+//! of its own. Works under any async runtime: see [`ServiceManager::builder`].
 //!
-//! Start reading at [`spec`] (what is wanted), then [`model`] (what is decided).
+//! Start reading at [`ServiceManager`], then [`spec`] (what is wanted), [`model`] (what is decided), [`supervisor`] (what
+//! is done).
 
+mod account;
+pub mod config;
+pub mod executors;
+pub mod health;
+mod host;
+pub mod logs;
+pub mod manager;
 pub mod model;
+pub mod probe;
+pub mod report;
+pub mod setup;
 pub mod spec;
+pub mod store;
+pub mod supervisor;
+
+pub use command_executor::supervised::ShimProgram;
+pub use config::{HealthCheck, ServiceConfig, ServiceTarget};
+pub use executors::{
+    AttachExecutor, NetworkInfo, ProcessExecutor, RunningService, ServiceExecutor,
+};
+pub use health::{HealthChecker, HealthMonitor};
+pub use host::allowed_environment;
+pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError};
+
+/// An error and its causes, in one line.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

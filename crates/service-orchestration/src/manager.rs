@@ -1,17 +1,217 @@
 //! The orchestrator as a value: define stacks, start and stop their units, watch what happens.
 //!
-//! Owns: the way to the supervisor, and, when it was made with [`ServiceManager::new`], the thread that drives it.
-//! Holds no state of units: it asks.
+//! Owns: the way to the supervisor. Holds no state of units: it asks.
+
+mod builder;
+mod services;
+
+pub use builder::{Driver, ManagerBuilder, ManagerError};
+pub use services::StartError;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::config::ServiceConfig;
-use crate::executors::RunningService;
+use async_channel::Sender;
+
 use crate::logs::LogStore;
 use crate::model::Goal;
-use crate::report::{Event, StackStatus, UnitStatus, Why};
+use crate::report::{StackStatus, Why};
 use crate::spec::{StackName, StackSpec, UnitName};
 use crate::supervisor::{
-    Applied, ApplyError, ApplyMode, ForgetError, Order, OrderError, Ordered, Subscribed, Waited,
+    Applied, ApplyError, ApplyMode, ForgetError, Inbox, Order, OrderError, Ordered, Request,
+    Subscribed, Waited,
 };
+
+/// The orchestrator. A clone is another handle to the same one.
+///
+/// When the last one is dropped, a manager without a state directory stops all its services; when it drives itself (see
+/// [`ManagerBuilder::start`]), the drop waits for that. Call [`ServiceManager::shutdown`] to wait without blocking a
+/// thread, or [`ServiceManager::detach`] to leave them running.
+#[derive(Clone, Debug)]
+pub struct ServiceManager {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    inbox: Sender<Inbox>,
+    logs: LogStore,
+    adopted: async_channel::Receiver<()>,
+    /// Whether services are left running when nobody owns the manager any more.
+    detached: Arc<AtomicBool>,
+    /// Its end tells the supervisor that nobody does.
+    owner: Option<Sender<()>>,
+    /// When this manager drives itself.
+    thread: Option<builder::OwnThread>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.owner.take());
+        if let Some(thread) = &mut self.thread {
+            thread.join();
+        }
+    }
+}
+
+impl ServiceManager {
+    /// A manager with state of its own, which goes with it, driven by a thread of its own.
+    ///
+    /// # Errors
+    /// [`ManagerError`] when its directories cannot be made.
+    pub async fn new() -> Result<Self, ManagerError> {
+        Self::builder().start().await
+    }
+
+    /// A manager made to measure.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::default()
+    }
+
+    /// Returns once every service of an earlier owner of the state has been found again, or found gone.
+    pub async fn adopted(&self) {
+        // Nothing is ever sent: the channel closes.
+        let Err(_closed) = self.shared.adopted.recv().await else {
+            return;
+        };
+    }
+
+    /// Defines or redefines a stack. Nothing is started or stopped by it.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing of the definition was taken over then.
+    pub async fn apply(&self, stack: StackSpec, mode: ApplyMode) -> Result<Applied, ApplyError> {
+        let stack = Box::new(stack);
+        let answer = self
+            .ask(|reply| Request::Apply { stack, mode, reply })
+            .await;
+        answer.unwrap_or(Err(ApplyError::Ended))
+    }
+
+    /// Does something with units of a stack; without names, with all of them. Returns once it is decided, not once it
+    /// is done: see [`ServiceManager::wait`].
+    ///
+    /// # Errors
+    /// [`OrderError`]; nothing was done then.
+    pub async fn order(
+        &self,
+        stack: &StackName,
+        units: &[UnitName],
+        order: Order,
+    ) -> Result<Ordered, OrderError> {
+        let answer = self.ask(|reply| Request::Command {
+            stack: stack.clone(),
+            units: units.to_vec(),
+            order,
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// Waits until every unit (or, with `any`, one of them) has come as far as the goal, or never can.
+    ///
+    /// # Errors
+    /// [`OrderError`] when there are no such units.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the waiting, and nothing else.
+    pub async fn wait(
+        &self,
+        stack: &StackName,
+        units: &[UnitName],
+        goal: Goal,
+        any: bool,
+    ) -> Result<Waited, OrderError> {
+        let answer = self.ask(|reply| Request::Wait {
+            stack: stack.clone(),
+            units: units.to_vec(),
+            goal,
+            any,
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// How a stack stands.
+    ///
+    /// # Errors
+    /// [`OrderError::UnknownStack`], [`OrderError::Ended`].
+    pub async fn status(&self, stack: &StackName) -> Result<StackStatus, OrderError> {
+        let answer = self.ask(|reply| Request::Status {
+            stack: stack.clone(),
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// The definitions of all stacks; none when the manager has ended.
+    pub async fn stacks(&self) -> Vec<StackSpec> {
+        self.ask(|reply| Request::Stacks { reply })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Why a unit is where it is, down to the causes.
+    ///
+    /// # Errors
+    /// [`OrderError`] when there is no such unit.
+    pub async fn why(&self, stack: &StackName, unit: &UnitName) -> Result<Why, OrderError> {
+        let answer = self.ask(|reply| Request::Why {
+            stack: stack.clone(),
+            unit: unit.clone(),
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// Forgets a stack whose units are all gone. What they said is kept until the next stack of that name begins.
+    ///
+    /// # Errors
+    /// [`ForgetError`]; nothing was forgotten then.
+    pub async fn forget(&self, stack: &StackName) -> Result<(), ForgetError> {
+        let answer = self.ask(|reply| Request::Forget {
+            stack: stack.clone(),
+            reply,
+        });
+        answer.await.unwrap_or(Err(ForgetError::Ended))
+    }
+
+    /// Events from this sequence number on (`None`: from now on). The subscription ends when its reader falls more than
+    /// `capacity` events behind: subscribe again after the last one seen, and nothing is lost.
+    pub async fn subscribe(&self, since: Option<u64>, capacity: usize) -> Subscribed {
+        let answer = self
+            .ask(|reply| Request::Subscribe {
+                since,
+                capacity,
+                reply,
+            })
+            .await;
+        answer.unwrap_or_else(|| Subscribed {
+            missed: 0,
+            events: async_channel::bounded(1).1,
+        })
+    }
+
+    /// What the units have said.
+    pub fn logs(&self) -> &LogStore {
+        &self.shared.logs
+    }
+
+    /// Ends the manager: stops every unit first, or, with `keep`, leaves them to the next owner of the state.
+    pub async fn shutdown(&self, keep: bool) {
+        self.ask(|reply| Request::Shutdown { keep, reply }).await;
+    }
+
+    /// Services are left running when the last handle goes. Where no state is kept, nobody can find them then.
+    pub fn detach(&self) {
+        self.shared.detached.store(true, Ordering::Release);
+    }
+
+    /// Asks the supervisor; `None` when it has ended.
+    async fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> Option<T> {
+        let (reply, answer) = async_channel::bounded(1);
+        let request = Inbox::Request(request(reply));
+        self.shared.inbox.try_send(request).ok()?;
+        answer.recv().await.ok()
+    }
+}

@@ -146,6 +146,25 @@ fn it_runs_where_and_with_what_it_was_told_and_nothing_else() {
 }
 
 #[test]
+fn it_runs_as_the_user_and_group_it_was_told() {
+    run_everywhere(|| async {
+        // Only root may become somebody else; anybody may become themselves.
+        let (user, group) = match (rustix::process::getuid(), rustix::process::getgid()) {
+            (user, _) if user.is_root() => (65_534, 65_534),
+            (user, group) => (user.as_raw(), group.as_raw()),
+        };
+        let from = Surroundings {
+            user: Some(user),
+            group: Some(group),
+            ..surroundings("user")
+        };
+        let script = format!("test \"$(id -u):$(id -g)\" = {user}:{group}");
+        let asked = shell(&script, PATIENCE, &from);
+        assert_eq!(ask(&asked, &Prober::new()).await, Answer::Good);
+    });
+}
+
+#[test]
 fn an_overrun_ends_the_whole_tree_with_grandchildren_that_left_the_session() {
     run_everywhere(|| async {
         let from = surroundings("overrun");

@@ -46,6 +46,9 @@ pub trait CustomProbe: Send + Sync {
 pub(crate) const REASON_BYTES: usize = 4096;
 
 fn cut(mut reason: String) -> String {
-    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+    let end = (0..=REASON_BYTES.min(reason.len()))
+        .rev()
+        .find(|at| reason.is_char_boundary(*at));
+    reason.truncate(end.unwrap_or(0));
     reason
 }

@@ -30,7 +30,10 @@ impl Tail {
         let dots = if self.is_cut { "…" } else { "" };
         // A replacement character is longer than the byte it stands for.
         let room = REASON_BYTES.saturating_sub(reason.len() + ": ".len() + dots.len());
-        let from = text.ceil_char_boundary(text.len().saturating_sub(room));
+        let least = text.len().saturating_sub(room);
+        let from = (least..=text.len())
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(text.len());
         format!("{reason}: {dots}{}", &text[from..])
     }
 }

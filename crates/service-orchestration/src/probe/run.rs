@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_io::Timer;
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 
 use super::{Answer, Asked, Feed, Health, ProbeEvent, ProbeSet, Prober, Role, Rules, ask};
 use crate::host::{self, Clock};
@@ -119,7 +120,7 @@ struct Turn<'a, S> {
     set: ProbeSet,
     /// The probes whose pushed answer has not been taken yet.
     unpushed: Vec<Role>,
-    asking: Option<(Role, Pin<Box<dyn Future<Output = Answer> + Send + 'a>>)>,
+    asking: Option<(Role, BoxFuture<'a, Answer>)>,
     timer: Timer,
     sink: S,
 }

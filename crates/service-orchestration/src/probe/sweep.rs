@@ -111,63 +111,109 @@ fn end(batch: &mut [Remains]) {
         return;
     }
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    let mut empty_scans = 0;
+    let mut looks_left = MOST_SECOND_LOOKS;
+    while empty_scans < ENOUGH_EMPTY_SCANS {
         let found = find(&markers, &groups);
-        if found.is_empty() {
-            return;
-        }
-        for process in &found {
+        for process in &found.members {
             // It may have ended by itself, or be another user's: both show in the next round.
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
-        if !wait(&found, deadline) {
-            tracing::warn!(processes = found.len(), "processes of a probe do not end");
+        if !wait(&found.members, deadline) {
+            tracing::warn!(
+                processes = found.members.len(),
+                "processes of a probe do not end"
+            );
             return;
         }
+        if !found.members.is_empty() {
+            empty_scans = 0;
+        } else if found.has_unclear && looks_left > 0 {
+            looks_left -= 1;
+            std::thread::sleep(BETWEEN_LOOKS);
+        } else {
+            empty_scans += 1;
+        }
     }
+}
+
+struct Found {
+    members: Vec<OwnedFd>,
+    /// A process is between two programs: whose it is shows in a moment.
+    has_unclear: bool,
 }
 
 /// The living processes with one of these markers or in one of these groups.
-fn find(markers: &[&str], groups: &[u32]) -> Vec<OwnedFd> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return vec![];
+fn find(markers: &[&str], groups: &[u32]) -> Found {
+    let mut found = Found {
+        members: Vec::new(),
+        has_unclear: false,
     };
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| {
-        if !belongs(pid, markers, groups) {
-            return None;
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for pid in pids.filter_map(Pid::from_raw) {
+        match belongs(pid, markers, groups) {
+            Belongs::No => {}
+            Belongs::Unclear => found.has_unclear = true,
+            Belongs::Yes => {
+                let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+                    continue;
+                };
+                // Looked at again: only now is it certain that the descriptor is the process that was looked at.
+                match belongs(pid, markers, groups) {
+                    Belongs::Yes => found.members.push(process),
+                    Belongs::No | Belongs::Unclear => found.has_unclear = true,
+                }
+            }
         }
-        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-        // Looked at again: only now is it certain that the descriptor is the process that was looked at.
-        belongs(pid, markers, groups).then_some(process)
-    })
-    .collect()
-}
-
-fn belongs(pid: i32, markers: &[&str], groups: &[u32]) -> bool {
-    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    let Some((is_zombie, group)) = parse(&stat) else {
-        return false;
-    };
-    if is_zombie {
-        return false;
     }
-    groups.contains(&group)
-        || fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| carries(&environ, markers))
+    found
 }
 
-/// From `/proc/PID/stat`: whether it has ended, and its process group. The name may hold spaces and parentheses.
-fn parse(stat: &[u8]) -> Option<(bool, u32)> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belongs {
+    Yes,
+    No,
+    /// It has no environment: while a process takes up its next program, that is so for some microseconds.
+    Unclear,
+}
+
+fn belongs(pid: Pid, markers: &[&str], groups: &[u32]) -> Belongs {
+    let stat = fs::read(format!("/proc/{pid}/stat"));
+    let Some((Life::Process, group)) = stat.ok().and_then(|stat| parse(&stat)) else {
+        return Belongs::No;
+    };
+    if groups.contains(&group) {
+        return Belongs::Yes;
+    }
+    match fs::read(format!("/proc/{pid}/environ")) {
+        Ok(environ) if environ.is_empty() => Belongs::Unclear,
+        Ok(environ) if carries(&environ, markers) => Belongs::Yes,
+        Ok(_) | Err(_) => Belongs::No,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Process,
+    Zombie,
+    Kernel,
+}
+
+/// From `/proc/PID/stat`: what it is, and its process group. The name may hold spaces and parentheses.
+fn parse(stat: &[u8]) -> Option<(Life, u32)> {
     let close = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     let group = fields.nth(1)?.parse().ok()?;
-    Some((matches!(state, "Z" | "X"), group))
+    let flags: u32 = fields.nth(3)?.parse().ok()?;
+    let life = match state {
+        "Z" | "X" => Life::Zombie,
+        _ if flags & KERNEL_THREAD != 0 => Life::Kernel,
+        _ => Life::Process,
+    };
+    Some((life, group))
 }
 
 fn carries(environ: &[u8], markers: &[&str]) -> bool {
@@ -206,14 +252,34 @@ fn reap(leader: Option<Child>) {
 /// How long a killed process may take to go. Only the kernel can make it take that long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The list of processes is no snapshot: one that forks and ends while it is read can slip through once.
+const ENOUGH_EMPTY_SCANS: u32 = 2;
+
+/// A process with an empty environment of its own must not hold the sweep up for ever.
+const MOST_SECOND_LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+
+/// `PF_KTHREAD` of the kernel: it has no environment and never will.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_with_spaces_and_parentheses_is_no_trap() {
-        assert_eq!(parse(b"7 (a) Z (b)) S 1 42 41 0"), Some((false, 42)));
-        assert_eq!(parse(b"7 (x) Z 1 42 41 0"), Some((true, 42)));
+        assert_eq!(
+            parse(b"7 (a) Z (b)) S 1 42 41 0 -1 64 0"),
+            Some((Life::Process, 42))
+        );
+        assert_eq!(
+            parse(b"7 (x) Z 1 42 41 0 -1 64 0"),
+            Some((Life::Zombie, 42))
+        );
+        assert_eq!(
+            parse(b"2 (k) S 0 0 0 0 -1 2129984 0"),
+            Some((Life::Kernel, 0))
+        );
         assert_eq!(parse(b"7 (x"), None);
     }
 

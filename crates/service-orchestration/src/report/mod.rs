@@ -10,5 +10,5 @@ mod status;
 pub use event::{Event, EventKind};
 pub use phase::Phase;
 pub use status::{
-    Blocked, ExitInfo, Health, StackStatus, StopInfo, UnitStatus, WaitingFor, Why, SCHEMA_VERSION,
+    Blocked, ExitInfo, Health, SCHEMA_VERSION, StackStatus, StopInfo, UnitStatus, WaitingFor, Why,
 };

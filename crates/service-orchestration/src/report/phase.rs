@@ -84,8 +84,15 @@ mod tests {
             (S::Held, true, false, Phase::Maintenance),
         ];
         for (state, ran, has_setup, phase) in table {
-            assert_eq!(Phase::of(state, service, ran, has_setup), phase, "{state:?}");
+            assert_eq!(
+                Phase::of(state, service, ran, has_setup),
+                phase,
+                "{state:?}"
+            );
         }
-        assert_eq!(Phase::of(S::Settling, UnitKind::Task, true, false), Phase::Running);
+        assert_eq!(
+            Phase::of(S::Settling, UnitKind::Task, true, false),
+            Phase::Running
+        );
     }
 }

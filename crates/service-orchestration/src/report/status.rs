@@ -20,6 +20,8 @@ pub struct StackStatus {
     pub schema_version: u32,
     /// The stack.
     pub stack: StackName,
+    /// `storage-full` or `storage-error` while the state cannot be kept: nothing new is launched meanwhile.
+    pub storage: Option<String>,
     /// Its units, by name and replica.
     pub items: Vec<UnitStatus>,
 }
@@ -96,6 +98,19 @@ pub enum Health {
     Unknown,
 }
 
+impl Health {
+    /// As it is written: lower-case kebab.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Something a unit waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingFor {
@@ -123,8 +138,10 @@ pub struct ExitInfo {
 pub struct StopInfo {
     /// How far it had to go: `none`, `tree-term`, `killed`.
     pub escalation: String,
-    /// Processes that were left of the tree when the main process had gone.
+    /// The names of the first few processes that were left of the tree when the main process had gone, or the grace.
     pub leftovers: Vec<String>,
+    /// How many there were.
+    pub leftover_count: u32,
 }
 
 /// Why a unit is where it is, down to the causes.

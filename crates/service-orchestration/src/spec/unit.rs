@@ -60,6 +60,9 @@ pub struct ServiceSpec {
     pub labels: BTreeMap<String, String>,
     /// The input of a task's registered implementation (`action` or `config`).
     pub action: Option<serde_json::Value>,
+    /// Prepares it once it runs. Code, not data: neither sent nor kept.
+    #[serde(skip)]
+    pub setup: Option<crate::setup::SetupHook>,
     /// Where it stands in the stack file.
     pub origin: Origin,
 }
@@ -99,6 +102,7 @@ impl ServiceSpec {
             profiles: Vec::new(),
             labels: BTreeMap::new(),
             action: None,
+            setup: None,
             origin: Origin::default(),
         }
     }

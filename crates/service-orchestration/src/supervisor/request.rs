@@ -4,9 +4,10 @@
 
 use async_channel::Sender;
 
+use super::running::RunFacts;
 use crate::model::Goal;
 use crate::report::{Blocked, Event, StackStatus, Why};
-use crate::spec::{StackName, StackSpec, UnitName};
+use crate::spec::{StackName, StackSpec, UnitId, UnitName};
 
 /// Where an answer goes. The asker may be gone by then.
 pub(crate) type Reply<T> = Sender<T>;
@@ -39,6 +40,11 @@ pub(crate) enum Request {
     Forget {
         stack: StackName,
         reply: Reply<Result<(), ForgetError>>,
+    },
+    /// The run that a unit is in.
+    Running {
+        unit: UnitId,
+        reply: Reply<Result<RunFacts, OrderError>>,
     },
     /// How a stack stands.
     Status {

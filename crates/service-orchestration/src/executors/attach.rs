@@ -1,0 +1,210 @@
+//! Programs on this machine that somebody else started: observed, never signalled.
+//!
+//! Owns: nothing. Stopping such a unit is letting go of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use command_executor::event::ProcessEventStream;
+use command_executor::{
+    AttachedHandle, AttachedProcess, Attacher, LocalAttacher, ProcessIdentity, Target,
+};
+use serde::{Deserialize, Serialize};
+
+use super::contract::{
+    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
+    LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+};
+use super::{End, NetworkInfo, RunningService};
+use crate::config::{ServiceConfig, ServiceTarget};
+use crate::report::ExitInfo;
+use crate::spec::{StackName, TargetKind, TargetSpec, UnitId, UnitName};
+
+/// Observes programs on this machine that somebody else started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttachExecutor;
+
+/// Which process it is, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptIdentity {
+    boot_id: String,
+    pid: u32,
+    start_ticks: u64,
+}
+
+impl AttachExecutor {
+    /// An executor for `process-attach`.
+    pub fn new() -> Self {
+        Self
+    }
+
+    async fn attach(&self, process: AttachedProcess) -> Result<Observed, LaunchError> {
+        let target = Target::AttachedProcess(process);
+        match LocalAttacher::new().attach(&target).await {
+            // Its output is not ours to read: only the handle is of use.
+            Ok((_, handle)) => Ok(Observed(Arc::new(handle))),
+            Err(error) => Err(LaunchError::NoSuchProcess(crate::error_chain(&error))),
+        }
+    }
+}
+
+fn named(target: &TargetSpec) -> Result<AttachedProcess, LaunchError> {
+    match target {
+        TargetSpec::ProcessAttach { pid: Some(pid), .. } => Ok(AttachedProcess::Pid(*pid)),
+        TargetSpec::ProcessAttach {
+            pid: None,
+            process_name: Some(name),
+        } => Ok(AttachedProcess::Name(name.clone())),
+        TargetSpec::ProcessAttach { .. } => Err(LaunchError::NoSuchProcess(
+            "neither a PID nor a name says which process it is".into(),
+        )),
+        other => Err(LaunchError::WrongTarget {
+            executor: "AttachExecutor",
+            target: other.kind(),
+        }),
+    }
+}
+
+#[async_trait]
+impl ServiceExecutor for AttachExecutor {
+    fn kind(&self) -> TargetKind {
+        TargetKind::ProcessAttach
+    }
+
+    async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+        let observed = self.attach(named(&order.target)?).await?;
+        Ok(Box::new(observed))
+    }
+
+    async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
+        let gone = ExitInfo {
+            exit_unknown: true,
+            ..ExitInfo::default()
+        };
+        // Without an identity it was never attached to.
+        let Some(details) = ticket.details else {
+            return Ok(Adoption::Ended(gone));
+        };
+        let kept: KeptIdentity = serde_json::from_value(details).map_err(|source| AdoptError {
+            unit: ticket.unit,
+            instance_id: ticket.instance_id,
+            source: source.into(),
+        })?;
+        let identity = ProcessIdentity::new(kept.boot_id, kept.pid, kept.start_ticks);
+        match self.attach(AttachedProcess::Identity(identity)).await {
+            Ok(observed) => Ok(Adoption::Alive(Box::new(observed))),
+            Err(_) => Ok(Adoption::Ended(gone)),
+        }
+    }
+
+    async fn forget(&self, _instance_id: &str) {}
+
+    async fn known(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {
+        let name = UnitName::new(config.name.as_str())?;
+        let ServiceTarget::ProcessAttach { .. } = &config.target else {
+            return Err(LaunchError::WrongTarget {
+                executor: "AttachExecutor",
+                target: config.to_spec()?.target.kind(),
+            });
+        };
+        let observed = self.attach(named(&config.to_spec()?.target)?).await?;
+        let facts = observed.facts();
+        let stack = StackName::new("default").expect("`default` is a legal name");
+        Ok(RunningService {
+            id: crate::host::instance_id(),
+            name: config.name,
+            pid: facts.pid,
+            container_id: None,
+            network_info: Some(NetworkInfo::loopback()),
+            start_time: chrono::Utc::now(),
+            attempt: 1,
+            unit: UnitId::single(stack, name),
+            log_dir: std::path::PathBuf::new(),
+            control: None,
+            end: End::of(Box::new(observed)),
+        })
+    }
+
+    async fn stop(&self, _service: &RunningService) -> Result<ExitInfo, ControlError> {
+        Err(ControlError::Attached)
+    }
+
+    async fn stream_events(
+        &self,
+        service: &RunningService,
+    ) -> Result<ProcessEventStream, LaunchError> {
+        let pid = service
+            .pid
+            .ok_or_else(|| LaunchError::NoSuchProcess("it has no PID".into()))?;
+        let target = Target::AttachedProcess(AttachedProcess::Pid(pid));
+        match LocalAttacher::new().attach(&target).await {
+            Ok((events, _)) => Ok(events),
+            Err(error) => Err(LaunchError::NoSuchProcess(crate::error_chain(&error))),
+        }
+    }
+}
+
+/// A process under observation.
+#[derive(Clone, Debug)]
+struct Observed(Arc<dyn AttachedHandle>);
+
+#[async_trait]
+impl RunningAttempt for Observed {
+    fn facts(&self) -> AttemptFacts {
+        let identity = self.0.identity();
+        let kept = KeptIdentity {
+            boot_id: identity.boot_id().to_owned(),
+            pid: identity.pid(),
+            start_ticks: identity.start_ticks(),
+        };
+        AttemptFacts {
+            pid: Some(identity.pid()),
+            ticket: Some(serde_json::json!(kept)),
+            ..AttemptFacts::default()
+        }
+    }
+
+    fn control(&self) -> Arc<dyn AttemptControl> {
+        Arc::new(HandsOff)
+    }
+
+    async fn next(&mut self) -> AttemptEvent {
+        let unknown = ExitInfo {
+            exit_unknown: true,
+            ..ExitInfo::default()
+        };
+        let exit = match self.0.wait().await {
+            Ok(exit) => ExitInfo {
+                exit_code: exit.code(),
+                signal: exit.signal(),
+                exit_unknown: exit == command_executor::Exit::Unknown,
+                stop: None,
+            },
+            Err(error) => {
+                tracing::error!(error = %crate::error_chain(&error), "an observed process cannot be waited for");
+                unknown
+            }
+        };
+        AttemptEvent::Exited(exit)
+    }
+}
+
+/// An observed process is never signalled.
+#[derive(Clone, Copy, Debug)]
+struct HandsOff;
+
+#[async_trait]
+impl AttemptControl for HandsOff {
+    async fn stop(&self, _stop: &StopOrder) -> Result<(), ControlError> {
+        Err(ControlError::Attached)
+    }
+
+    async fn kill(&self) -> Result<(), ControlError> {
+        Err(ControlError::Attached)
+    }
+}

@@ -1,0 +1,69 @@
+//! How an attempt is made to run, by type of target.
+//!
+//! Owns: the contract between the supervisor and whatever runs a program. A new kind of target is one file here and one
+//! line in `Executors::local`. Executors keep no maps: what an attempt needs to be controlled travels with it.
+
+mod alone;
+mod attach;
+mod contract;
+mod end;
+mod process;
+mod reading;
+mod running;
+
+pub(crate) use alone::stream_events;
+pub use attach::AttachExecutor;
+pub use contract::{
+    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
+    LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+};
+pub(crate) use end::End;
+pub use process::ProcessExecutor;
+pub use running::{NetworkInfo, RunningService};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::spec::TargetKind;
+
+/// The executors that a supervisor has, by type of target.
+#[derive(Clone, Debug, Default)]
+pub struct Executors {
+    by_kind: BTreeMap<TargetKind, Arc<dyn ServiceExecutor>>,
+}
+
+impl Executors {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Those that run on this machine without anything else.
+    pub fn local(process: ProcessExecutor) -> Self {
+        Self::new().with(process).with(AttachExecutor::new())
+    }
+
+    /// With this one too; it replaces another of the same kind.
+    #[must_use]
+    pub fn with(mut self, executor: impl ServiceExecutor + 'static) -> Self {
+        self.by_kind.insert(executor.kind(), Arc::new(executor));
+        self
+    }
+
+    /// With all of these too; each replaces another of its kind.
+    #[must_use]
+    pub fn with_all(mut self, others: Self) -> Self {
+        self.by_kind.extend(others.by_kind);
+        self
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn ServiceExecutor>> {
+        self.by_kind.values()
+    }
+
+    /// The one for this type of target.
+    pub fn get(&self, kind: TargetKind) -> Option<&Arc<dyn ServiceExecutor>> {
+        self.by_kind.get(&kind)
+    }
+}

@@ -1,0 +1,357 @@
+//! Programs on this machine, each beside a shim.
+//!
+//! Owns: nothing while they run: the shim has their output, the run directory their identity. See
+//! [`command_executor::supervised`].
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use command_executor::event::ProcessEventStream;
+use command_executor::supervised::{
+    self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
+};
+use service_shim::{ExitRecord, LogPolicy, Signal, StopPolicy};
+
+use super::contract::{
+    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
+    LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+};
+use super::{RunningService, alone};
+use crate::config::ServiceConfig;
+use crate::report::{ExitInfo, StopInfo};
+use crate::spec::{Log, LogMode, OnFull, StopScope, TargetKind, TargetSpec};
+
+/// Runs programs on this machine, each beside a shim that outlives us.
+#[derive(Clone, Debug)]
+pub struct ProcessExecutor {
+    run_root: Arc<RunRoot>,
+    shim: ShimProgram,
+}
+
+/// Where run directories are made.
+#[derive(Debug)]
+enum RunRoot {
+    /// Where somebody said.
+    Given(PathBuf),
+    /// In a private directory, which goes with us.
+    Own(PathBuf),
+}
+
+impl RunRoot {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) | Self::Own(path) => path,
+        }
+    }
+}
+
+impl Drop for RunRoot {
+    fn drop(&mut self) {
+        if let Self::Own(path) = self {
+            // What still runs keeps its directory's files open; what is left of an empty one is of no use.
+            drop(std::fs::remove_dir_all(path));
+        }
+    }
+}
+
+impl Default for ProcessExecutor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ProcessExecutor {
+    /// With run directories in a private temporary directory, which goes when the last clone of this value does.
+    pub fn new() -> Self {
+        Self {
+            run_root: Arc::new(RunRoot::Own(crate::host::private_directory())),
+            shim: ShimProgram::find(),
+        }
+    }
+
+    /// With run directories below this one, which outlives us.
+    pub fn in_directory(run_root: impl Into<PathBuf>, shim: ShimProgram) -> Self {
+        Self {
+            run_root: Arc::new(RunRoot::Given(run_root.into())),
+            shim,
+        }
+    }
+
+    /// Where run directories are made.
+    pub fn run_root(&self) -> &Path {
+        self.run_root.path()
+    }
+}
+
+#[async_trait]
+impl ServiceExecutor for ProcessExecutor {
+    fn kind(&self) -> TargetKind {
+        TargetKind::Process
+    }
+
+    async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+        let launch = self.supervised_launch(order)?;
+        let program = launch.program.to_string_lossy().into_owned();
+        let process = supervised::launch(launch, &self.shim)
+            .await
+            .map_err(|error| launch_error(program, error))?;
+        Ok(Box::new(ShimmedAttempt::new(process)))
+    }
+
+    async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
+        let run_dir = self.run_root().join(&ticket.instance_id);
+        match supervised::adopt(&run_dir, &self.shim).await {
+            Ok(Adopted::Alive(process)) => {
+                Ok(Adoption::Alive(Box::new(ShimmedAttempt::new(process))))
+            }
+            Ok(Adopted::Ended(exit)) => Ok(Adoption::Ended(exit_info(&exit))),
+            Err(error) => Err(AdoptError {
+                unit: ticket.unit,
+                instance_id: ticket.instance_id,
+                source: error.into(),
+            }),
+        }
+    }
+
+    async fn forget(&self, instance_id: &str) {
+        let run_dir = self.run_root().join(instance_id);
+        blocking::unblock(move || {
+            if let Err(error) = service_shim::remove_run_dir(&run_dir) {
+                tracing::warn!(path = %run_dir.display(), %error, "a run directory is left behind");
+            }
+        })
+        .await;
+    }
+
+    async fn known(&self) -> BTreeSet<String> {
+        let root = self.run_root().to_path_buf();
+        blocking::unblock(move || {
+            let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+            entries
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .filter(|name| service_shim::is_instance_id(name))
+                .collect()
+        })
+        .await
+    }
+
+    async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {
+        alone::start(self, self.run_root(), config).await
+    }
+
+    async fn stop(&self, service: &RunningService) -> Result<ExitInfo, ControlError> {
+        alone::stop(service).await
+    }
+
+    async fn stream_events(
+        &self,
+        service: &RunningService,
+    ) -> Result<ProcessEventStream, LaunchError> {
+        alone::stream_events(service).await
+    }
+}
+
+impl ProcessExecutor {
+    fn supervised_launch(&self, order: LaunchOrder) -> Result<SupervisedLaunch, LaunchError> {
+        let TargetSpec::Process(target) = &order.target else {
+            return Err(LaunchError::WrongTarget {
+                executor: "ProcessExecutor",
+                target: order.target.kind(),
+            });
+        };
+        let (program, args) =
+            order
+                .command
+                .split_first()
+                .ok_or_else(|| LaunchError::NotRunnable {
+                    program: order.unit.local_name(),
+                    reason: "its command is empty".into(),
+                })?;
+        Ok(SupervisedLaunch {
+            run_root: self.run_root().to_path_buf(),
+            instance_id: order.instance_id,
+            attempt: order.attempt,
+            program: find_program(program, order.env.get("PATH").map(String::as_str))?.into(),
+            args: args.iter().map(Into::into).collect(),
+            env: order
+                .env
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            cwd: Some(order.working_dir),
+            user: target.user.clone(),
+            group: target.group.clone(),
+            log: log_policy(&order.log, order.log_dir),
+            stop: StopPolicy {
+                signal: signal(Some(order.stop.signal)),
+                grace: order.stop.grace,
+                scope: scope(order.stop.scope),
+            },
+            notify: order.notify,
+            stdin: false,
+            cgroup: true,
+        })
+    }
+}
+
+/// The program of this name: itself when it has a slash, else the first executable one in PATH.
+fn find_program(name: &str, path: Option<&str>) -> Result<PathBuf, LaunchError> {
+    if name.contains('/') {
+        return Ok(name.into());
+    }
+    let path = path.unwrap_or(DEFAULT_PATH);
+    let candidates = path.split(':').filter(|directory| !directory.is_empty());
+    let found = candidates
+        .map(|directory| Path::new(directory).join(name))
+        .find(|candidate| {
+            candidate.is_file()
+                && rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok()
+        });
+    found.ok_or_else(|| LaunchError::NotRunnable {
+        program: name.to_owned(),
+        reason: format!("there is no such program in PATH ({path})"),
+    })
+}
+
+/// Where programs are looked for when the environment names no place: the default of POSIX shells.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+fn log_policy(log: &Log, directory: PathBuf) -> LogPolicy {
+    LogPolicy {
+        max_segment_bytes: log.max_size,
+        max_segments: log.max_files,
+        on_full: match log.on_full {
+            OnFull::Drop => service_shim::OnFull::Drop,
+            OnFull::Block => service_shim::OnFull::Block,
+        },
+        mode: match log.mode {
+            LogMode::Capture => service_shim::LogMode::Capture,
+            LogMode::File => service_shim::LogMode::File,
+        },
+        ..LogPolicy::new(directory)
+    }
+}
+
+fn signal(number: Option<i32>) -> Signal {
+    // Where something else asks the service to end, the ladder still needs a first rung: SIGCONT does nothing to a
+    // process that runs.
+    number
+        .and_then(Signal::from_number)
+        .unwrap_or_else(|| Signal::from_number(SIGCONT).expect("SIGCONT is a signal"))
+}
+
+const SIGCONT: i32 = 18;
+
+fn scope(scope: StopScope) -> service_shim::StopScope {
+    match scope {
+        StopScope::Main => service_shim::StopScope::Main,
+        StopScope::Group => service_shim::StopScope::Group,
+    }
+}
+
+fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError {
+    use service_shim::StartFailureKind as Kind;
+    match error {
+        supervised::LaunchError::Refused(failure) => match failure.kind {
+            Kind::NotFound => LaunchError::NotRunnable {
+                program,
+                reason: failure.message,
+            },
+            Kind::Permission => LaunchError::NotPermitted {
+                program,
+                reason: failure.message,
+            },
+            _ => LaunchError::Machine {
+                program,
+                source: failure.message.into(),
+            },
+        },
+        other => LaunchError::Machine {
+            program,
+            source: other.into(),
+        },
+    }
+}
+
+/// How an attempt ended, as it is told.
+fn exit_info(record: &ExitRecord) -> ExitInfo {
+    ExitInfo {
+        exit_code: record.code,
+        signal: record.signal.map(Signal::number),
+        exit_unknown: record.exit_unknown,
+        stop: record.stop.as_ref().map(|report| StopInfo {
+            escalation: match report.escalation {
+                service_shim::Escalation::None => "none".into(),
+                service_shim::Escalation::TreeTerm => "tree-term".into(),
+                service_shim::Escalation::Killed => "killed".into(),
+            },
+            leftovers: report.leftovers.names.clone(),
+            leftover_count: report.leftovers.count,
+        }),
+    }
+}
+
+/// An attempt beside its shim.
+struct ShimmedAttempt {
+    process: SupervisedProcess,
+    control: Arc<ShimControl>,
+}
+
+impl ShimmedAttempt {
+    fn new(process: SupervisedProcess) -> Self {
+        let control = Arc::new(ShimControl(process.control()));
+        Self { process, control }
+    }
+}
+
+#[async_trait]
+impl RunningAttempt for ShimmedAttempt {
+    fn facts(&self) -> AttemptFacts {
+        AttemptFacts {
+            pid: Some(self.process.pid()),
+            notified_ready: self.process.notified().is_some_and(|state| state.ready),
+            ..AttemptFacts::default()
+        }
+    }
+
+    fn control(&self) -> Arc<dyn AttemptControl> {
+        self.control.clone()
+    }
+
+    async fn next(&mut self) -> AttemptEvent {
+        match self.process.next_event().await {
+            SupervisedEvent::Notify(state) => AttemptEvent::Notified {
+                ready: state.ready,
+                status: state.status,
+            },
+            SupervisedEvent::Exited(record) => AttemptEvent::Exited(exit_info(&record)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ShimControl(Control);
+
+#[async_trait]
+impl AttemptControl for ShimControl {
+    async fn stop(&self, stop: &StopOrder) -> Result<(), ControlError> {
+        let policy = StopPolicy {
+            signal: signal(stop.signal),
+            grace: stop.grace,
+            scope: scope(stop.scope),
+        };
+        self.0
+            .stop(policy)
+            .await
+            .map_err(|error| ControlError::Unreached(error.into()))
+    }
+
+    async fn kill(&self) -> Result<(), ControlError> {
+        self.0
+            .kill()
+            .await
+            .map_err(|error| ControlError::Unreached(error.into()))
+    }
+}

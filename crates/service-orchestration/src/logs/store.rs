@@ -1,0 +1,55 @@
+//! Where each unit's log lies.
+//!
+//! Owns: the layout `<root>/<stack>/<unit>[@<replica>]`. Names cannot escape it: see [`UnitName`](crate::spec::UnitName).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::UnitLog;
+use crate::spec::{StackName, UnitId};
+
+/// The logs of all units. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LogStore {
+    root: Arc<Path>,
+}
+
+impl LogStore {
+    /// The logs below this directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into().into(),
+        }
+    }
+
+    /// The log of one unit, whether it has said anything yet or not.
+    pub fn open(&self, unit: &UnitId) -> UnitLog {
+        UnitLog::new(self.directory(unit))
+    }
+
+    /// Where the log of one unit lies.
+    pub fn directory(&self, unit: &UnitId) -> PathBuf {
+        let name = match unit.replica {
+            0 => unit.name.to_string(),
+            replica => format!("{}@{replica}", unit.name),
+        };
+        self.stack_directory(&unit.stack).join(name)
+    }
+
+    /// Removes everything that the units of a stack have said. No unit of it may run.
+    ///
+    /// # Errors
+    /// What the system says; having nothing to remove is no error.
+    pub async fn forget(&self, stack: &StackName) -> std::io::Result<()> {
+        let directory = self.stack_directory(stack);
+        blocking::unblock(move || match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        })
+        .await
+    }
+
+    fn stack_directory(&self, stack: &StackName) -> PathBuf {
+        self.root.join(stack.as_str())
+    }
+}

@@ -1,0 +1,198 @@
+//! Where units are: what they publish, and what others are told of them.
+//!
+//! Owns: the way from a specification to an entry of the registry, the choice of free ports, and the values of
+//! references. The routes are the registry's.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use service_registry::{
+    Endpoint, Entry, Incarnation, InstanceKey, LoopbackPool, Place, Readiness, Resolved, ServiceKey,
+};
+
+use super::turn::Supervisor;
+use super::units::UnitEntry;
+use crate::executors::LaunchError;
+use crate::model::Index;
+use crate::spec::{
+    Attribute, NetworkKind, PortNumber, Reference, StackName, StackSpec, TargetKind, UnitId,
+    UnitKind,
+};
+use crate::store::StackRecord;
+
+impl Supervisor {
+    /// Gives the local services of a stack addresses of their own, where its network has some to give.
+    pub(super) fn assign_addresses(&mut self, stack: &StackSpec) {
+        let network = stack
+            .networks
+            .iter()
+            .find(|(_, network)| network.kind == NetworkKind::Local && network.subnet.is_some());
+        let Some((name, network)) = network else {
+            return;
+        };
+        let Some(Ok(subnet)) = network.subnet.as_deref().map(str::parse) else {
+            tracing::error!(stack = %stack.name, network = name, "the network's subnet cannot be used");
+            return;
+        };
+        if self
+            .units
+            .pool(&stack.name)
+            .is_none_or(|pool| pool.subnet() != subnet)
+        {
+            self.units
+                .set_pool(stack.name.clone(), LoopbackPool::new(subnet));
+        }
+        let local: Vec<UnitId> = self
+            .units
+            .of_stack(&stack.name)
+            .filter(|entry| {
+                entry.spec.target.kind() == TargetKind::Process
+                    && entry.spec.kind == UnitKind::Service
+            })
+            .filter(|entry| {
+                entry
+                    .spec
+                    .network
+                    .as_ref()
+                    .is_none_or(|chosen| chosen == name)
+            })
+            .map(|entry| entry.id.clone())
+            .collect();
+        let pool = self.units.pool_mut(&stack.name).expect("it was set above");
+        for id in local {
+            if let Err(error) = pool.allocate(&key(&id)) {
+                tracing::error!(unit = %id, error = %crate::error_chain(&error), "no address for it");
+            }
+        }
+    }
+
+    /// What is kept of a stack, into the next write.
+    pub(super) fn record_stack(&mut self, name: &StackName) {
+        let record = self.units.stack(name).map(|spec| StackRecord {
+            spec: spec.as_ref().clone(),
+            loopback: self.units.pool(name).map(LoopbackPool::save),
+        });
+        self.keeper.batch().stacks.insert(name.clone(), record);
+    }
+
+    /// Chooses a free port for each that the unit wants chosen and does not have yet.
+    ///
+    /// The port is free when it is chosen; another program may take it before the unit does.
+    pub(super) fn choose_ports(&mut self, unit: Index) -> Result<(), LaunchError> {
+        let entry = self.units.get_mut(unit);
+        for (position, port) in (0u32..).zip(&entry.spec.ports) {
+            if port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(&position) {
+                let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                    .and_then(|listener| listener.local_addr());
+                let free = free.map_err(|source| LaunchError::Machine {
+                    program: entry.id.local_name(),
+                    source: source.into(),
+                })?;
+                entry.facts.chosen_ports.insert(position, free.port());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a unit publishes of itself.
+    pub(super) fn entry_of(&self, entry: &UnitEntry, readiness: Readiness) -> Entry {
+        let key = key(&entry.id);
+        let own = self
+            .units
+            .pool(&entry.id.stack)
+            .and_then(|pool| pool.lease(&key));
+        Entry {
+            key,
+            incarnation: Incarnation(self.world.unit(entry.index).attempt.0),
+            place: Place::local(),
+            ip: IpAddr::V4(own.unwrap_or(Ipv4Addr::LOCALHOST)),
+            endpoints: entry
+                .ports()
+                .into_iter()
+                .map(|(name, port)| Endpoint::new(name, port))
+                .collect(),
+            readiness,
+        }
+    }
+
+    /// Where another unit is, as seen from the place of the one who asks. What a local process will publish is known
+    /// before it does.
+    pub(super) fn locate(&self, asker: &UnitEntry, other: &UnitEntry) -> Option<Resolved> {
+        let from = place(asker);
+        let service = key(&other.id).service;
+        if let Ok(resolved) = self.registry.resolve(&service, &from) {
+            return Some(resolved);
+        }
+        let foreseeable = matches!(
+            other.spec.target.kind(),
+            TargetKind::Process | TargetKind::ProcessAttach
+        );
+        let entry = foreseeable.then(|| Arc::new(self.entry_of(other, Readiness::Running)))?;
+        self.registry.reach(entry, &from).ok()
+    }
+
+    /// The value of a reference, as seen from the unit that asks.
+    pub(super) fn value_of(
+        &self,
+        asker: &UnitEntry,
+        reference: &Reference,
+    ) -> Result<String, LaunchError> {
+        let refuse = |reason: &str| LaunchError::Unresolved {
+            reference: reference.to_string(),
+            reason: reason.to_owned(),
+        };
+        let instances = self.units.instances(&asker.id.stack, &reference.unit);
+        let other = instances
+            .first()
+            .ok_or_else(|| refuse("there is no such unit"))?;
+        let other = self.units.get(*other);
+        if let Attribute::Output(_) = reference.attribute {
+            return Err(refuse("tasks of this program have no outputs"));
+        }
+        let resolved = self
+            .locate(asker, other)
+            .ok_or_else(|| refuse("it has published no address yet"))?;
+        let value = match &reference.attribute {
+            Attribute::Ip | Attribute::Host => Some(resolved.ip().to_string()),
+            Attribute::Port => resolved.port().map(|port| port.to_string()),
+            Attribute::NamedPort(name) => resolved.named_port(name).map(|port| port.to_string()),
+            Attribute::Addr => resolved.addr(),
+            Attribute::Url => resolved.url(),
+            Attribute::Output(_) => None,
+        };
+        value.ok_or_else(|| refuse("it has no such port"))
+    }
+
+    /// The variables that a unit is given about what it needs.
+    pub(super) fn variables_of(&self, asker: &UnitEntry) -> BTreeMap<String, String> {
+        let mut variables = BTreeMap::new();
+        for dependency in &asker.spec.dependencies {
+            let instances = self.units.instances(&asker.id.stack, &dependency.unit);
+            let Some(other) = instances.first().map(|index| self.units.get(*index)) else {
+                continue;
+            };
+            if other.spec.kind == UnitKind::Service
+                && let Some(resolved) = self.locate(asker, other)
+            {
+                variables.extend(resolved.variables(dependency.unit.as_str()));
+            }
+        }
+        variables
+    }
+
+    /// Where a unit can be reached from this machine: `ip:port`.
+    pub(super) fn address_of(&self, entry: &UnitEntry) -> Option<String> {
+        self.locate(entry, entry)?.addr()
+    }
+}
+
+/// Where a unit is when it asks.
+fn place(_asker: &UnitEntry) -> Place {
+    Place::local()
+}
+
+/// The registry's name for a unit.
+pub(super) fn key(id: &UnitId) -> InstanceKey {
+    ServiceKey::new(id.stack.as_str(), id.name.as_str()).instance(id.replica)
+}

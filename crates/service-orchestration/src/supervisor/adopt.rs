@@ -1,0 +1,195 @@
+//! Coming up again: taking over what an earlier daemon left running.
+//!
+//! Owns: the way from what was kept to a world that goes on, and the word that every attempt has been looked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender};
+use futures_lite::future;
+use service_registry::LoopbackPool;
+
+use super::commit::Keeper;
+use super::hub::EventHub;
+use super::inbox::{AttemptNews, Inbox};
+use super::request::Applied;
+use super::runner;
+use super::turn::{Setting, Supervisor};
+use super::units::Runner;
+use crate::executors::{AdoptError, Ticket};
+use crate::model::{Attempt, Index, Restored, World};
+use crate::spec::{RestartWhen, StackSpec};
+use crate::store::{Kept, StackRecord, Store, StoreError, UnitRecord};
+
+/// Attempts that are still being looked for, and who waits for the last of them.
+#[derive(Debug)]
+pub(super) struct Adoption {
+    pending: BTreeSet<Index>,
+    /// Dropped when nothing is pending: whoever waits on the other end then knows.
+    done: Option<Sender<()>>,
+}
+
+impl Supervisor {
+    /// A supervisor that goes on from what the store has. The channel closes once every attempt that may live has been
+    /// found, or found gone.
+    ///
+    /// Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub(crate) fn restore(
+        setting: Setting,
+        store: Arc<dyn Store>,
+        channel: (Sender<Inbox>, Receiver<Inbox>),
+    ) -> Result<(Self, Receiver<()>), StoreError> {
+        let Kept {
+            stacks,
+            units,
+            events,
+        } = store.load()?;
+        let hub = EventHub::new(setting.source.clone(), events);
+        let (done, adopted) = async_channel::bounded(1);
+        let world = World::new(crate::host::seed());
+        let mut supervisor = Self::assemble(setting, hub, Keeper::new(store), world, channel);
+        for stack in stacks {
+            supervisor.recall_stack(stack, &units);
+        }
+        let alive = supervisor.recall_units(&units);
+        supervisor.clear_away(&alive);
+        supervisor.adoption = Adoption {
+            pending: alive.iter().map(|(unit, _)| *unit).collect(),
+            done: (!alive.is_empty()).then_some(done),
+        };
+        let mut effects = Vec::new();
+        supervisor
+            .world
+            .resume(supervisor.clock.now(), &mut effects);
+        for (unit, ticket) in alive {
+            supervisor.look_for(unit, ticket);
+        }
+        supervisor.absorb(effects);
+        Ok((supervisor, adopted))
+    }
+
+    fn recall_stack(&mut self, record: StackRecord, units: &[UnitRecord]) {
+        let stack = Arc::new(record.spec);
+        if let Some(Ok(pool)) = record.loopback.as_ref().map(LoopbackPool::restore) {
+            self.units.set_pool(stack.name.clone(), pool);
+        }
+        self.units.set_stack(Arc::clone(&stack));
+        let mut specs: Vec<_> = stack.units.values().cloned().collect();
+        specs.extend(orphans(&stack, units));
+        self.define_units(&stack, specs, &mut Applied::default());
+        self.assign_addresses(&stack);
+    }
+
+    /// Gives every unit the life it had; answers with those that may be alive.
+    fn recall_units(&mut self, records: &[UnitRecord]) -> Vec<(Index, Ticket)> {
+        let mut alive = Vec::new();
+        for record in records {
+            let Some(unit) = self.units.index(&record.id) else {
+                continue;
+            };
+            let entry = self.units.get_mut(unit);
+            entry.recall(record);
+            let always = entry.spec.restart.when == RestartWhen::Always;
+            let restored = Restored {
+                wanted: record.wanted || (always && record.attempt > 0),
+                gateless: record.gateless,
+                held: record.held,
+                state: record.state.into(),
+                attempt: Attempt(record.attempt),
+                restarts: record.restarts,
+                failures: record.failures,
+                launched: record.launched,
+                unhealthy: record.unhealthy,
+                renew: record.renew,
+                forced: record.forced,
+                ..Restored::default()
+            };
+            self.world.restore(unit, restored);
+            if self.world.unit(unit).state.is_active()
+                && let Some(instance_id) = &record.instance_id
+            {
+                let ticket = Ticket {
+                    unit: record.id.clone(),
+                    attempt: record.attempt,
+                    instance_id: instance_id.clone(),
+                    details: record.attached.clone(),
+                };
+                alive.push((unit, ticket));
+            }
+        }
+        alive
+    }
+
+    /// Clears away what is left of attempts whose end was kept. Looked for before anything new is launched. Blocks.
+    fn clear_away(&mut self, alive: &[(Index, Ticket)]) {
+        for executor in self.setting.executors.all() {
+            let mut left = future::block_on(executor.known());
+            for (_, ticket) in alive {
+                left.remove(&ticket.instance_id);
+            }
+            for instance_id in left {
+                self.cleaner.forget(Arc::clone(executor), instance_id);
+            }
+        }
+    }
+
+    /// Looks for an attempt that may be alive.
+    fn look_for(&mut self, unit: Index, ticket: Ticket) {
+        let attempt = Attempt(ticket.attempt);
+        let reporter = self.reporter(unit, attempt);
+        let kind = self.units.get(unit).spec.target.kind();
+        let Some(executor) = self.setting.executors.get(kind).cloned() else {
+            reporter.report(AttemptNews::NotAdopted(AdoptError {
+                unit: ticket.unit,
+                instance_id: ticket.instance_id,
+                source: format!("this program has no executor for targets of type `{kind}`").into(),
+            }));
+            return;
+        };
+        let task = self
+            .setting
+            .spawner
+            .spawn(runner::adopt(executor, ticket, reporter));
+        self.units.get_mut(unit).runner = Some(Runner {
+            attempt: attempt.0,
+            _task: task,
+            control: None,
+            pending: None,
+        });
+    }
+
+    /// One attempt has been found, or found gone.
+    pub(super) fn adoption_settled(&mut self, unit: Index) {
+        if self.adoption.pending.remove(&unit) && self.adoption.pending.is_empty() {
+            self.adoption.done = None;
+        }
+    }
+}
+
+impl Adoption {
+    pub(super) fn none() -> Self {
+        Self {
+            pending: BTreeSet::new(),
+            done: None,
+        }
+    }
+}
+
+/// Units that the definition no longer names and that may still be alive: known by their name alone, so that they can
+/// be found and stopped.
+fn orphans(stack: &StackSpec, records: &[UnitRecord]) -> Vec<crate::spec::ServiceSpec> {
+    use crate::spec::{ProcessTarget, ServiceSpec, TargetSpec, UnitKind};
+    records
+        .iter()
+        .filter(|record| {
+            record.id.stack == stack.name && !stack.units.contains_key(&record.id.name)
+        })
+        .map(|record| {
+            let target = TargetSpec::Process(ProcessTarget::default());
+            ServiceSpec::new(record.id.name.clone(), UnitKind::Service, target)
+        })
+        .collect()
+}

@@ -1,0 +1,261 @@
+//! Taking over the definition of a stack.
+//!
+//! Owns: the way from a specification to what the model must know, and what a new definition changes. A unit that runs
+//! goes on as it was launched until it is next started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::request::{Applied, ApplyError, ApplyMode};
+use super::turn::Supervisor;
+use super::units::UnitEntry;
+use crate::model::{Edge, Index, Policy, State};
+use crate::report::EventKind;
+use crate::spec::{OnUnhealthy, Origin, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+
+impl Supervisor {
+    /// Takes over a definition, or nothing of it.
+    pub(super) fn apply(
+        &mut self,
+        mut stack: StackSpec,
+        mode: ApplyMode,
+    ) -> Result<Applied, ApplyError> {
+        let before = self.units.stack(&stack.name).cloned();
+        if let (ApplyMode::Extend, Some(before)) = (mode, &before) {
+            for (name, unit) in &before.units {
+                stack
+                    .units
+                    .entry(name.clone())
+                    .or_insert_with(|| unit.clone());
+            }
+        }
+        check(&stack)?;
+        let stack = Arc::new(stack);
+        let mut applied = Applied::default();
+        let kept_orphans = self.retire(&stack, &mut applied);
+        let known = stack
+            .units
+            .values()
+            .chain(kept_orphans.values().map(Arc::as_ref));
+        self.define_units(&stack, known.cloned().collect(), &mut applied);
+        if before.as_ref() != Some(&stack) {
+            let mut data = serde_json::Map::new();
+            data.insert(
+                "units".into(),
+                stack.units.keys().map(|name| name.as_str()).collect(),
+            );
+            self.emit_plain(EventKind::StackDefined, Some(&stack.name), data);
+            self.units.set_stack(Arc::clone(&stack));
+            self.assign_addresses(&stack);
+            self.record_stack(&stack.name);
+        }
+        Ok(applied)
+    }
+
+    /// Forgets units that the new definition does not name, as far as they do not run. Answers with those that do.
+    fn retire(
+        &mut self,
+        stack: &StackSpec,
+        applied: &mut Applied,
+    ) -> BTreeMap<UnitId, Arc<ServiceSpec>> {
+        let named: BTreeSet<UnitId> = stack
+            .units
+            .values()
+            .flat_map(|unit| ids(&stack.name, unit))
+            .collect();
+        let gone: Vec<(Index, UnitId, Arc<ServiceSpec>)> = self
+            .units
+            .of_stack(&stack.name)
+            .filter(|entry| !named.contains(&entry.id))
+            .map(|entry| (entry.index, entry.id.clone(), Arc::clone(&entry.spec)))
+            .collect();
+        let mut orphans = BTreeMap::new();
+        for (index, id, spec) in gone {
+            if self.world.unit(index).state.is_active() {
+                applied.orphans.push(id.name.clone());
+                orphans.insert(id, spec);
+            } else {
+                applied.removed.push(id.name.clone());
+                self.forget_unit(index);
+            }
+        }
+        orphans
+    }
+
+    /// Forgets a unit that does not run.
+    pub(super) fn forget_unit(&mut self, index: Index) {
+        let id = self.units.get(index).id.clone();
+        if self.world.remove(index).is_ok() {
+            self.units.remove(index);
+            self.keeper.batch().units.insert(id, None);
+        }
+    }
+
+    /// Makes the model know these units. All of them are reserved first, so that edges may point anywhere.
+    pub(super) fn define_units(
+        &mut self,
+        stack: &StackSpec,
+        specs: Vec<ServiceSpec>,
+        applied: &mut Applied,
+    ) {
+        let mut touched = Vec::new();
+        for spec in specs {
+            let hash = hash(stack, &spec);
+            let spec = Arc::new(spec);
+            for id in ids(&stack.name, &spec) {
+                match self.units.index(&id) {
+                    None => {
+                        let index = self.world.reserve();
+                        self.units.insert(UnitEntry::new(
+                            id,
+                            index,
+                            Arc::clone(&spec),
+                            hash.clone(),
+                        ));
+                        applied.added.push(spec.name.clone());
+                        touched.push(index);
+                    }
+                    Some(index) => {
+                        let entry = self.units.get_mut(index);
+                        let changed = entry.hash != hash;
+                        entry.spec = Arc::clone(&spec);
+                        entry.hash.clone_from(&hash);
+                        if changed {
+                            applied.changed.push(spec.name.clone());
+                            touched.push(index);
+                        }
+                    }
+                }
+            }
+        }
+        let policies: Vec<(Index, Policy)> = touched
+            .iter()
+            .map(|index| (*index, self.policy(*index)))
+            .collect();
+        for (index, policy) in policies {
+            self.world
+                .define(Some(index), policy)
+                .expect("the definition was checked for circles before anything was taken over");
+            if self.world.unit(index).state == State::Done
+                && self.units.get(index).facts.launched_hash.as_ref()
+                    != Some(&self.units.get(index).hash)
+            {
+                self.world.forget_completion(index);
+            }
+            self.record(index);
+        }
+    }
+
+    /// What the model must know of a unit.
+    pub(super) fn policy(&self, index: Index) -> Policy {
+        let entry = self.units.get(index);
+        let spec = &entry.spec;
+        let edges = spec.dependencies.iter().flat_map(|dependency| {
+            self.units
+                .instances(&entry.id.stack, &dependency.unit)
+                .into_iter()
+                .map(|on| Edge {
+                    on,
+                    gate: dependency
+                        .gate
+                        .unwrap_or_else(|| self.units.get(on).spec.default_gate()),
+                    required: dependency.required,
+                    restart: dependency.restart,
+                })
+        });
+        Policy {
+            kind: spec.kind,
+            edges: edges.collect(),
+            probed: spec.readiness.is_some() || spec.startup.is_some(),
+            setup: spec.setup.is_some(),
+            attached: spec.target.kind().is_attached(),
+            restart: spec.restart.clone(),
+            restart_on_unhealthy: spec.on_unhealthy == OnUnhealthy::Restart,
+            startup_timeout: spec.startup_timeout,
+            run_timeout: spec.timeout,
+            grace: entry.grace.unwrap_or(spec.stop.grace),
+        }
+    }
+}
+
+/// The instances of a unit.
+fn ids(stack: &StackName, spec: &ServiceSpec) -> Vec<UnitId> {
+    let with_replica = |replica| UnitId {
+        stack: stack.clone(),
+        name: spec.name.clone(),
+        replica,
+    };
+    match spec.replicas {
+        0 | 1 => vec![with_replica(0)],
+        count => (1..=count).map(with_replica).collect(),
+    }
+}
+
+/// Whether the definition can be taken over: every dependency is there, and none needs itself.
+fn check(stack: &StackSpec) -> Result<(), ApplyError> {
+    for (name, unit) in &stack.units {
+        for dependency in &unit.dependencies {
+            if !stack.units.contains_key(&dependency.unit) {
+                return Err(ApplyError::UnknownDependency {
+                    unit: name.to_string(),
+                    dependency: dependency.unit.to_string(),
+                });
+            }
+        }
+    }
+    match circle(stack) {
+        Some(units) => Err(ApplyError::Cycle { units }),
+        None => Ok(()),
+    }
+}
+
+/// A circle among the dependencies, its first unit again at its end.
+fn circle(stack: &StackSpec) -> Option<Vec<String>> {
+    let mut proven: BTreeSet<&UnitName> = BTreeSet::new();
+    for start in stack.units.keys() {
+        // The way from `start` down, each with the position of the next dependency to follow.
+        let mut way: Vec<(&UnitName, usize)> = vec![(start, 0)];
+        while let Some((name, next)) = way.last_mut() {
+            let dependency = stack.units[*name].dependencies.get(*next);
+            *next += 1;
+            match dependency {
+                None => {
+                    proven.insert(*name);
+                    way.pop();
+                }
+                Some(dependency) => {
+                    let unit = &dependency.unit;
+                    if let Some(at) = way.iter().position(|(name, _)| *name == unit) {
+                        let names = way[at..].iter().map(|(name, _)| name.to_string());
+                        return Some(names.chain([unit.to_string()]).collect());
+                    }
+                    if !proven.contains(unit) {
+                        way.push((unit, 0));
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The hash of a definition: the same for the same behaviour, wherever it stands in its file.
+pub(super) fn hash(stack: &StackSpec, spec: &ServiceSpec) -> String {
+    let mut bare = spec.clone();
+    bare.origin = Origin::default();
+    bare.display_name = None;
+    bare.description = None;
+    for dependency in &mut bare.dependencies {
+        dependency.origin = Origin::default();
+    }
+    let bytes = serde_json::to_vec(&(&stack.directory, &bare))
+        .expect("the journal's types have string keys and no failing serializer");
+    let digest = Sha256::digest(&bytes);
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

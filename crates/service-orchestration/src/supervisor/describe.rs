@@ -1,0 +1,319 @@
+//! Telling people and programs how units stand, and why.
+//!
+//! Owns: the sentences. Reads the model and the facts; changes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::turn::Supervisor;
+use super::units::UnitEntry;
+use crate::model::{Because, Cause, Goal, Index, Reason, State, Verdict, Waiting};
+use crate::report::{Health, Phase, SCHEMA_VERSION, StackStatus, UnitStatus, WaitingFor, Why};
+use crate::spec::{Gate, StackName, UnitKind, UnitName};
+use crate::supervisor::OrderError;
+
+impl Supervisor {
+    pub(super) fn status(&self, stack: &StackName) -> Result<StackStatus, OrderError> {
+        if self.units.stack(stack).is_none() {
+            return Err(OrderError::UnknownStack {
+                stack: stack.to_string(),
+            });
+        }
+        let mut required_by: BTreeMap<&UnitName, Vec<String>> = BTreeMap::new();
+        for entry in self.units.of_stack(stack) {
+            for dependency in &entry.spec.dependencies {
+                required_by
+                    .entry(&dependency.unit)
+                    .or_default()
+                    .push(entry.id.local_name());
+            }
+        }
+        let items = self.units.of_stack(stack).map(|entry| {
+            let dependents = required_by.get(&entry.id.name).cloned().unwrap_or_default();
+            self.unit_status(entry, dependents)
+        });
+        Ok(StackStatus {
+            schema_version: SCHEMA_VERSION,
+            stack: stack.clone(),
+            storage: self.keeper.trouble().map(str::to_owned),
+            items: items.collect(),
+        })
+    }
+
+    fn unit_status(&self, entry: &UnitEntry, required_by: Vec<String>) -> UnitStatus {
+        let view = self.world.unit(entry.index);
+        let facts = &entry.facts;
+        let exit = facts.exit.clone().unwrap_or_default();
+        let has_ended = facts.stopped_at.is_some();
+        UnitStatus {
+            name: entry.id.local_name(),
+            kind: entry.spec.kind,
+            target: entry.spec.target.kind().to_string(),
+            state: view.state.as_str().to_owned(),
+            phase: Phase::of(
+                view.state,
+                entry.spec.kind,
+                view.attempt.0 > 0,
+                entry.spec.setup.is_some(),
+            ),
+            ready: match entry.spec.kind {
+                UnitKind::Service => view.published,
+                UnitKind::Task => view.state == State::Done,
+            },
+            health: self.health(entry),
+            health_reason: entry.health.reason.clone(),
+            last_checked: entry.health.last_checked,
+            pid: facts.pid,
+            container_id: facts.container_id.clone(),
+            restarts: view.restarts,
+            exit_code: exit.exit_code,
+            signal: exit.signal,
+            exit_unknown: exit.exit_unknown,
+            started_at: facts.started_at,
+            stopped_at: facts.stopped_at,
+            address: self.address_of(entry),
+            ports: entry
+                .ports()
+                .into_iter()
+                .map(|(name, port)| (name.unwrap_or_else(|| port.to_string()), port))
+                .collect(),
+            waiting_for: self.waiting_for(entry.index),
+            required_by,
+            instance_id: facts.instance_id.clone(),
+            version: None,
+            reason: facts.reason.clone(),
+            stop: if has_ended { exit.stop } else { None },
+        }
+    }
+
+    fn health(&self, entry: &UnitEntry) -> Health {
+        let has_probe = entry.spec.readiness.is_some()
+            || entry.spec.liveness.is_some()
+            || entry.spec.startup.is_some();
+        match (has_probe, self.world.verdict(entry.index, Goal::Running)) {
+            (true, Verdict::Reached) if entry.health.verdict == Health::None => Health::Starting,
+            (true, Verdict::Reached) => entry.health.verdict,
+            (false, _) | (true, Verdict::Pending | Verdict::Never { .. }) => Health::None,
+        }
+    }
+
+    fn waiting_for(&self, unit: Index) -> Vec<WaitingFor> {
+        let name = |unit: Index| self.units.get(unit).id.local_name();
+        let mut waiting = Vec::new();
+        for what in self.world.waiting_for(unit) {
+            match what {
+                Waiting::Gate {
+                    on,
+                    gate,
+                    state,
+                    unhealthy,
+                } => waiting.push(WaitingFor {
+                    unit: Some(name(on)),
+                    reason: format!(
+                        "{} is {} (needs {})",
+                        name(on),
+                        condition(state, unhealthy),
+                        gate_name(gate)
+                    ),
+                }),
+                Waiting::Backoff { until } => waiting.push(WaitingFor {
+                    unit: None,
+                    reason: format!("restarts in {}", self.from_now(until)),
+                }),
+                Waiting::Budget { until } => waiting.push(WaitingFor {
+                    unit: None,
+                    reason: format!(
+                        "restarts in {} (too many restarts at once)",
+                        self.from_now(until)
+                    ),
+                }),
+                Waiting::StopsAfter(units) => {
+                    waiting.extend(units.into_iter().map(|unit| WaitingFor {
+                        unit: Some(name(unit)),
+                        reason: format!("{} must be gone first", name(unit)),
+                    }))
+                }
+                Waiting::Adoption => waiting.push(WaitingFor {
+                    unit: None,
+                    reason: "it is being looked for after a restart of the daemon".into(),
+                }),
+            }
+        }
+        waiting
+    }
+
+    /// Why a unit is where it is, down to the causes.
+    pub(super) fn explain(&self, unit: Index) -> Why {
+        let reasons = self.world.why(unit).reasons;
+        let mut rest = reasons.as_slice();
+        self.tree(&mut rest)
+            .expect("the first reason is that of the unit itself")
+    }
+
+    /// Makes a tree of a list with depths; leaves behind what does not belong to its first entry.
+    fn tree(&self, rest: &mut &[Reason]) -> Option<Why> {
+        let (first, mut below) = rest.split_first()?;
+        let mut because = Vec::new();
+        while below.first().is_some_and(|next| next.depth > first.depth) {
+            because.extend(self.tree(&mut below));
+        }
+        *rest = below;
+        let entry = self.units.find(first.unit);
+        Some(Why {
+            name: entry.map_or_else(|| "?".into(), |entry| entry.id.local_name()),
+            state: first.state.as_str().to_owned(),
+            reason: self.because_sentence(first),
+            because,
+        })
+    }
+
+    fn because_sentence(&self, reason: &Reason) -> String {
+        let unit = reason.unit;
+        let sentence = match &reason.because {
+            Because::Undefined => "it is not defined".into(),
+            Because::NotWanted => "nobody has started it, or it was stopped".into(),
+            Because::Held => "it is kept down by the operator".into(),
+            Because::Gates => "it waits for what it needs".into(),
+            Because::Launching => "it is being launched".into(),
+            Because::Proving => self.health_sentence(unit),
+            Because::Unhealthy => self.health_sentence(unit),
+            Because::Setup => "its setup is being performed".into(),
+            Because::Working => "the task runs".into(),
+            Because::Up => "it is up".into(),
+            Because::Completed => "it has completed".into(),
+            Because::StopsAfter => "it stops once those that need it are gone".into(),
+            Because::Ending {
+                forced,
+                fault,
+                again,
+            } => {
+                let how = if *forced {
+                    "it is being killed"
+                } else {
+                    "it is being stopped"
+                };
+                let why = fault.map_or_else(String::new, |cause| {
+                    format!(" because {}", cause_words(cause))
+                });
+                let then = if *again {
+                    ", and will be started again"
+                } else {
+                    ""
+                };
+                format!("{how}{why}{then}")
+            }
+            Because::Backoff { until, cause } => {
+                let ended = self.failure_sentence(unit, "it ended", *cause);
+                format!("{ended}; it is started again in {}", self.from_now(*until))
+            }
+            Because::Budget { until } => {
+                format!(
+                    "too many units restart at once; its turn comes in {}",
+                    self.from_now(*until)
+                )
+            }
+            Because::CrashLoop { until, cause } => {
+                let ended = self.failure_sentence(unit, "it ends again and again", *cause);
+                format!("{ended}; it is tried again in {}", self.from_now(*until))
+            }
+            Because::Failed { cause } => self.failure_sentence(unit, "it failed", *cause),
+            Because::Lost => {
+                "it was killed, and its death was not confirmed: nothing is started over it".into()
+            }
+            Because::Adoption => "it is being looked for after a restart of the daemon".into(),
+        };
+        match reason.gate {
+            Some(gate) => format!("{sentence} (needs {})", gate_name(gate)),
+            None => sentence,
+        }
+    }
+
+    /// What is the matter with a unit that runs and is not ready.
+    pub(super) fn health_sentence(&self, unit: Index) -> String {
+        let health = &self.units.get(unit).health;
+        let said = match health.verdict {
+            Health::Unhealthy => "its health check fails",
+            Health::Unknown => "its health check cannot be run",
+            Health::None | Health::Starting | Health::Healthy => "it is not ready yet",
+        };
+        match &health.reason {
+            Some(reason) => format!("{said}: {reason}"),
+            None => said.to_owned(),
+        }
+    }
+
+    /// What is the matter with a unit that does not run.
+    pub(super) fn failure_sentence(&self, unit: Index, what: &str, cause: Option<Cause>) -> String {
+        let Some(entry) = self.units.find(unit) else {
+            return what.to_owned();
+        };
+        let facts = &entry.facts;
+        let exit = facts.exit.as_ref();
+        let detail = match cause {
+            Some(Cause::Exited(_)) | None => match (exit, &facts.reason) {
+                (_, Some(reason)) => Some(reason.clone()),
+                (Some(exit), None) => exit_words(exit),
+                (None, None) => None,
+            },
+            Some(Cause::NotLaunched(_)) => facts.reason.clone(),
+            Some(Cause::Unhealthy | Cause::Dead) => entry
+                .health
+                .reason
+                .clone()
+                .or_else(|| cause.map(|c| cause_words(c).into())),
+            Some(cause @ (Cause::StartupTimeout | Cause::RunTimeout)) => {
+                Some(cause_words(cause).into())
+            }
+            Some(cause @ Cause::SetupFailed) => facts
+                .reason
+                .clone()
+                .or_else(|| Some(cause_words(cause).into())),
+        };
+        match detail {
+            Some(detail) => format!("{what}: {detail}"),
+            None => what.to_owned(),
+        }
+    }
+
+    fn from_now(&self, at: Duration) -> String {
+        let left = at.saturating_sub(self.clock.now());
+        format!("{:.1}s", left.as_secs_f64())
+    }
+}
+
+/// How an attempt ended, in words.
+fn exit_words(exit: &crate::report::ExitInfo) -> Option<String> {
+    match (exit.exit_code, exit.signal, exit.exit_unknown) {
+        (Some(code), _, _) => Some(format!("exit code {code}")),
+        (None, Some(signal), _) => Some(format!("signal {signal}")),
+        (None, None, true) => Some("nobody saw how".into()),
+        (None, None, false) => None,
+    }
+}
+
+fn cause_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Exited(_) => "it ended",
+        Cause::NotLaunched(_) => "it could not be launched",
+        Cause::Unhealthy => "its health check failed",
+        Cause::Dead => "its liveness probe failed",
+        Cause::StartupTimeout => "it was not ready in time",
+        Cause::RunTimeout => "it ran for too long",
+        Cause::SetupFailed => "its setup failed",
+    }
+}
+
+fn condition(state: State, unhealthy: bool) -> &'static str {
+    match (state, unhealthy) {
+        (State::Settling | State::Ready, true) => "unhealthy",
+        (state, _) => state.as_str(),
+    }
+}
+
+fn gate_name(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Started => "started",
+        Gate::Ready => "ready",
+        Gate::Completed => "completed",
+    }
+}

@@ -1,0 +1,60 @@
+//! Everything that can reach the supervisor, in the one order in which it does.
+//!
+//! Owns: the list. One inbox, one order: whatever is reported is seen before whatever is reported after it.
+
+use std::sync::Arc;
+
+use super::Request;
+use crate::executors::{AdoptError, AttemptControl, AttemptFacts, ControlError, LaunchError};
+use crate::model::{Attempt, Index};
+use crate::probe::Checked;
+use crate::report::ExitInfo;
+use crate::store::StoreError;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub(crate) enum Inbox {
+    /// Somebody asks for something.
+    Request(Request),
+    /// Something happened to an attempt.
+    Attempt {
+        unit: Index,
+        attempt: Attempt,
+        news: AttemptNews,
+    },
+    /// A turn was written to the store, or could not be.
+    Committed(Result<(), StoreError>),
+    /// It may be time to try the store again.
+    RetryStore,
+}
+
+/// What can happen to an attempt.
+#[derive(Debug)]
+pub(crate) enum AttemptNews {
+    /// It runs.
+    Launched(AttemptFacts, Arc<dyn AttemptControl>),
+    /// It could not be launched.
+    NotLaunched(LaunchError),
+    /// An earlier daemon's attempt was found again, alive.
+    Adopted(AttemptFacts, Arc<dyn AttemptControl>),
+    /// Nobody can say whether an earlier daemon's attempt lives.
+    NotAdopted(AdoptError),
+    /// It ended; no process of it is left.
+    Exited(ExitInfo),
+    /// It said something by the sd_notify protocol.
+    Notified { ready: bool },
+    /// A probe of it was answered.
+    Probed(Checked),
+    /// An order to it failed.
+    Disobeyed(ControlError),
+    /// Its setup went one step further.
+    Setup(SetupNews),
+}
+
+/// How the setup of a unit goes.
+#[derive(Debug)]
+pub(crate) enum SetupNews {
+    Complete,
+    Required,
+    Failed(String),
+}

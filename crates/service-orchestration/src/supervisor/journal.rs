@@ -1,0 +1,201 @@
+//! What is kept and told of a change.
+//!
+//! Owns: the way from a change of state to a record and an event.
+
+use serde_json::{Map, Value};
+
+use super::turn::Supervisor;
+use crate::model::{Cause, End, Index, LaunchFailure, Moved, State};
+use crate::report::{EventKind, ExitInfo};
+use crate::spec::{StackName, UnitKind};
+
+impl Supervisor {
+    /// A unit went from one state to another.
+    pub(super) fn moved(&mut self, moved: Moved) {
+        if self.units.find(moved.unit).is_none() {
+            return;
+        }
+        if moved.to == State::Starting {
+            self.begin_attempt(moved.unit);
+        }
+        if !moved.to.is_active() {
+            self.units.get_mut(moved.unit).probes = None;
+        }
+        for kind in self.kinds(&moved) {
+            self.emit_unit(kind, moved.unit, |data| describe(data, &moved));
+        }
+        self.record(moved.unit);
+    }
+
+    /// A new attempt gets a name, and the traces of the one before are wiped off.
+    fn begin_attempt(&mut self, unit: Index) {
+        let now = self.clock.wall();
+        let entry = self.units.get_mut(unit);
+        entry.facts.instance_id = Some(crate::host::instance_id());
+        entry.facts.started_at = Some(now);
+        entry.facts.stopped_at = None;
+        entry.facts.reason = None;
+        entry.facts.pid = None;
+        entry.facts.container_id = None;
+        entry.facts.launched_hash = Some(entry.hash.clone());
+        entry.health = super::units::HealthFacts::default();
+    }
+
+    /// The events that a change of state is told by.
+    fn kinds(&self, moved: &Moved) -> Vec<EventKind> {
+        use EventKind as E;
+        let entry = self.units.get(moved.unit);
+        let is_task = entry.spec.kind == UnitKind::Task;
+        let pick = |service, task| if is_task { task } else { service };
+        let mut kinds = Vec::new();
+        if moved.from == State::Starting
+            && matches!(
+                moved.to,
+                State::Settling | State::Ready | State::SetupRequired
+            )
+        {
+            let again = moved.restarts > 0 && !is_task;
+            kinds.push(if again {
+                E::ServiceRestarted
+            } else {
+                pick(E::ServiceStarted, E::TaskStarted)
+            });
+        }
+        if moved.to == State::Ready && entry.spec.setup.is_some() {
+            kinds.push(E::ServiceSetupComplete);
+        }
+        let kind = match moved.to {
+            State::Starting => Some(pick(E::ServiceStarting, E::TaskStarting)),
+            State::Settling => None,
+            State::SetupRequired => Some(E::ServiceSetupRequired),
+            State::SettingUp => Some(E::ServiceSettingUp),
+            State::Ready => (!is_task).then_some(E::ServiceReady),
+            State::Stopping => Some(pick(E::ServiceStopping, E::TaskStopping)),
+            State::Idle => was_up(moved.from).then(|| pick(E::ServiceStopped, E::TaskStopped)),
+            State::Backoff => Some(pick(E::ServiceRestarting, E::TaskRestarting)),
+            State::CrashLoop => Some(E::ServiceCrashLoop),
+            State::Done => Some(pick(E::ServiceCompleted, E::TaskCompleted)),
+            State::Failed => Some(pick(E::ServiceFailed, E::TaskFailed)),
+            State::Lost => Some(E::ServiceLost),
+            State::Held => Some(E::ServiceHeld),
+        };
+        kinds.extend(kind);
+        kinds
+    }
+
+    /// An event about a unit, into the next write; listeners hear of it once it is kept.
+    pub(super) fn emit_unit(
+        &mut self,
+        kind: EventKind,
+        unit: Index,
+        more: impl FnOnce(&mut Map<String, Value>),
+    ) {
+        let state = self.world.unit(unit).state;
+        let entry = self.units.get(unit);
+        let facts = &entry.facts;
+        let mut data = Map::new();
+        data.insert("service_name".into(), entry.id.local_name().into());
+        data.insert("instance_id".into(), facts.instance_id.clone().into());
+        data.insert("state".into(), state.as_str().into());
+        let needs = entry.spec.dependencies.iter();
+        data.insert(
+            "dependencies".into(),
+            needs.map(|dependency| dependency.unit.as_str()).collect(),
+        );
+        data.insert("pid".into(), facts.pid.into());
+        if let Some(reason) = &facts.reason {
+            data.insert("reason".into(), reason.clone().into());
+        }
+        if facts.stopped_at.is_some()
+            && let Some(exit) = &facts.exit
+        {
+            add_exit(&mut data, exit);
+        }
+        if kind == EventKind::ServiceReady {
+            data.insert("address".into(), self.address_of(entry).into());
+        }
+        if matches!(
+            kind,
+            EventKind::ServiceUnhealthy | EventKind::ServiceHealthy
+        ) {
+            data.insert("health_status".into(), entry.health.verdict.as_str().into());
+            data.insert("health_reason".into(), entry.health.reason.clone().into());
+        }
+        more(&mut data);
+        let stack = entry.id.stack.clone();
+        let event = self.hub.make(kind, Some(stack), data, self.clock.wall());
+        self.keeper.batch().events.push(event);
+    }
+
+    /// An event that is about no unit.
+    pub(super) fn emit_plain(
+        &mut self,
+        kind: EventKind,
+        stack: Option<&StackName>,
+        data: Map<String, Value>,
+    ) {
+        let event = self.hub.make(kind, stack.cloned(), data, self.clock.wall());
+        self.keeper.batch().events.push(event);
+    }
+
+    /// What is kept of a unit, into the next write.
+    pub(super) fn record(&mut self, unit: Index) {
+        if let Some(entry) = self.units.find(unit) {
+            let (id, record) = (entry.id.clone(), entry.record(&self.world.save(unit)));
+            self.keeper.batch().units.insert(id, Some(record));
+        }
+    }
+}
+
+fn was_up(state: State) -> bool {
+    match state {
+        State::Starting
+        | State::Settling
+        | State::SetupRequired
+        | State::SettingUp
+        | State::Ready
+        | State::Stopping
+        | State::Lost => true,
+        State::Idle
+        | State::Backoff
+        | State::CrashLoop
+        | State::Done
+        | State::Failed
+        | State::Held => false,
+    }
+}
+
+fn describe(data: &mut Map<String, Value>, moved: &Moved) {
+    data.insert("state".into(), moved.to.as_str().into());
+    data.insert("previous_state".into(), moved.from.as_str().into());
+    data.insert("attempt".into(), moved.attempt.0.into());
+    data.insert("restarts".into(), moved.restarts.into());
+    if let Some(cause) = &moved.cause {
+        data.insert("cause".into(), cause_name(cause).into());
+    }
+}
+
+/// A failure, as programs read it.
+pub(super) fn cause_name(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Exited(End::Success) => "ended",
+        Cause::Exited(End::Failure) => "exited",
+        Cause::NotLaunched(LaunchFailure::Permanent | LaunchFailure::Transient) => "not-launched",
+        Cause::Unhealthy => "unhealthy",
+        Cause::Dead => "liveness-failed",
+        Cause::StartupTimeout => "startup-timeout",
+        Cause::RunTimeout => "timeout",
+        Cause::SetupFailed => "setup-failed",
+    }
+}
+
+fn add_exit(data: &mut Map<String, Value>, exit: &ExitInfo) {
+    data.insert("exit_code".into(), exit.exit_code.into());
+    data.insert("signal".into(), exit.signal.into());
+    if exit.exit_unknown {
+        data.insert("exit_unknown".into(), true.into());
+    }
+    if let Some(stop) = &exit.stop {
+        data.insert("stop".into(), serde_json::json!(stop));
+    }
+}

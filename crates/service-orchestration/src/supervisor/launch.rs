@@ -1,0 +1,119 @@
+//! Turning a specification into an order to launch.
+//!
+//! Owns: what a process is told (arguments, environment, directory), and which program it is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::turn::Supervisor;
+use super::units::UnitEntry;
+use crate::executors::{LaunchError, LaunchOrder};
+use crate::model::{Attempt, Index};
+use crate::spec::{PortNumber, ProbeAction, ProcessTarget, StackSpec, TargetSpec, Template};
+
+impl Supervisor {
+    /// Everything an executor must know to launch this attempt.
+    pub(super) fn launch_order(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        instance_id: String,
+    ) -> Result<LaunchOrder, LaunchError> {
+        self.choose_ports(unit)?;
+        let entry = self.units.get(unit);
+        let stack = self
+            .units
+            .stack(&entry.id.stack)
+            .expect("a unit is forgotten before its stack");
+        let env = self.environment(entry, stack)?;
+        let (command, working_dir) = match &entry.spec.target {
+            TargetSpec::Process(process) => self.process(entry, stack, process)?,
+            TargetSpec::ProcessAttach { .. }
+            | TargetSpec::Docker(_)
+            | TargetSpec::DockerAttach { .. }
+            | TargetSpec::Remote(_)
+            | TargetSpec::Package(_)
+            | TargetSpec::Builtin => (Vec::new(), stack.directory.clone()),
+        };
+        let probes = [
+            &entry.spec.readiness,
+            &entry.spec.liveness,
+            &entry.spec.startup,
+        ];
+        let notify = probes
+            .into_iter()
+            .flatten()
+            .any(|probe| probe.action == ProbeAction::Notify);
+        Ok(LaunchOrder {
+            unit: entry.id.clone(),
+            attempt: attempt.0,
+            instance_id,
+            target: entry.spec.target.clone(),
+            command,
+            env,
+            working_dir,
+            log: entry.spec.log.clone(),
+            log_dir: self.setting.logs.directory(&entry.id),
+            stop: entry.spec.stop.clone(),
+            notify,
+        })
+    }
+
+    /// The text of a template, as seen from this unit.
+    pub(super) fn text(
+        &self,
+        entry: &UnitEntry,
+        template: &Template,
+    ) -> Result<String, LaunchError> {
+        template.resolve(|reference| self.value_of(entry, reference))
+    }
+
+    /// The whole environment of a unit: the stack's, what it is told of others and of itself, and what its file says,
+    /// which has the last word.
+    pub(super) fn environment(
+        &self,
+        entry: &UnitEntry,
+        stack: &StackSpec,
+    ) -> Result<BTreeMap<String, String>, LaunchError> {
+        let mut env = stack.environment.clone();
+        env.extend(self.variables_of(entry));
+        for (position, (name, number)) in entry.ports().into_iter().enumerate() {
+            if entry.spec.ports[position].port == PortNumber::Auto {
+                if let Some(name) = name {
+                    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
+                    env.insert(format!("PORT_{name}"), number.to_string());
+                }
+                if position == 0 {
+                    env.insert("PORT".into(), number.to_string());
+                }
+            }
+        }
+        env.insert("HARNESS_STACK".into(), entry.id.stack.to_string());
+        env.insert("HARNESS_SERVICE".into(), entry.id.local_name());
+        for (name, value) in &entry.spec.env {
+            env.insert(name.clone(), self.text(entry, value)?);
+        }
+        Ok(env)
+    }
+
+    fn process(
+        &self,
+        entry: &UnitEntry,
+        stack: &StackSpec,
+        process: &ProcessTarget,
+    ) -> Result<(Vec<String>, PathBuf), LaunchError> {
+        let mut program = self.text(entry, &process.program)?;
+        if program.contains('/') {
+            program = stack.directory.join(program).to_string_lossy().into_owned();
+        }
+        let mut command = vec![program];
+        for arg in &process.args {
+            command.push(self.text(entry, arg)?);
+        }
+        let working_dir = match &process.working_dir {
+            None => stack.directory.clone(),
+            Some(directory) => stack.directory.join(self.text(entry, directory)?),
+        };
+        Ok((command, working_dir))
+    }
+}

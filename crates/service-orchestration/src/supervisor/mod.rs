@@ -1,0 +1,36 @@
+//! The loop that owns the model and carries out what it decides.
+//!
+//! Owns: the one inbox, the turns (step, commit, release), timers, and the tasks of every unit. Everything else reports
+//! to it. It never waits: whatever takes time is a task that reports back.
+
+mod address;
+mod adopt;
+mod cleaner;
+mod commit;
+mod define;
+mod describe;
+mod ending;
+mod hub;
+mod inbox;
+mod journal;
+mod launch;
+mod notice;
+mod order;
+mod perform;
+mod probing;
+mod request;
+mod runner;
+mod running;
+mod timers;
+mod turn;
+mod units;
+mod wait;
+
+pub use request::{
+    Applied, ApplyError, ApplyMode, ForgetError, Order, OrderError, Ordered, Subscribed, Waited,
+};
+
+pub(crate) use inbox::Inbox;
+pub(crate) use request::Request;
+pub(crate) use running::RunFacts;
+pub(crate) use turn::{Setting, Supervisor};

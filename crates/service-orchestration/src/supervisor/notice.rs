@@ -1,0 +1,232 @@
+//! Taking in what happened to an attempt.
+//!
+//! Owns: the facts that are shown and kept of it, and what the model is told. Stale news is dropped at the door.
+
+use std::sync::Arc;
+
+use super::commit::Deferred;
+use super::inbox::{AttemptNews, SetupNews};
+use super::turn::Supervisor;
+use super::units::Runner;
+use crate::executors::{AttemptControl, AttemptFacts, LaunchError};
+use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report};
+use crate::report::{EventKind, ExitInfo};
+
+impl Supervisor {
+    pub(super) fn notice(&mut self, unit: Index, attempt: Attempt, news: AttemptNews) {
+        let is_stale = self.units.find(unit).is_none() || self.world.unit(unit).attempt != attempt;
+        if is_stale {
+            return;
+        }
+        match news {
+            AttemptNews::Launched(facts, control) => self.launched(unit, attempt, facts, control),
+            AttemptNews::NotLaunched(error) => self.not_launched(unit, attempt, &error),
+            AttemptNews::Adopted(facts, control) => self.adopted(unit, attempt, facts, control),
+            AttemptNews::NotAdopted(error) => {
+                let reason = crate::error_chain(&error);
+                tracing::error!(unit = %self.units.get(unit).id, reason, "it must be taken for alive");
+                self.units.get_mut(unit).facts.reason = Some(reason);
+                self.adoption_settled(unit);
+            }
+            AttemptNews::Exited(exit) => self.exited(unit, attempt, exit),
+            AttemptNews::Notified { ready } => self.notified(unit, ready),
+            AttemptNews::Probed(checked) => {
+                // Most answers change nothing that is kept; those that do move the unit.
+                self.probed(unit, attempt, checked);
+                return;
+            }
+            AttemptNews::Disobeyed(error) => {
+                let reason = crate::error_chain(&error);
+                tracing::warn!(unit = %self.units.get(unit).id, reason, "an order did not reach it");
+                self.units.get_mut(unit).facts.reason = Some(reason);
+            }
+            AttemptNews::Setup(news) => self.setup_went_on(unit, attempt, news),
+        }
+        self.record(unit);
+    }
+
+    pub(super) fn tell(&mut self, unit: Index, attempt: Attempt, report: Report) {
+        self.step(Input::Report {
+            unit,
+            attempt,
+            report,
+        });
+    }
+
+    fn launched(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        facts: AttemptFacts,
+        control: Arc<dyn AttemptControl>,
+    ) {
+        self.take_control(unit, facts, &control);
+        self.tell(unit, attempt, Report::Launched);
+        self.give_pending_order(unit, attempt, control);
+    }
+
+    fn adopted(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        facts: AttemptFacts,
+        control: Arc<dyn AttemptControl>,
+    ) {
+        self.take_control(unit, facts, &control);
+        let pid = self.units.get(unit).facts.pid;
+        self.emit_unit(EventKind::ServiceAdopted, unit, |data| {
+            data.insert("pid".into(), pid.into());
+        });
+        self.tell(unit, attempt, Report::Launched);
+        self.give_pending_order(unit, attempt, control);
+        self.adoption_settled(unit);
+    }
+
+    fn take_control(
+        &mut self,
+        unit: Index,
+        facts: AttemptFacts,
+        control: &Arc<dyn AttemptControl>,
+    ) {
+        let entry = self.units.get_mut(unit);
+        entry.facts.pid = facts.pid;
+        entry.facts.container_id = facts.container_id;
+        entry.facts.attached = facts.ticket;
+        entry.facts.reason = None;
+        if let Some(runner) = &mut entry.runner {
+            runner.control = Some(Arc::clone(control));
+        }
+        if facts.notified_ready {
+            self.notified(unit, true);
+        }
+    }
+
+    /// An end that was ordered before the attempt could be told.
+    fn give_pending_order(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        control: Arc<dyn AttemptControl>,
+    ) {
+        let pending = match &mut self.units.get_mut(unit).runner {
+            Some(Runner { pending, .. }) => pending.take(),
+            None => None,
+        };
+        if let Some(ending) = pending {
+            self.give_order(unit, attempt, control, ending);
+        }
+    }
+
+    fn not_launched(&mut self, unit: Index, attempt: Attempt, error: &LaunchError) {
+        let failure = match error {
+            LaunchError::NotRunnable { .. }
+            | LaunchError::NotPermitted { .. }
+            | LaunchError::Name(_)
+            | LaunchError::WrongTarget { .. } => LaunchFailure::Permanent,
+            LaunchError::Unresolved { .. }
+            | LaunchError::NoSuchProcess(_)
+            | LaunchError::Log { .. }
+            | LaunchError::Machine { .. } => LaunchFailure::Transient,
+        };
+        let now = self.clock.wall();
+        let entry = self.units.get_mut(unit);
+        entry.runner = None;
+        entry.facts.reason = Some(crate::error_chain(error));
+        entry.facts.stopped_at = Some(now);
+        self.forget_left_behind(unit);
+        self.tell(unit, attempt, Report::LaunchFailed(failure));
+    }
+
+    fn exited(&mut self, unit: Index, attempt: Attempt, exit: ExitInfo) {
+        let now = self.clock.wall();
+        let entry = self.units.get_mut(unit);
+        let end = match exit.exit_code {
+            Some(code) if entry.spec.success_exit_codes.contains(&code) => End::Success,
+            Some(_) | None => End::Failure,
+        };
+        entry.runner = None;
+        entry.probes = None;
+        entry.ordering = None;
+        entry.facts.pid = None;
+        entry.facts.stopped_at = Some(now);
+        entry.facts.exit = Some(exit.clone());
+        entry.health = super::units::HealthFacts::default();
+        self.forget_left_behind(unit);
+        self.tell_watchers(unit, attempt, &exit);
+        self.tell(unit, attempt, Report::Exited(end));
+        self.adoption_settled(unit);
+    }
+
+    /// What the attempt left behind goes once its end is kept.
+    fn forget_left_behind(&mut self, unit: Index) {
+        let entry = self.units.get(unit);
+        if let Some(instance_id) = entry.facts.instance_id.clone() {
+            let kind = entry.spec.target.kind();
+            self.keeper.defer(Deferred::Forget(kind, instance_id));
+        }
+    }
+
+    fn notified(&mut self, unit: Index, ready: bool) {
+        if let (true, Some(probes)) = (ready, &self.units.get(unit).probes) {
+            probes.feed.notify();
+        }
+        if ready {
+            self.units.get_mut(unit).health.notified = true;
+        }
+    }
+
+    fn setup_went_on(&mut self, unit: Index, attempt: Attempt, news: SetupNews) {
+        let report = match news {
+            SetupNews::Complete => Report::SetupComplete,
+            SetupNews::Required => Report::SetupRequired,
+            SetupNews::Failed(reason) => {
+                self.units.get_mut(unit).facts.reason = Some(reason);
+                Report::SetupFailed
+            }
+        };
+        self.tell(unit, attempt, report);
+    }
+
+    pub(super) fn check_setup(&mut self, unit: Index, attempt: Attempt) {
+        self.run_setup(unit, attempt, |hook| async move {
+            match hook.check().await {
+                Ok(true) => SetupNews::Complete,
+                Ok(false) => SetupNews::Required,
+                Err(error) => SetupNews::Failed(crate::error_chain(&error)),
+            }
+        });
+    }
+
+    pub(super) fn perform_setup(&mut self, unit: Index, attempt: Attempt) {
+        self.run_setup(unit, attempt, |hook| async move {
+            match hook.perform().await {
+                Ok(()) => SetupNews::Complete,
+                Err(error) => SetupNews::Failed(crate::error_chain(&error)),
+            }
+        });
+    }
+
+    fn run_setup<F>(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        act: impl FnOnce(crate::setup::SetupHook) -> F,
+    ) where
+        F: Future<Output = SetupNews> + Send + 'static,
+    {
+        let reporter = self.reporter(unit, attempt);
+        let Some(entry) = self.units.find(unit) else {
+            return;
+        };
+        let Some(hook) = entry.spec.setup.clone() else {
+            reporter.report(AttemptNews::Setup(SetupNews::Complete));
+            return;
+        };
+        let going = act(hook);
+        let task = self.setting.spawner.spawn(async move {
+            let news = going.await;
+            reporter.report(AttemptNews::Setup(news));
+        });
+        self.units.get_mut(unit).ordering = Some(task);
+    }
+}

@@ -1,0 +1,358 @@
+//! Answering requests: what is asked of stacks and units.
+//!
+//! Owns: whom an order reaches, and why one is refused. What then happens is the model's to decide.
+
+use std::collections::BTreeSet;
+
+use super::commit::Deferred;
+use super::request::{ForgetError, Order, OrderError, Ordered, Reply, Request};
+use super::turn::Supervisor;
+use crate::model::{Command, Goal, Index, Input, State};
+use crate::report::EventKind;
+use crate::spec::{StackName, UnitName};
+
+impl Supervisor {
+    pub(super) fn answer(&mut self, request: Request) {
+        match request {
+            Request::Apply { stack, mode, reply } => {
+                let answer = self.apply(*stack, mode);
+                self.reply(reply, answer);
+            }
+            Request::Command {
+                stack,
+                units,
+                order,
+                reply,
+            } => {
+                let answer = self.order(&stack, &units, &order);
+                self.reply(reply, answer);
+            }
+            Request::Wait {
+                stack,
+                units,
+                goal,
+                any,
+                reply,
+            } => match self.resolve(&stack, &units) {
+                Ok(units) => self.wait_for(units, goal, any, reply),
+                Err(error) => self.reply(reply, Err(error)),
+            },
+            Request::Forget { stack, reply } => {
+                let answer = self.forget_stack(&stack);
+                self.reply(reply, answer);
+            }
+            Request::Running { unit, reply } => {
+                let answer = self.running(&unit);
+                drop(reply.try_send(answer));
+            }
+            Request::Status { stack, reply } => {
+                drop(reply.try_send(self.status(&stack)));
+            }
+            Request::Stacks { reply } => {
+                drop(
+                    reply.try_send(
+                        self.units
+                            .stacks()
+                            .map(|stack| stack.as_ref().clone())
+                            .collect(),
+                    ),
+                );
+            }
+            Request::Why { stack, unit, reply } => {
+                let answer = self
+                    .resolve(&stack, std::slice::from_ref(&unit))
+                    .map(|units| self.explain(units[0]));
+                drop(reply.try_send(answer));
+            }
+            Request::Subscribe {
+                since,
+                capacity,
+                reply,
+            } => {
+                drop(reply.try_send(self.hub.subscribe(since, capacity)));
+            }
+            Request::Shutdown { keep, reply } => self.shut_down(keep, reply),
+        }
+    }
+
+    /// Answers once what was decided is kept. Whoever asked may be gone by then.
+    pub(super) fn reply<T: Send + 'static>(&mut self, reply: Reply<T>, answer: T) {
+        self.keeper.defer(Deferred::Answer(Box::new(move || {
+            drop(reply.try_send(answer));
+        })));
+    }
+
+    /// The units of these names (of the whole stack when there are none).
+    fn resolve(&self, stack: &StackName, names: &[UnitName]) -> Result<Vec<Index>, OrderError> {
+        if self.units.stack(stack).is_none() {
+            return Err(OrderError::UnknownStack {
+                stack: stack.to_string(),
+            });
+        }
+        if names.is_empty() {
+            return Ok(self
+                .units
+                .of_stack(stack)
+                .map(|entry| entry.index)
+                .collect());
+        }
+        let mut units = Vec::new();
+        for name in names {
+            let instances = self.units.instances(stack, name);
+            if instances.is_empty() {
+                let known = self
+                    .units
+                    .of_stack(stack)
+                    .map(|entry| entry.id.name.as_str());
+                return Err(OrderError::UnknownUnit {
+                    stack: stack.to_string(),
+                    unit: name.to_string(),
+                    similar: similar(name.as_str(), known),
+                });
+            }
+            units.extend(instances);
+        }
+        Ok(units)
+    }
+
+    pub(super) fn order(
+        &mut self,
+        stack: &StackName,
+        names: &[UnitName],
+        order: &Order,
+    ) -> Result<Ordered, OrderError> {
+        let named = self.resolve(stack, names)?;
+        match order {
+            Order::Start {
+                no_dependencies,
+                again,
+            } => self.start(&named, *no_dependencies, *again && !names.is_empty()),
+            Order::Stop {
+                with_dependents,
+                force,
+                grace,
+            } => {
+                let units = self.with_dependents(named, *with_dependents, *force)?;
+                for unit in &units {
+                    self.set_grace(*unit, *grace);
+                }
+                Ok(self.command(units, Command::Stop))
+            }
+            Order::Restart => {
+                self.refuse_unsupported(&named)?;
+                Ok(self.command(named, Command::Restart))
+            }
+            Order::Hold => Ok(self.command(named, Command::Hold)),
+            Order::Release => Ok(self.command(named, Command::Release)),
+        }
+    }
+
+    fn start(
+        &mut self,
+        named: &[Index],
+        no_dependencies: bool,
+        again: bool,
+    ) -> Result<Ordered, OrderError> {
+        let mut reached: BTreeSet<Index> = named.iter().copied().collect();
+        if !no_dependencies {
+            for unit in named {
+                reached.extend(self.world.dependencies(*unit));
+            }
+        }
+        let reached: Vec<Index> = reached.into_iter().collect();
+        self.refuse_unsupported(&reached)?;
+        for unit in &reached {
+            self.set_grace(*unit, None);
+        }
+        // What runs by an older definition is brought up to date; what runs by this one is left alone.
+        let (outdated, current): (Vec<Index>, Vec<Index>) =
+            reached.iter().partition(|unit| self.is_outdated(**unit));
+        let (named_now, taken_along): (Vec<Index>, Vec<Index>) =
+            current.iter().partition(|unit| named.contains(unit));
+        let mut ordered = self.command(
+            named_now,
+            Command::Start {
+                again,
+                gateless: no_dependencies,
+            },
+        );
+        for (units, command) in [
+            (
+                taken_along,
+                Command::Start {
+                    again: false,
+                    gateless: false,
+                },
+            ),
+            (outdated, Command::Restart),
+        ] {
+            if !units.is_empty() {
+                let more = self.command(units, command);
+                ordered.units.extend(more.units);
+                ordered.moved.extend(more.moved);
+            }
+        }
+        Ok(ordered)
+    }
+
+    /// Whether a unit runs by another definition than the one it now has.
+    fn is_outdated(&self, unit: Index) -> bool {
+        let entry = self.units.get(unit);
+        let runs = self.world.unit(unit).state.is_active();
+        runs && entry
+            .facts
+            .launched_hash
+            .as_ref()
+            .is_some_and(|hash| *hash != entry.hash)
+    }
+
+    fn set_grace(&mut self, unit: Index, grace: Option<std::time::Duration>) {
+        let entry = self.units.get_mut(unit);
+        if entry.grace != grace {
+            entry.grace = grace;
+            let policy = self.policy(unit);
+            self.world
+                .define(Some(unit), policy)
+                .expect("only the grace differs, so no circle can come to be");
+        }
+    }
+
+    fn command(&mut self, units: Vec<Index>, command: Command) -> Ordered {
+        let before: Vec<_> = units.iter().map(|unit| self.stance(*unit)).collect();
+        self.step(Input::Command {
+            units: units.clone(),
+            command,
+        });
+        let mut ordered = Ordered::default();
+        for (unit, before) in units.into_iter().zip(before) {
+            let name = self.units.get(unit).id.local_name();
+            if self.stance(unit) != before {
+                ordered.moved.push(name.clone());
+                self.record(unit);
+            }
+            ordered.units.push(name);
+        }
+        ordered
+    }
+
+    /// What an order can change of a unit at once.
+    fn stance(&self, unit: Index) -> (bool, bool, State) {
+        let view = self.world.unit(unit);
+        (view.wanted, view.held, view.state)
+    }
+
+    /// With everything that needs them, or refused when something of it runs and may not be taken along.
+    fn with_dependents(
+        &self,
+        named: Vec<Index>,
+        take_along: bool,
+        force: bool,
+    ) -> Result<Vec<Index>, OrderError> {
+        let mut reached: BTreeSet<Index> = named.iter().copied().collect();
+        let mut dependents = BTreeSet::new();
+        for unit in &named {
+            for dependent in self.world.dependents(*unit) {
+                let view = self.world.unit(dependent);
+                if !reached.contains(&dependent) && (view.wanted || view.state.is_active()) {
+                    dependents.insert(dependent);
+                }
+            }
+        }
+        dependents.retain(|unit| self.world.unit(*unit).state != State::Done);
+        if take_along {
+            reached.extend(dependents);
+        } else if !force && !dependents.is_empty() {
+            let names = |units: &mut dyn Iterator<Item = &Index>| -> Vec<String> {
+                units
+                    .map(|unit| self.units.get(*unit).id.local_name())
+                    .collect()
+            };
+            return Err(OrderError::Needed {
+                units: names(&mut named.iter()),
+                dependents: names(&mut dependents.iter()),
+            });
+        }
+        Ok(reached.into_iter().collect())
+    }
+
+    fn refuse_unsupported(&self, units: &[Index]) -> Result<(), OrderError> {
+        for unit in units {
+            let entry = self.units.get(*unit);
+            let kind = entry.spec.target.kind();
+            if self.setting.executors.get(kind).is_none() {
+                return Err(OrderError::Unsupported {
+                    unit: entry.id.local_name(),
+                    reason: format!("this program has no executor for targets of type `{kind}`"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_stack(&mut self, stack: &StackName) -> Result<(), ForgetError> {
+        if self.units.stack(stack).is_none() {
+            return Err(ForgetError::UnknownStack {
+                stack: stack.to_string(),
+            });
+        }
+        let mut running = Vec::new();
+        let mut resting = Vec::new();
+        for entry in self.units.of_stack(stack) {
+            match self.world.unit(entry.index).state.is_active() {
+                true => running.push(entry.id.local_name()),
+                false => resting.push(entry.index),
+            }
+        }
+        if !running.is_empty() {
+            return Err(ForgetError::StillRunning { units: running });
+        }
+        for unit in resting {
+            self.forget_unit(unit);
+        }
+        self.units.remove_stack(stack);
+        self.keeper.batch().stacks.insert(stack.clone(), None);
+        self.emit_plain(
+            EventKind::StackForgotten,
+            Some(stack),
+            serde_json::Map::new(),
+        );
+        Ok(())
+    }
+
+    /// Ends the supervisor: at once when everything is left to the next one, else when everything is gone.
+    fn shut_down(&mut self, keep: bool, reply: Reply<()>) {
+        if keep {
+            self.reply(reply, ());
+            self.keeper.defer(Deferred::End);
+            return;
+        }
+        let all: Vec<Index> = self.units.all().map(|entry| entry.index).collect();
+        self.command(all.clone(), Command::Stop);
+        self.wait_to_end(all, Goal::Stopped, reply);
+    }
+}
+
+/// The known name that is most like this one, if any is.
+fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_hand_is_recognised() {
+        let known = ["postgres", "redis", "api"];
+        assert_eq!(
+            similar("postgrse", known.into_iter()),
+            Some("postgres".into())
+        );
+        assert_eq!(similar("apj", known.into_iter()), Some("api".into()));
+        assert_eq!(similar("worker", known.into_iter()), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! Carrying out what the model ordered.
+//!
+//! Owns: the way from an effect to a task. Never waits: every task reports back through the inbox.
+
+use std::sync::Arc;
+
+use service_registry::{Incarnation, Readiness};
+
+use super::address::key;
+use super::inbox::AttemptNews;
+use super::turn::Supervisor;
+use super::units::{Ending, Runner};
+use super::{ending, runner};
+use crate::model::{Attempt, Effect, Index};
+use crate::report::ExitInfo;
+use crate::spec::TargetKind;
+
+impl Supervisor {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch(unit, attempt) => self.launch(unit, attempt),
+            Effect::Probe(unit, attempt) => self.probe(unit, attempt),
+            Effect::CheckSetup(unit, attempt) => self.check_setup(unit, attempt),
+            Effect::PerformSetup(unit, attempt) => self.perform_setup(unit, attempt),
+            Effect::Terminate(unit, attempt) => self.end(unit, attempt, Ending::Terminate),
+            Effect::Kill(unit, attempt) => self.end(unit, attempt, Ending::Kill),
+            Effect::Detach(unit, attempt) => self.end(unit, attempt, Ending::Detach),
+            Effect::Publish(unit, attempt) => self.publish(unit, attempt),
+            Effect::Withdraw(unit, attempt) => self.withdraw(unit, attempt),
+            Effect::Arm { .. } | Effect::Moved(_) => {
+                unreachable!("the turn takes these in when they are decided")
+            }
+        }
+    }
+
+    fn launch(&mut self, unit: Index, attempt: Attempt) {
+        let reporter = self.reporter(unit, attempt);
+        let Some(entry) = self.units.find(unit) else {
+            return;
+        };
+        let instance_id = entry
+            .facts
+            .instance_id
+            .clone()
+            .expect("an attempt is named when its launch is decided");
+        let kind = entry.spec.target.kind();
+        let executor = self.setting.executors.get(kind).cloned();
+        let task = match (self.launch_order(unit, attempt, instance_id), executor) {
+            (Ok(order), Some(executor)) => self
+                .setting
+                .spawner
+                .spawn(runner::launch(executor, order, reporter)),
+            (Err(error), _) => {
+                reporter.report(AttemptNews::NotLaunched(error));
+                return;
+            }
+            (Ok(_), None) => {
+                reporter.report(AttemptNews::NotLaunched(
+                    crate::executors::LaunchError::WrongTarget {
+                        executor: "this program",
+                        target: kind,
+                    },
+                ));
+                return;
+            }
+        };
+        self.units.get_mut(unit).runner = Some(Runner {
+            attempt: attempt.0,
+            _task: task,
+            control: None,
+            pending: None,
+        });
+    }
+
+    /// Ends an attempt. One that was never launched is gone at once.
+    fn end(&mut self, unit: Index, attempt: Attempt, ending: Ending) {
+        let held_back = self.keeper.take_back_launch(unit);
+        let reporter = self.reporter(unit, attempt);
+        let Some(entry) = self.units.find_mut(unit) else {
+            return;
+        };
+        match &mut entry.runner {
+            Some(runner) if runner.attempt == attempt.0 && !held_back => match &runner.control {
+                Some(control) => {
+                    let control = Arc::clone(control);
+                    self.give_order(unit, attempt, control, ending);
+                }
+                None => runner.pending = Some(ending),
+            },
+            Some(_) | None => reporter.report(AttemptNews::Exited(ExitInfo::default())),
+        }
+    }
+
+    /// Gives an order to a running attempt, in a task of its own.
+    pub(super) fn give_order(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        control: Arc<dyn crate::executors::AttemptControl>,
+        ending: Ending,
+    ) {
+        let reporter = self.reporter(unit, attempt);
+        if ending == Ending::Detach {
+            // Letting go is all there is to it: nobody watches it any more.
+            self.units.get_mut(unit).runner = None;
+            reporter.report(AttemptNews::Exited(ExitInfo::default()));
+            return;
+        }
+        let order = match ending {
+            Ending::Terminate => Some(self.stop_order(unit)),
+            Ending::Kill | Ending::Detach => None,
+        };
+        let task = self
+            .setting
+            .spawner
+            .spawn(ending::give(control, order, reporter));
+        self.units.get_mut(unit).ordering = Some(task);
+    }
+
+    fn publish(&mut self, unit: Index, attempt: Attempt) {
+        let Some(entry) = self.units.find(unit) else {
+            return;
+        };
+        let mut published = self.entry_of(entry, Readiness::Ready);
+        published.incarnation = Incarnation(attempt.0);
+        self.registry.publish(published);
+    }
+
+    fn withdraw(&mut self, unit: Index, attempt: Attempt) {
+        if let Some(entry) = self.units.find(unit) {
+            self.registry
+                .withdraw(&key(&entry.id), Incarnation(attempt.0));
+        }
+    }
+
+    /// What an attempt that ended left behind may go, now that its end is kept.
+    pub(super) fn forget_attempt(&mut self, kind: TargetKind, instance_id: String) {
+        if let Some(executor) = self.setting.executors.get(kind) {
+            self.cleaner.forget(Arc::clone(executor), instance_id);
+        }
+    }
+}

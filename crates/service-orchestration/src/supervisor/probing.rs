@@ -1,0 +1,181 @@
+//! Having a running attempt probed.
+//!
+//! Owns: what its probes are asked with, and what their answers change.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use async_executor::Task;
+use futures_lite::StreamExt;
+
+use super::inbox::AttemptNews;
+use super::turn::{Reporter, Supervisor};
+use super::units::{Probes, UnitEntry};
+use crate::executors::LaunchError;
+use crate::logs::{AttemptFilter, LogQuery, UnitLog};
+use crate::model::{Attempt, Index, Report};
+use crate::probe::{self, Asked, Checked, Feed, PrepareError, ProbeEvent, Surroundings};
+use crate::report::{EventKind, Health};
+use crate::spec::{Probe, TargetSpec};
+
+impl Supervisor {
+    /// Begins to probe an attempt.
+    pub(super) fn probe(&mut self, unit: Index, attempt: Attempt) {
+        let reporter = self.reporter(unit, attempt);
+        let Some(entry) = self.units.find(unit) else {
+            return;
+        };
+        let probes = match self.prepare(entry) {
+            Ok(probes) => probes,
+            Err(error) => {
+                let reason = crate::error_chain(&error);
+                tracing::warn!(unit = %entry.id, reason, "its probes cannot be run");
+                let health = &mut self.units.get_mut(unit).health;
+                health.verdict = Health::Unknown;
+                health.reason = Some(reason);
+                return;
+            }
+        };
+        if probes.is_empty() {
+            return;
+        }
+        let feed = probes.feed();
+        if entry.health.notified {
+            feed.notify();
+        }
+        let age = entry.facts.started_at.map_or(Duration::ZERO, |started| {
+            (self.clock.wall() - started)
+                .to_std()
+                .unwrap_or(Duration::ZERO)
+        });
+        let lines = feed.wants_lines().then(|| {
+            let log = self.setting.logs.open(&entry.id);
+            self.setting
+                .spawner
+                .spawn(feed_lines(log, attempt, feed.clone()))
+        });
+        let prober = self.prober.clone();
+        let task = self
+            .setting
+            .spawner
+            .spawn(ask(probes, prober, age, reporter, lines));
+        self.units.get_mut(unit).probes = Some(Probes { _task: task, feed });
+    }
+
+    fn prepare(&self, entry: &UnitEntry) -> Result<probe::Probes, PrepareError<LaunchError>> {
+        let spec = &entry.spec;
+        if spec.readiness.is_none() && spec.liveness.is_none() && spec.startup.is_none() {
+            return Ok(probe::Probes::default());
+        }
+        let from = self.surroundings(entry).map_err(PrepareError::Reference)?;
+        let prepare = |probe: &Option<Probe>| {
+            probe
+                .as_ref()
+                .map(|probe| {
+                    Asked::prepare(probe, &from, |reference| self.value_of(entry, reference))
+                })
+                .transpose()
+        };
+        Ok(probe::Probes {
+            startup: prepare(&spec.startup)?,
+            readiness: prepare(&spec.readiness)?,
+            liveness: prepare(&spec.liveness)?,
+        })
+    }
+
+    /// From where an attempt is asked: its own environment and directory, its own user, its own address.
+    fn surroundings(&self, entry: &UnitEntry) -> Result<Surroundings, LaunchError> {
+        let stack = self
+            .units
+            .stack(&entry.id.stack)
+            .expect("a unit is forgotten before its stack");
+        let mut env = self.environment(entry, stack)?;
+        if let Some(pid) = entry.facts.pid {
+            env.insert("HARNESS_PID".into(), pid.to_string());
+        }
+        let address = self.locate(entry, entry).map(|resolved| resolved.ip());
+        let mut from = Surroundings {
+            env,
+            working_dir: stack.directory.clone(),
+            directory: stack.directory.clone(),
+            address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ..Surroundings::default()
+        };
+        if let TargetSpec::Process(process) = &entry.spec.target {
+            if let Some(directory) = &process.working_dir {
+                from.working_dir = stack.directory.join(self.text(entry, directory)?);
+            }
+            let account = crate::account::find(process.user.as_deref(), process.group.as_deref());
+            let account = account.map_err(|error| LaunchError::NotPermitted {
+                program: entry.id.local_name(),
+                reason: error.to_string(),
+            })?;
+            from.user = account.user;
+            from.group = account.group;
+        }
+        Ok(from)
+    }
+
+    /// An answer came.
+    pub(super) fn probed(&mut self, unit: Index, attempt: Attempt, checked: Checked) {
+        let health = &mut self.units.get_mut(unit).health;
+        health.verdict = match checked.health {
+            probe::Health::Starting => Health::Starting,
+            probe::Health::Healthy => Health::Healthy,
+            probe::Health::Unhealthy => Health::Unhealthy,
+            probe::Health::Unknown => Health::Unknown,
+        };
+        health.reason = checked.reason;
+        health.last_checked = Some(checked.at);
+        for event in checked.events {
+            match event {
+                ProbeEvent::Healthy => {
+                    let was_unhealthy = self.world.unit(unit).unhealthy;
+                    self.tell(unit, attempt, Report::Healthy);
+                    if was_unhealthy {
+                        self.emit_unit(EventKind::ServiceHealthy, unit, |_| {});
+                    }
+                }
+                ProbeEvent::Unhealthy => {
+                    self.emit_unit(EventKind::ServiceUnhealthy, unit, |_| {});
+                    self.tell(unit, attempt, Report::Unhealthy);
+                }
+                ProbeEvent::Dead => self.tell(unit, attempt, Report::Dead),
+                ProbeEvent::HealthChanged(_) => {}
+            }
+        }
+    }
+}
+
+/// Asks the probes of an attempt until it is dropped; `lines` is what feeds them.
+async fn ask(
+    probes: probe::Probes,
+    prober: probe::Prober,
+    age: Duration,
+    reporter: Reporter,
+    lines: Option<Task<()>>,
+) {
+    probe::run(probes, prober, age, |checked| {
+        reporter.report(AttemptNews::Probed(checked));
+    })
+    .await;
+    drop(lines);
+}
+
+/// Shows an attempt's lines to the probes that wait for one, until none does.
+async fn feed_lines(log: UnitLog, attempt: Attempt, feed: Feed) {
+    let mut lines = log.follow(LogQuery {
+        attempt: Some(AttemptFilter::Number(attempt.0)),
+        ..LogQuery::default()
+    });
+    while feed.wants_lines() {
+        match lines.next().await {
+            Some(Ok(line)) => feed.line(&line.bytes),
+            Some(Err(error)) => {
+                tracing::error!(error = %crate::error_chain(&error), "the lines that a probe waits for cannot be read");
+                return;
+            }
+            None => return,
+        }
+    }
+}

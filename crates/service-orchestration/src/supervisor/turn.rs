@@ -1,0 +1,241 @@
+//! One turn after another: take what is waiting, decide, keep, release.
+//!
+//! Owns: the loop, and the order between deciding, keeping and doing. What a turn decided is released only once it is
+//! kept; while one turn is being kept, the next is being decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_executor::Executor;
+use async_io::Timer;
+use futures_lite::future;
+use service_registry::Registry;
+
+use super::adopt::Adoption;
+use super::cleaner::Cleaner;
+use super::commit::Keeper;
+use super::hub::EventHub;
+use super::inbox::{AttemptNews, Inbox};
+use super::request::Request;
+use super::running::EndWatcher;
+use super::timers::Timers;
+use super::units::Units;
+use super::wait::Waiters;
+use crate::executors::Executors;
+use crate::host::Clock;
+use crate::logs::LogStore;
+use crate::model::{Attempt, Effect, Index, Input, World};
+use crate::probe::Prober;
+
+/// What a supervisor works with.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) executors: Executors,
+    pub(crate) logs: LogStore,
+    pub(crate) spawner: Arc<Executor<'static>>,
+    pub(crate) source: String,
+    /// Closes when nobody has a handle to the manager any more.
+    pub(crate) owned: Receiver<()>,
+    /// Whether services are then left running.
+    pub(crate) detached: Arc<AtomicBool>,
+}
+
+/// The supervisor's whole state; only the loop has it.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(super) setting: Setting,
+    pub(super) clock: Clock,
+    pub(super) world: World,
+    pub(super) units: Units,
+    pub(super) registry: Registry,
+    pub(super) hub: EventHub,
+    pub(super) timers: Timers,
+    pub(super) waiters: Waiters,
+    pub(super) keeper: Keeper,
+    pub(super) adoption: Adoption,
+    pub(super) cleaner: Cleaner,
+    pub(super) prober: Prober,
+    pub(super) sender: Sender<Inbox>,
+    inbox: Receiver<Inbox>,
+    pub(super) ended: bool,
+    /// Who waits for the end of a run.
+    pub(super) end_watchers: Vec<EndWatcher>,
+    /// Whether it is known that nobody has a handle any more.
+    alone: bool,
+}
+
+/// Inputs taken in one turn at the most, so that a flood of them cannot keep the others from being carried out.
+const MAX_INPUTS: usize = 1024;
+
+impl Supervisor {
+    pub(super) fn assemble(
+        setting: Setting,
+        hub: EventHub,
+        keeper: Keeper,
+        world: World,
+        (sender, inbox): (Sender<Inbox>, Receiver<Inbox>),
+    ) -> Self {
+        let cleaner = Cleaner::new(&setting.spawner);
+        Self {
+            setting,
+            clock: Clock::new(),
+            world,
+            units: Units::default(),
+            registry: Registry::new(),
+            hub,
+            timers: Timers::default(),
+            waiters: Waiters::default(),
+            keeper,
+            adoption: Adoption::none(),
+            cleaner,
+            prober: Prober::new(),
+            sender,
+            inbox,
+            ended: false,
+            end_watchers: Vec::new(),
+            alone: false,
+        }
+    }
+
+    /// Runs until it is told to end, or nobody is left who could tell it.
+    pub(crate) async fn run(mut self) {
+        self.finish_turn();
+        while !self.ended {
+            match self.next().await {
+                Wake::Input(input) => {
+                    self.take(input);
+                    let mut taken = 1;
+                    while taken < MAX_INPUTS
+                        && let Ok(input) = self.inbox.try_recv()
+                    {
+                        self.take(input);
+                        taken += 1;
+                    }
+                }
+                Wake::Timer => {}
+                Wake::Alone => self.left_alone(),
+            }
+            self.fire_timers();
+            self.finish_turn();
+        }
+    }
+
+    /// Answers the waiting and hands over to the store what changed.
+    fn finish_turn(&mut self) {
+        self.answer_waiters();
+        self.keep();
+    }
+
+    async fn next(&mut self) -> Wake {
+        let input = async {
+            match self.inbox.recv().await {
+                Ok(input) => Wake::Input(input),
+                Err(_) => unreachable!("the supervisor itself can send to its inbox"),
+            }
+        };
+        let alone = async {
+            match self.alone {
+                // Nothing is ever sent: it ends when the last handle goes.
+                false => drop(self.setting.owned.recv().await),
+                true => future::pending().await,
+            }
+            Wake::Alone
+        };
+        let timer = async {
+            match self.timers.next() {
+                Some(at) => Timer::at(self.clock.instant(at)).await,
+                None => future::pending().await,
+            };
+            Wake::Timer
+        };
+        future::or(input, future::or(timer, alone)).await
+    }
+
+    /// Nobody has a handle any more.
+    fn left_alone(&mut self) {
+        self.alone = true;
+        let keep = self.setting.detached.load(Ordering::Acquire);
+        let (reply, _) = async_channel::bounded(1);
+        self.answer(Request::Shutdown { keep, reply });
+    }
+
+    fn take(&mut self, input: Inbox) {
+        match input {
+            Inbox::Request(request) => self.answer(request),
+            Inbox::Attempt {
+                unit,
+                attempt,
+                news,
+            } => self.notice(unit, attempt, news),
+            Inbox::Committed(result) => self.committed(result),
+            Inbox::RetryStore => self.keeper.retry(),
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.clock.now();
+        while let Some((unit, token)) = self.timers.pop(now) {
+            self.step(Input::Timer { unit, token });
+        }
+    }
+
+    /// Lets the model decide, and takes in what it decided.
+    pub(super) fn step(&mut self, input: Input) {
+        let mut effects = Vec::new();
+        self.world.step(input, self.clock.now(), &mut effects);
+        self.absorb(effects);
+    }
+
+    /// Records what the model decided; what is to be done waits for the turn to be kept.
+    pub(super) fn absorb(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Moved(moved) => self.moved(moved),
+                Effect::Arm { unit, token, after } => self.arm(unit, token, after),
+                effect => self.keeper.defer(super::commit::Deferred::Effect(effect)),
+            }
+        }
+    }
+
+    fn arm(&mut self, unit: Index, token: crate::model::Token, after: Duration) {
+        self.timers.arm(self.clock.now() + after, unit, token);
+    }
+
+    /// A sender of news about one attempt.
+    pub(super) fn reporter(&self, unit: Index, attempt: Attempt) -> Reporter {
+        Reporter {
+            unit,
+            attempt,
+            sender: self.sender.clone(),
+        }
+    }
+}
+
+enum Wake {
+    Input(Inbox),
+    Timer,
+    Alone,
+}
+
+/// Reports what happens to one attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Reporter {
+    unit: Index,
+    attempt: Attempt,
+    sender: Sender<Inbox>,
+}
+
+impl Reporter {
+    /// Reports; nobody listens any more when the supervisor has ended.
+    pub(super) fn report(&self, news: AttemptNews) {
+        let message = Inbox::Attempt {
+            unit: self.unit,
+            attempt: self.attempt,
+            news,
+        };
+        // The inbox is unbounded: only its end makes this fail.
+        drop(self.sender.try_send(message));
+    }
+}

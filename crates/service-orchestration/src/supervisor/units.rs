@@ -1,0 +1,272 @@
+//! Every unit that the supervisor knows, beyond what the model knows of it.
+//!
+//! Owns: definitions, the facts of the last attempt, and the tasks that belong to it. The state itself is the model's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_executor::Task;
+use chrono::{DateTime, Utc};
+use service_registry::LoopbackPool;
+
+use crate::executors::AttemptControl;
+use crate::model::{Index, Restored};
+use crate::report::{ExitInfo, Health};
+use crate::spec::{PortNumber, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+use crate::store::UnitRecord;
+
+/// One unit.
+#[derive(Debug)]
+pub(crate) struct UnitEntry {
+    pub(crate) id: UnitId,
+    pub(crate) index: Index,
+    pub(crate) spec: Arc<ServiceSpec>,
+    /// The hash of `spec`.
+    pub(crate) hash: String,
+    pub(crate) facts: Facts,
+    pub(crate) health: HealthFacts,
+    /// Dropping these ends what they do; the service itself runs on.
+    pub(crate) runner: Option<Runner>,
+    pub(crate) probes: Option<Probes>,
+    /// The last order to the running attempt, while it is being given.
+    pub(crate) ordering: Option<Task<()>>,
+    /// Instead of the unit's own grace, for the stop that was asked for last.
+    pub(crate) grace: Option<std::time::Duration>,
+}
+
+/// What is known of the last attempt, kept with the state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) instance_id: Option<String>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) container_id: Option<String>,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) stopped_at: Option<DateTime<Utc>>,
+    pub(crate) exit: Option<ExitInfo>,
+    pub(crate) reason: Option<String>,
+    pub(crate) attached: Option<serde_json::Value>,
+    pub(crate) chosen_ports: BTreeMap<u32, u16>,
+    pub(crate) launched_hash: Option<String>,
+}
+
+/// What the probes said last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HealthFacts {
+    pub(crate) verdict: Health,
+    pub(crate) reason: Option<String>,
+    pub(crate) last_checked: Option<DateTime<Utc>>,
+    /// Whether it has said that it is ready (sd_notify).
+    pub(crate) notified: bool,
+}
+
+/// The task that watches a running attempt.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) attempt: u64,
+    pub(crate) _task: Task<()>,
+    /// There once it runs.
+    pub(crate) control: Option<Arc<dyn AttemptControl>>,
+    /// An end that was ordered before there was a handle.
+    pub(crate) pending: Option<Ending>,
+}
+
+/// How an attempt shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Terminate,
+    Kill,
+    Detach,
+}
+
+/// The task that probes a running attempt.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    pub(crate) _task: Task<()>,
+    pub(crate) feed: crate::probe::Feed,
+}
+
+impl UnitEntry {
+    pub(crate) fn new(id: UnitId, index: Index, spec: Arc<ServiceSpec>, hash: String) -> Self {
+        Self {
+            id,
+            index,
+            spec,
+            hash,
+            facts: Facts::default(),
+            health: HealthFacts::default(),
+            runner: None,
+            probes: None,
+            ordering: None,
+            grace: None,
+        }
+    }
+
+    /// Its ports, those that were chosen included, by name; an unnamed one under its number.
+    pub(crate) fn ports(&self) -> Vec<(Option<String>, u16)> {
+        let number = |(position, port): (usize, &crate::spec::PortSpec)| {
+            let number = match port.port {
+                PortNumber::Fixed(number) => number,
+                PortNumber::Auto => *self
+                    .facts
+                    .chosen_ports
+                    .get(&u32::try_from(position).ok()?)?,
+            };
+            Some((port.name.clone(), number))
+        };
+        self.spec
+            .ports
+            .iter()
+            .enumerate()
+            .filter_map(number)
+            .collect()
+    }
+
+    /// What is kept of it.
+    pub(crate) fn record(&self, life: &Restored) -> UnitRecord {
+        UnitRecord {
+            id: self.id.clone(),
+            wanted: life.wanted,
+            gateless: life.gateless,
+            held: life.held,
+            state: life.state.into(),
+            attempt: life.attempt.0,
+            restarts: life.restarts,
+            failures: life.failures,
+            launched: life.launched,
+            unhealthy: life.unhealthy,
+            renew: life.renew,
+            forced: life.forced,
+            instance_id: self.facts.instance_id.clone(),
+            started_at: self.facts.started_at,
+            stopped_at: self.facts.stopped_at,
+            exit: self.facts.exit.clone(),
+            reason: self.facts.reason.clone(),
+            attached: self.facts.attached.clone(),
+            chosen_ports: self.facts.chosen_ports.clone(),
+            launched_hash: self.facts.launched_hash.clone(),
+        }
+    }
+
+    /// Takes over what was kept of it.
+    pub(crate) fn recall(&mut self, record: &UnitRecord) {
+        self.facts = Facts {
+            instance_id: record.instance_id.clone(),
+            pid: None,
+            container_id: None,
+            started_at: record.started_at,
+            stopped_at: record.stopped_at,
+            exit: record.exit.clone(),
+            reason: record.reason.clone(),
+            attached: record.attached.clone(),
+            chosen_ports: record.chosen_ports.clone(),
+            launched_hash: record.launched_hash.clone(),
+        };
+    }
+}
+
+/// Every stack and unit.
+#[derive(Debug, Default)]
+pub(crate) struct Units {
+    stacks: BTreeMap<StackName, Arc<StackSpec>>,
+    /// The addresses that a stack's local network gives out.
+    pools: BTreeMap<StackName, LoopbackPool>,
+    entries: BTreeMap<Index, UnitEntry>,
+    by_id: BTreeMap<UnitId, Index>,
+}
+
+impl Units {
+    pub(crate) fn stack(&self, name: &StackName) -> Option<&Arc<StackSpec>> {
+        self.stacks.get(name)
+    }
+
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = &Arc<StackSpec>> {
+        self.stacks.values()
+    }
+
+    pub(crate) fn set_stack(&mut self, stack: Arc<StackSpec>) {
+        self.stacks.insert(stack.name.clone(), stack);
+    }
+
+    pub(crate) fn remove_stack(&mut self, name: &StackName) {
+        self.stacks.remove(name);
+        self.pools.remove(name);
+    }
+
+    pub(crate) fn pool(&self, stack: &StackName) -> Option<&LoopbackPool> {
+        self.pools.get(stack)
+    }
+
+    pub(crate) fn pool_mut(&mut self, stack: &StackName) -> Option<&mut LoopbackPool> {
+        self.pools.get_mut(stack)
+    }
+
+    pub(crate) fn set_pool(&mut self, stack: StackName, pool: LoopbackPool) {
+        self.pools.insert(stack, pool);
+    }
+
+    pub(crate) fn insert(&mut self, entry: UnitEntry) {
+        self.by_id.insert(entry.id.clone(), entry.index);
+        self.entries.insert(entry.index, entry);
+    }
+
+    pub(crate) fn remove(&mut self, index: Index) {
+        if let Some(entry) = self.entries.remove(&index) {
+            self.by_id.remove(&entry.id);
+        }
+    }
+
+    pub(crate) fn get(&self, index: Index) -> &UnitEntry {
+        self.entries
+            .get(&index)
+            .expect("the model only speaks of units that were defined")
+    }
+
+    pub(crate) fn get_mut(&mut self, index: Index) -> &mut UnitEntry {
+        self.entries
+            .get_mut(&index)
+            .expect("the model only speaks of units that were defined")
+    }
+
+    /// A unit that may have been forgotten since somebody began to speak of it.
+    pub(crate) fn find(&self, index: Index) -> Option<&UnitEntry> {
+        self.entries.get(&index)
+    }
+
+    pub(crate) fn find_mut(&mut self, index: Index) -> Option<&mut UnitEntry> {
+        self.entries.get_mut(&index)
+    }
+
+    pub(crate) fn index(&self, id: &UnitId) -> Option<Index> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &UnitEntry> {
+        self.entries.values()
+    }
+
+    /// The units of a stack, by name and replica.
+    pub(crate) fn of_stack<'a>(
+        &'a self,
+        stack: &'a StackName,
+    ) -> impl Iterator<Item = &'a UnitEntry> {
+        self.by_id
+            .iter()
+            .filter(move |(id, _)| &id.stack == stack)
+            .map(|(_, index)| self.get(*index))
+    }
+
+    /// Every instance of one service, or the one task of that name.
+    pub(crate) fn instances(&self, stack: &StackName, name: &UnitName) -> Vec<Index> {
+        let with_replica = |replica| UnitId {
+            stack: stack.clone(),
+            name: name.clone(),
+            replica,
+        };
+        match self.index(&with_replica(0)) {
+            Some(index) => vec![index],
+            None => (1..)
+                .map_while(|replica| self.index(&with_replica(replica)))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Whoever waits for units to come so far.
+//!
+//! Owns: the waiting. What has been reached once counts as reached; what can never be reached ends the wait at once.
+
+use super::commit::Deferred;
+use super::request::{OrderError, Reply, Waited};
+use super::turn::Supervisor;
+use crate::model::{Because, Goal, Index, Obstacle, Verdict};
+use crate::report::Blocked;
+
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    waiting: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    /// Those that have not come so far yet.
+    pending: Vec<Index>,
+    goal: Goal,
+    /// One of them is enough.
+    any: bool,
+    then: Then,
+}
+
+#[derive(Debug)]
+enum Then {
+    Answer(Reply<Result<Waited, OrderError>>),
+    /// The supervisor ends, whether all of them came so far or not.
+    End(Reply<()>),
+}
+
+impl Supervisor {
+    pub(super) fn wait_for(
+        &mut self,
+        units: Vec<Index>,
+        goal: Goal,
+        any: bool,
+        reply: Reply<Result<Waited, OrderError>>,
+    ) {
+        self.waiters.waiting.push(Waiter {
+            pending: units,
+            goal,
+            any,
+            then: Then::Answer(reply),
+        });
+    }
+
+    pub(super) fn wait_to_end(&mut self, units: Vec<Index>, goal: Goal, reply: Reply<()>) {
+        self.waiters.waiting.push(Waiter {
+            pending: units,
+            goal,
+            any: false,
+            then: Then::End(reply),
+        });
+    }
+
+    /// Answers those who need not wait any longer.
+    pub(super) fn answer_waiters(&mut self) {
+        if self.waiters.waiting.is_empty() {
+            return;
+        }
+        for mut waiter in std::mem::take(&mut self.waiters.waiting) {
+            if waiter.is_gone() {
+                continue;
+            }
+            match self.outcome(&mut waiter) {
+                None => self.waiters.waiting.push(waiter),
+                Some(waited) => match waiter.then {
+                    Then::Answer(reply) => self.reply(reply, Ok(waited)),
+                    Then::End(reply) => {
+                        self.reply(reply, ());
+                        self.keeper.defer(Deferred::End);
+                    }
+                },
+            }
+        }
+    }
+
+    /// What came of a wait; nothing yet while it goes on.
+    fn outcome(&self, waiter: &mut Waiter) -> Option<Waited> {
+        let before = waiter.pending.len();
+        let mut blocked = Vec::new();
+        waiter
+            .pending
+            .retain(|unit| match self.prospect(*unit, waiter.goal) {
+                Prospect::Reached => false,
+                Prospect::Open => true,
+                Prospect::Blocked(why) => {
+                    blocked.push(why);
+                    true
+                }
+            });
+        let is_enough = waiter.pending.is_empty() || (waiter.any && waiter.pending.len() < before);
+        if is_enough {
+            return Some(Waited::Reached);
+        }
+        let is_hopeless = match waiter.any {
+            true => blocked.len() == waiter.pending.len(),
+            false => !blocked.is_empty(),
+        };
+        is_hopeless.then_some(Waited::Never(blocked))
+    }
+
+    fn prospect(&self, unit: Index, goal: Goal) -> Prospect {
+        // It may have been forgotten since.
+        let Some(entry) = self.units.find(unit) else {
+            return Prospect::Reached;
+        };
+        let name = entry.id.local_name();
+        match self.world.verdict(unit, goal) {
+            Verdict::Reached => Prospect::Reached,
+            Verdict::Pending if goal == Goal::Ready => match self.unhealthy_culprit(unit) {
+                Some(culprit) => Prospect::Blocked(Blocked {
+                    name,
+                    culprit: self.units.get(culprit).id.local_name(),
+                    reason: self.health_sentence(culprit),
+                    unhealthy: true,
+                }),
+                None => Prospect::Open,
+            },
+            Verdict::Pending => Prospect::Open,
+            Verdict::Never {
+                unit: culprit,
+                obstacle,
+            } => Prospect::Blocked(Blocked {
+                name,
+                culprit: self
+                    .units
+                    .find(culprit)
+                    .map_or_else(|| "?".into(), |entry| entry.id.local_name()),
+                reason: self.obstacle_sentence(culprit, &obstacle),
+                unhealthy: false,
+            }),
+        }
+    }
+
+    /// The unit that runs but is unhealthy, and so keeps this one from being ready.
+    fn unhealthy_culprit(&self, unit: Index) -> Option<Index> {
+        let why = self.world.why(unit);
+        let mut roots = why.roots();
+        roots
+            .find(|reason| reason.because == Because::Unhealthy)
+            .map(|reason| reason.unit)
+    }
+
+    fn obstacle_sentence(&self, culprit: Index, obstacle: &Obstacle) -> String {
+        match obstacle {
+            Obstacle::NotWanted => "nobody has started it".into(),
+            Obstacle::Held => "it is kept down by the operator".into(),
+            Obstacle::Failed(cause) => self.failure_sentence(culprit, "it failed", *cause),
+            Obstacle::CrashLoop(cause) => {
+                self.failure_sentence(culprit, "it ends again and again", *cause)
+            }
+            Obstacle::Lost => "it was killed, and its death was not confirmed".into(),
+            Obstacle::Ended => "it has ended".into(),
+            Obstacle::Undefined => "it is not defined".into(),
+        }
+    }
+}
+
+enum Prospect {
+    Reached,
+    Open,
+    Blocked(Blocked),
+}
+
+impl Waiter {
+    /// Whoever asked does not wait any more.
+    fn is_gone(&self) -> bool {
+        match &self.then {
+            Then::Answer(reply) => reply.is_closed(),
+            Then::End(_) => false,
+        }
+    }
+}
