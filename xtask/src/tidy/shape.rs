@@ -46,14 +46,21 @@ pub(crate) fn declarations(source: &Source) -> Vec<String> {
     if !source.path.ends_with("/mod.rs") || !source.path.contains("src/") {
         return vec![];
     }
-    source
-        .code_lines()
-        .filter(|(_, line)| {
-            let defines = DEFINITIONS.iter().any(|word| has_word(line, word));
-            let has_body = has_word(line, "mod") && line.contains('{');
-            defines || has_body
+    let mut defining = source.code_lines().filter(|(_, line)| {
+        let defines = DEFINITIONS.iter().any(|word| has_word(line, word));
+        let has_body = has_word(line, "mod") && line.contains('{');
+        defines || has_body
+    });
+    // One finding a file: the whole of it moves to a file with a name.
+    let first = defining.next();
+    first
+        .map(|(number, _)| {
+            source.finding(
+                number,
+                "`mod.rs` only declares; move this to a file with a name",
+            )
         })
-        .map(|(number, _)| source.finding(number, "`mod.rs` only declares"))
+        .into_iter()
         .collect()
 }
 
@@ -82,7 +89,7 @@ mod tests {
         let good = "//! A.\nmod a;\n#[cfg(test)]\nmod tests;\npub use a::{\n    B, // fn\n};\n";
         assert!(declarations(&Source::new("x/src/y/mod.rs", good)).is_empty());
         let bad = "//! A.\nmod a;\npub fn b() {}\nmod c {\n}\n";
-        assert_eq!(declarations(&Source::new("x/src/y/mod.rs", bad)).len(), 2);
+        assert_eq!(declarations(&Source::new("x/src/y/mod.rs", bad)).len(), 1);
         assert!(declarations(&Source::new("x/src/y/lib.rs", bad)).is_empty());
     }
 }

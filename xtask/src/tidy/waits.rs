@@ -9,6 +9,14 @@ const SLEEPS: [&str; 2] = ["thread::sleep", "Timer::after("];
 /// The files whose tests may sleep.
 const EXCEPTIONS: &[Exception] = &[
     (
+        "crates/harness-http/tests/http.rs",
+        "the deadline of every test, and a body that never ends",
+    ),
+    (
+        "crates/service-shim/tests/common/mod.rs",
+        "the one wait for a condition under a deadline",
+    ),
+    (
         "crates/harness-wire/tests/support/mod.rs",
         "the deadline of every test, raced against its work",
     ),
