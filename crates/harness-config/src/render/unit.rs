@@ -34,11 +34,7 @@ pub(super) fn unit(unit: &ServiceSpec, secrets: Secrets) -> Yaml {
     if !matches!(unit.target, TargetSpec::Docker(_)) {
         map.list("ports", unit.ports.iter().map(port).collect());
     }
-    let edges = unit
-        .dependencies
-        .iter()
-        .map(|edge| (edge.unit.to_string(), dependency(edge)));
-    map.map("dependencies", edges.collect());
+    dependencies(&mut map, &unit.dependencies);
     match unit.kind {
         UnitKind::Service => service(&mut map, unit, secrets),
         UnitKind::Task => task(&mut map, unit),
@@ -105,6 +101,24 @@ fn port(port: &PortSpec) -> Yaml {
     }
 }
 
+/// A list of names where that says it all, else a mapping.
+fn dependencies(map: &mut Map, edges: &[Dependency]) {
+    let are_plain = edges
+        .iter()
+        .all(|edge| edge.gate.is_none() && edge.required && !edge.restart);
+    if are_plain {
+        map.list(
+            "dependencies",
+            edges.iter().map(|edge| edge.unit.as_str().into()).collect(),
+        );
+    } else {
+        let edges = edges
+            .iter()
+            .map(|edge| (edge.unit.to_string(), dependency(edge)));
+        map.map("dependencies", edges.collect());
+    }
+}
+
 fn dependency(edge: &Dependency) -> Yaml {
     let mut map = Map::default();
     let condition = edge.gate.map(|gate| match gate {
@@ -119,11 +133,7 @@ fn dependency(edge: &Dependency) -> Yaml {
     if edge.restart {
         map.put("restart", true);
     }
-    if map.is_empty() {
-        Yaml::Null
-    } else {
-        Yaml::Map(map)
-    }
+    Yaml::Map(map)
 }
 
 /// A task's input, with the values masked whose key says that they are secret.

@@ -132,11 +132,18 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), parser_span);
                 self.charge(1, text.len(), span)?;
+                // The parser says `~` where nothing was written.
+                let is_absent = span.start == span.end && matches!(style, ScalarStyle::Plain);
+                let text = if is_absent {
+                    String::new()
+                } else {
+                    text.into_owned()
+                };
                 let node = Node {
                     span,
                     value: Value::Scalar(Scalar {
                         plain: matches!(style, ScalarStyle::Plain),
-                        text: text.into_owned(),
+                        text,
                         resolved: Resolved::AsWritten,
                     }),
                 };
