@@ -232,6 +232,45 @@ impl Chaos {
         }
     }
 
+    /// Any report about any attempt, any timer, any unit, and the oracle after it. Nothing is performed.
+    pub(crate) fn tell_nonsense(&mut self) {
+        let unit = Index(self.dice.below(self.policies.len() as u64 + 1) as u32);
+        let attempt = Attempt(self.dice.below(4));
+        let end = [End::Success, End::Failure][self.dice.below(2) as usize];
+        let input = match self.dice.below(13) {
+            0 => Input::Timer {
+                unit,
+                token: Token(self.dice.below(20)),
+            },
+            1 | 2 => Input::Command {
+                units: vec![unit],
+                command: self.dice.command(),
+            },
+            at => {
+                let reports = [
+                    Report::Launched,
+                    Report::Launched,
+                    Report::LaunchFailed(LaunchFailure::Transient),
+                    Report::Exited(end),
+                    Report::Healthy,
+                    Report::Unhealthy,
+                    Report::Dead,
+                    Report::SetupComplete,
+                    Report::SetupRequired,
+                    Report::SetupFailed,
+                ];
+                Input::Report {
+                    unit,
+                    attempt,
+                    report: reports[at as usize - 3],
+                }
+            }
+        };
+        self.now += ms(self.dice.below(2000));
+        self.world.step(input, self.now, &mut Vec::new());
+        self.world.check();
+    }
+
     fn redefine(&mut self, unit: Index, lower: &[Policy]) {
         let mut policy = self.dice.policy(unit.0, lower);
         // What runs is what it is; only policies change.

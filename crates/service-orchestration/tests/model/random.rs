@@ -116,3 +116,14 @@ fn goes_down(chaos: &mut Chaos) {
         );
     }
 }
+
+/// No shell behaves like this; the model must be total all the same.
+#[test]
+fn whatever_is_reported_in_whatever_state_nothing_breaks() {
+    for seed in 1..=5_000 {
+        let mut chaos = Chaos::new(seed);
+        for _ in 0..60 {
+            chaos.tell_nonsense();
+        }
+    }
+}

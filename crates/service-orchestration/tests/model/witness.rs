@@ -84,6 +84,8 @@ impl Chaos {
         if saved.faulted || saved.forced || self.killed {
             return;
         }
+        let is_found = self.world.unit(unit).confirmed;
+        assert!(is_found, "seed {}: {unit:?} stopped unfound", self.seed);
         for dependent in self.all() {
             let needs = self.policies[dependent.0 as usize]
                 .edges
