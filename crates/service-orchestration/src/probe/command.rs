@@ -10,6 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -31,8 +33,9 @@ pub(crate) struct Program {
     directory: PathBuf,
     user: Option<u32>,
     group: Option<u32>,
-    /// In the environment of every process of this probe.
+    /// What the marker of every process of this probe begins with; the number of the question follows.
     pub(crate) marker: String,
+    asked: Arc<AtomicU64>,
 }
 
 impl Program {
@@ -47,7 +50,8 @@ impl Program {
             directory: from.directory.clone(),
             user: from.user,
             group: from.group,
-            marker: crate::host::instance_id(),
+            marker: format!("{}.", crate::host::instance_id()),
+            asked: Arc::default(),
         })
     }
 
@@ -80,13 +84,19 @@ impl Program {
 
     fn start(&self, sweeper: Sweeper) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
+        // Of this question only: ending what it left must not touch the next one.
+        let marker = format!(
+            "{}{}.",
+            self.marker,
+            self.asked.fetch_add(1, Ordering::Relaxed)
+        );
         let mut command = Command::new(self.find()?);
         command
             .arg0(&self.name)
             .args(&self.args)
             .env_clear()
             .envs(&self.env)
-            .env(MARKER, &self.marker)
+            .env(MARKER, &marker)
             .current_dir(&self.working_dir)
             .process_group(0)
             .stdin(Stdio::null())
@@ -105,7 +115,7 @@ impl Program {
             leader: Some(child),
             pidfd: None,
             output: OwnedFd::from(reader),
-            marker: self.marker.clone(),
+            marker,
             sweeper,
         };
         let pidfd = pidfd_open(
@@ -166,7 +176,7 @@ impl Running {
         let exit = Async::new_nonblocking(pidfd)?;
         let pipe = Async::new(&self.output)?;
         future::or(exit.readable(), pump(&pipe, output)).await?;
-        let is_closed = drain(&pipe, output);
+        let is_closed = drain(&pipe, output) || closes(&pipe, output).await;
         drop((exit, pipe));
         let mut leader = self.leader.take().expect("taken only here and in drop");
         let status = leader.wait()?;
@@ -223,6 +233,26 @@ fn drain(pipe: &Async<&OwnedFd>, output: &mut Tail) -> bool {
     false
 }
 
+/// Whether the pipe is closed in a moment. A program that another thread starts at this very time holds every
+/// descriptor of ours until it runs.
+async fn closes(pipe: &Async<&OwnedFd>, output: &mut Tail) -> bool {
+    let closed = async {
+        loop {
+            if pipe.readable().await.is_err() {
+                return false;
+            }
+            if drain(pipe, output) {
+                return true;
+            }
+        }
+    };
+    let still_open = async {
+        Timer::after(SPAWN_AT_MOST).await;
+        false
+    };
+    future::or(closed, still_open).await
+}
+
 fn read_some(pipe: &Async<&OwnedFd>, output: &mut Tail) -> io::Result<usize> {
     let mut buffer = [0; CHUNK];
     match rustix::io::read(pipe.get_ref(), &mut buffer) {
@@ -235,6 +265,8 @@ fn read_some(pipe: &Async<&OwnedFd>, output: &mut Tail) -> io::Result<usize> {
 }
 
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Long for a spawn, short for an answer; only those that leave something running wait for it.
+const SPAWN_AT_MOST: Duration = Duration::from_millis(10);
 const CHUNK: usize = 8192;
 /// In chunks: 64 KiB, the kernel's default pipe size.
 const MOST_LEFT_IN_A_PIPE: usize = 8;

@@ -38,7 +38,7 @@ struct State {
 /// What must be ended.
 #[derive(Debug)]
 pub(crate) struct Remains {
-    /// The value of [`MARKER`]; empty: nothing but `done`.
+    /// What the value of [`MARKER`] begins with; empty: nothing but `done`.
     pub(crate) marker: String,
     /// The leader of the group, not reaped yet.
     pub(crate) leader: Option<Child>,
@@ -221,7 +221,11 @@ fn carries(environ: &[u8], markers: &[&str]) -> bool {
         entry
             .strip_prefix(MARKER.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"="))
-            .is_some_and(|value| markers.iter().any(|marker| marker.as_bytes() == value))
+            .is_some_and(|value| {
+                markers
+                    .iter()
+                    .any(|marker| value.starts_with(marker.as_bytes()))
+            })
     })
 }
 
@@ -284,10 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_marker_counts() {
-        let environ = b"A=1\0HARNESS_PROBE_ID=12\0";
-        assert!(carries(environ, &["7", "12"]));
-        assert!(!carries(environ, &["1", "123"]));
-        assert!(!carries(b"XHARNESS_PROBE_ID=12\0", &["12"]));
+    fn one_question_is_told_from_the_others_and_a_probe_from_other_probes() {
+        let environ = b"A=1\0HARNESS_PROBE_ID=ab.12.\0";
+        assert!(carries(environ, &["ab.7.", "ab.12."]));
+        assert!(carries(environ, &["ab."]), "the whole probe");
+        assert!(!carries(environ, &["ab.1.", "abc.", "12."]));
+        assert!(!carries(b"XHARNESS_PROBE_ID=ab.12.\0", &["ab.12."]));
     }
 }
