@@ -11,7 +11,7 @@ use crate::spec::{Gate, UnitKind};
 /// How far somebody waits for a unit to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// It was launched at least once since it was asked for, or is done.
+    /// It was launched since it was asked for, or is done, and no new attempt of it is on its way.
     Launched,
     /// It is launched and has not ended.
     Running,
@@ -69,7 +69,18 @@ impl World {
         };
         let is_done = life.state() == State::Done;
         let is_reached = match goal {
-            Goal::Launched => is_done || (life.launched && life.state() != State::Lost),
+            Goal::Launched => match life.state() {
+                State::Done => !life.renew,
+                // On its way to a new attempt: the one before does not count.
+                State::Idle | State::Starting | State::Stopping | State::Held | State::Lost => false,
+                State::Settling
+                | State::SetupRequired
+                | State::SettingUp
+                | State::Ready
+                | State::Backoff
+                | State::CrashLoop
+                | State::Failed => life.launched && !life.renew,
+            },
             Goal::Running => life.is_up() && life.confirmed,
             Goal::Ready => match policy.kind {
                 UnitKind::Service => is_done || (life.state() == State::Ready && life.published),

@@ -250,3 +250,33 @@ fn a_whole_stack_stopped_and_restarted_comes_up_as_it_was() {
         .settle();
     assert_eq!(sim.launched(), ["db", "seed", "api", "web"]);
 }
+
+#[test]
+fn what_was_launched_without_the_other_is_not_renewed_when_that_comes_back() {
+    let mut sim = Sim::parse("cache probed; api needs cache?!");
+    sim.up("api").settle();
+    sim.down_all().settle();
+    sim.forget_history().start(&["api"]).settle();
+    sim.start(&["cache"]).settle();
+    assert_eq!(sim.launched(), ["api", "cache"]);
+}
+
+#[test]
+fn a_stop_during_the_stop_of_a_dead_one_forgives_it() {
+    let mut sim = Sim::parse("api never");
+    sim.up("api").settle();
+    sim.tell("api", Report::Dead)
+        .stop(&["api"])
+        .start(&["api"])
+        .settle();
+    assert_eq!((sim.state("api"), sim.launched().len()), (State::Ready, 2));
+}
+
+#[test]
+fn a_fault_of_what_shall_stop_anyway_is_no_failure() {
+    let mut sim = Sim::parse("db never; api needs db");
+    sim.up("api").settle();
+    sim.behave("api").deaf = true;
+    sim.down_all().tell("db", Report::Dead).settle();
+    assert_eq!(sim.state("db"), State::Idle);
+}
