@@ -11,7 +11,10 @@ use futures_lite::future;
 use harness_core::daemon::Listen;
 use harness_core::protocol::{ApiError, DaemonInfo, Done, ErrorCode};
 use harness_core::{BaseDaemon, ConnectError, DaemonError, Endpoint, HarnessClient, is_running};
-use harness_wire::{CallError, Client, ClientTls, ConnectOptions, Hello, Pki, Role, ServerNames};
+use harness_wire::{
+    Acceptor, CallError, Client, ClientTls, ConnectOptions, Hello, Pki, Role, ServerNames,
+    VersionRange,
+};
 use serde_json::json;
 
 #[test]
@@ -57,7 +60,7 @@ fn a_second_daemon_is_refused_and_names_the_first() {
         home.with_daemon(|_handle| async {
             match home.build().await {
                 Err(DaemonError::AlreadyRunning { holder_pid, .. }) => {
-                    assert_eq!(holder_pid, std::process::id())
+                    assert_eq!(holder_pid, Some(std::process::id()))
                 }
                 other => panic!("{other:?}"),
             }
@@ -250,5 +253,50 @@ fn the_daemon_answers_who_asked_for_its_end_when_all_is_done() {
                 .await
                 .expect("free again"),
         );
+    });
+}
+
+#[test]
+fn a_daemon_of_another_protocol_is_told_from_none() {
+    async_io::block_on(async {
+        let home = Home::new();
+        home.with_daemon(|_handle| async {
+            std::fs::copy(home.endpoint_file(), home.directory.path().join("kept"))
+                .expect("copied");
+        })
+        .await;
+        let endpoint = std::fs::read(home.directory.path().join("kept")).expect("readable");
+        let mut endpoint: Endpoint = serde_json::from_slice(&endpoint).expect("an endpoint");
+        let listener = async_net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        endpoint.listen = listener.local_addr().expect("bound").to_string();
+        let text = serde_json::to_vec(&endpoint).expect("JSON");
+        std::fs::write(home.endpoint_file(), text).expect("written");
+        let lock = std::fs::File::open(home.dirs.state().join("daemon.lock")).expect("there");
+        lock.lock().expect("free");
+
+        let pki = Pki::open_or_create(home.dirs.pki(), &ServerNames::loopback()).expect("there");
+        let tls = pki.server_config(SystemTime::now()).expect("a certificate");
+        let protocol = VersionRange { min: 900, max: 901 };
+        let acceptor = Acceptor::new(
+            tls,
+            Hello {
+                protocol,
+                ..Hello::new("newer", "9")
+            },
+        );
+        let serving = async {
+            let (stream, _) = listener.accept().await.expect("a client");
+            acceptor
+                .accept_tcp(stream)
+                .await
+                .expect_err("no common version");
+        };
+        let ((), refused) = future::zip(serving, HarnessClient::connect(&home.dirs)).await;
+        match refused {
+            Err(ConnectError::Version { theirs, .. }) => assert_eq!(theirs, protocol),
+            other => panic!("{other:?}"),
+        }
     });
 }

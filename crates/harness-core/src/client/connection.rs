@@ -34,8 +34,10 @@ impl Connection {
         &self.client
     }
 
-    /// Whether nothing can be asked over it any more.
+    /// Whether nothing can be asked over it any more, as far as that is known.
     pub(super) fn is_over(&self) -> bool {
+        // What happened while nobody drove it is looked at first: an end, mostly.
+        let _seen = (0..GLANCE).take_while(|_| self.executor.try_tick()).count();
         self.driver.is_finished()
     }
 
@@ -44,3 +46,6 @@ impl Connection {
         self.executor.run(work).await
     }
 }
+
+/// Turns of the driver that an idle connection's end takes to be noticed; more would be work for others.
+const GLANCE: usize = 8;

@@ -2,11 +2,13 @@
 //!
 //! Owns: the order of the steps, so that whatever fails leaves nothing behind.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use async_io::Timer;
 use chrono::Utc;
 use harness_wire::{Acceptor, Hello, Pki, Role, ServerNames};
-use service_orchestration::ServiceManager;
+use service_orchestration::store::StoreError;
+use service_orchestration::{ManagerError, ServiceManager};
 
 use super::run::BaseDaemon;
 use super::session::Door;
@@ -115,14 +117,7 @@ impl BaseDaemonBuilder {
         })
         .await?;
         let (listener, address) = self.listen.bind(self.allow_remote).await?;
-        let manager = ServiceManager::builder()
-            .state_dir(dirs.state())
-            .run_dir(dirs.run())
-            .log_dir(dirs.log())
-            .source(&self.program)
-            .start()
-            .await
-            .map_err(|error| DaemonError::of_manager(error, state.clone()))?;
+        let manager = take_over(&dirs, &self.program).await?;
         let endpoint = Endpoint {
             schema_version: SCHEMA_VERSION,
             pid: std::process::id(),
@@ -141,5 +136,26 @@ impl BaseDaemonBuilder {
     }
 }
 
+/// Starts the supervisor; from a predecessor that is letting go of the store, as soon as it has.
+async fn take_over(dirs: &Dirs, program: &str) -> Result<ServiceManager, DaemonError> {
+    let deadline = Instant::now() + PREDECESSOR_PATIENCE;
+    loop {
+        let builder = ServiceManager::builder()
+            .state_dir(dirs.state())
+            .run_dir(dirs.run())
+            .log_dir(dirs.log())
+            .source(program);
+        match builder.start().await {
+            Ok(manager) => return Ok(manager),
+            Err(ManagerError::Store(StoreError::Held { .. })) if Instant::now() < deadline => {
+                Timer::after(STORE_RETRY).await;
+            }
+            Err(error) => return Err(DaemonError::of_manager(error, dirs.state().to_owned())),
+        }
+    }
+}
+
 /// How long a daemon that no longer answers has to end.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(5);
+/// How often its store is tried meanwhile.
+const STORE_RETRY: Duration = Duration::from_millis(20);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use harness_wire::PkiError;
 use service_orchestration::ManagerError;
+use service_orchestration::store::StoreError;
 
 use crate::dirs::DirsError;
 use crate::files::{EndpointError, LockError};
@@ -15,12 +16,12 @@ use crate::files::{EndpointError, LockError};
 #[non_exhaustive]
 pub enum DaemonError {
     /// Another daemon owns the state directory.
-    #[error("a daemon is already running for {} (process {holder_pid})", state.display())]
+    #[error("a daemon is already running for {}{}", state.display(), holder_pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     AlreadyRunning {
         /// The state directory.
         state: PathBuf,
-        /// The other daemon; 0 when it has not said so yet.
-        holder_pid: u32,
+        /// The other daemon, when it has said which process it is.
+        holder_pid: Option<u32>,
     },
     /// There is no place for its files.
     #[error(transparent)]
@@ -91,7 +92,10 @@ impl DaemonError {
 
     pub(super) fn of_manager(error: ManagerError, state: PathBuf) -> Self {
         match error {
-            ManagerError::Held { holder_pid } => Self::AlreadyRunning { state, holder_pid },
+            ManagerError::Store(StoreError::Held { holder, .. }) => Self::AlreadyRunning {
+                state,
+                holder_pid: holder.parse().ok(),
+            },
             error => Self::Manager(error),
         }
     }

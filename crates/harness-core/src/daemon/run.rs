@@ -1,7 +1,7 @@
 //! A daemon at work, and its end.
 //!
 //! Owns: the tasks of all sessions, which end with [`BaseDaemon::run`], and the order of the end: services, then the
-//! endpoint file, then answers to those who asked for the end, then the sessions, then the lock.
+//! endpoint file, then the lock, then answers to those who asked for the end, then the sessions.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,10 +25,10 @@ use crate::files::{Endpoint, StateLock};
 /// A daemon that has taken over its services and is ready to answer.
 #[derive(Debug)]
 pub struct BaseDaemon {
-    // Dropped last: until then no other daemon may come.
     door: Door,
     shared: Arc<Shared>,
     inboxes: Inboxes,
+    // Dropped last: until then no other daemon may come.
     lock: StateLock,
 }
 
@@ -121,15 +121,14 @@ impl BaseDaemon {
             let asked = future::or(ending, future::or(attending, serving)).await;
             Endpoint::remove(&shared.state).map_err(DaemonError::of_endpoint)?;
             drop(door);
+            drop(lock);
             answer_askers(&inboxes.endings, asked).await;
             drop(closing);
             let all_left = async { while sessions.next().await.is_some() {} };
             within(FAREWELL, all_left).await;
             Ok(())
         };
-        let outcome = executor.run(work).await;
-        drop(lock);
-        outcome
+        executor.run(work).await
     }
 }
 

@@ -22,9 +22,9 @@ pub(crate) enum LockError {
         #[source]
         source: io::Error,
     },
-    /// Somebody else has it; 0 when that one has not yet written who it is.
-    #[error("held by process {holder_pid}")]
-    Held { holder_pid: u32 },
+    /// Somebody else has it, who may not have written yet who it is.
+    #[error("somebody else has it")]
+    Held { holder_pid: Option<u32> },
 }
 
 /// The right to be the daemon of a state directory, until dropped.
@@ -106,11 +106,8 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn holder(path: &Path) -> u32 {
-    std::fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0)
+fn holder(path: &Path) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// How long a glance at the lock may last.
@@ -131,7 +128,9 @@ mod tests {
                 .expect("free");
             assert!(is_locked(directory.path()).expect("readable"));
             match StateLock::take(directory.path(), Duration::ZERO).await {
-                Err(LockError::Held { holder_pid }) => assert_eq!(holder_pid, std::process::id()),
+                Err(LockError::Held { holder_pid }) => {
+                    assert_eq!(holder_pid, Some(std::process::id()))
+                }
                 other => panic!("{other:?}"),
             }
             drop(first);

@@ -1,0 +1,119 @@
+//! The calls of version 1 as clients of that version send them. A released line here is never changed: it must be
+//! understood for as long as version 1 is.
+
+use harness_core::protocol::method::NAMES;
+use harness_core::protocol::{LogBatch, LogRecord, Request};
+use harness_wire::code;
+use harness_wire::frame::Frame;
+
+/// Method, parameters as sent, and the least role.
+const CALLS: &[(&str, &str, &str)] = &[
+    ("daemon.status", "{}", "observer"),
+    ("daemon.shutdown", r#"{"keep":true}"#, "admin"),
+    (
+        "stack.start",
+        r#"{"stack":{"name":"web","description":null,"directory":"/srv","files":[],"environment":{},"networks":{},"units":{}},"mode":"extend","units":["api"],"no_deps":true,"again":true}"#,
+        "deployer",
+    ),
+    (
+        "stack.apply",
+        r#"{"stack":{"name":"web","description":null,"directory":"/srv","files":[],"environment":{},"networks":{},"units":{}}}"#,
+        "deployer",
+    ),
+    (
+        "stack.stop",
+        r#"{"stack":"web","units":["api"],"with_dependents":true,"force":true,"grace_ms":1500}"#,
+        "operator",
+    ),
+    ("stack.restart", r#"{"stack":"web","units":[]}"#, "operator"),
+    ("stack.status", r#"{"stack":"web"}"#, "observer"),
+    ("stack.list", "{}", "observer"),
+    (
+        "stack.wait",
+        r#"{"stack":"web","units":["api"],"goal":"ready","any":true}"#,
+        "observer",
+    ),
+    ("stack.forget", r#"{"stack":"web"}"#, "operator"),
+    ("unit.why", r#"{"stack":"web","unit":"api"}"#, "observer"),
+    (
+        "unit.hold",
+        r#"{"stack":"web","units":["api"]}"#,
+        "operator",
+    ),
+    (
+        "unit.release",
+        r#"{"stack":"web","units":["api"]}"#,
+        "operator",
+    ),
+    (
+        "events.subscribe",
+        r#"{"since":7,"stack":"web","until_now":true}"#,
+        "observer",
+    ),
+    (
+        "logs.read",
+        r#"{"stack":"web","units":["api/2"],"tail":10,"since":"2025-01-01T00:00:00Z","until":null,"stream":"stderr","attempt":"previous"}"#,
+        "observer",
+    ),
+    (
+        "logs.follow",
+        r#"{"stack":"web","attempt":{"number":3}}"#,
+        "observer",
+    ),
+];
+
+fn parse(method: &str, params: &str) -> Result<Request, i64> {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+    let Ok(Frame::Request { method, params, .. }) = Frame::parse(&text, 64) else {
+        panic!("a request: {text}");
+    };
+    Request::parse(&method, &params).map_err(|error| error.code)
+}
+
+#[test]
+fn every_call_of_version_1_is_understood() {
+    let named: Vec<_> = CALLS.iter().map(|(method, ..)| *method).collect();
+    assert_eq!(named, NAMES);
+    for (method, params, role) in CALLS {
+        let call = parse(method, params).unwrap_or_else(|code| panic!("{method}: {code}"));
+        assert_eq!((call.method(), call.role().as_str()), (*method, *role));
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_not_ignored() {
+    assert_eq!(parse("stack.explode", "{}"), Err(code::METHOD_NOT_FOUND));
+    assert_eq!(
+        parse("stack.status", r#"{"stack":"web","deep":true}"#),
+        Err(code::INVALID_PARAMS)
+    );
+    assert_eq!(parse("stack.status", "{}"), Err(code::INVALID_PARAMS));
+    assert_eq!(
+        parse("stack.status", r#"{"stack":"../web"}"#),
+        Err(code::INVALID_PARAMS)
+    );
+    assert_eq!(
+        parse("stack.wait", r#"{"stack":"web","goal":"soon"}"#),
+        Err(code::INVALID_PARAMS)
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_survive_the_wire() {
+    let cursor = r#"{"segment":1,"record":2,"delivered":[3,null]}"#;
+    let line = |payload: &str| {
+        format!(
+            r#"{{"lines":[{{"unit":"api","time":"2025-01-01T00:00:00Z","stream":"stdout","attempt":1,{payload},"cursor":{cursor}}}]}}"#
+        )
+    };
+    for (payload, bytes) in [
+        (r#""text":"höher""#, "höher".as_bytes()),
+        (r#""base64":"/wBB""#, b"\xff\0A"),
+    ] {
+        let text = line(payload);
+        let batch: LogBatch = serde_json::from_str(&text).expect("a batch");
+        assert_eq!(batch.lines[0].bytes, bytes);
+        assert_eq!(serde_json::to_string(&batch).expect("JSON"), text);
+    }
+    assert!(serde_json::from_str::<LogRecord>(&line(r#""base64":"?""#)).is_err());
+}
