@@ -76,8 +76,6 @@ pub struct AttemptFacts {
     pub container_id: Option<String>,
     /// What must be kept to find it again, beyond its identity.
     pub ticket: Option<serde_json::Value>,
-    /// Whether it has said that it is ready (sd_notify), before this daemon knew it.
-    pub notified_ready: bool,
 }
 
 /// What happens to a running attempt.

@@ -254,18 +254,12 @@ fn scope(scope: StopScope) -> service_shim::StopScope {
 fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError {
     use service_shim::StartFailureKind as Kind;
     match error {
-        supervised::LaunchError::Refused(failure) => match failure.kind {
-            Kind::NotFound => LaunchError::NotRunnable {
-                program,
-                reason: failure.message,
-            },
-            Kind::Permission => LaunchError::NotPermitted {
-                program,
-                reason: failure.message,
-            },
+        supervised::LaunchError::Refused { kind, message } => match kind {
+            Kind::NotFound | Kind::WorkingDirectory => LaunchError::NotRunnable { program, reason: message },
+            Kind::Permission | Kind::User => LaunchError::NotPermitted { program, reason: message },
             _ => LaunchError::Machine {
                 program,
-                source: failure.message.into(),
+                source: message.into(),
             },
         },
         other => LaunchError::Machine {
@@ -311,7 +305,6 @@ impl RunningAttempt for ShimmedAttempt {
     fn facts(&self) -> AttemptFacts {
         AttemptFacts {
             pid: Some(self.process.pid()),
-            notified_ready: self.process.notified().is_some_and(|state| state.ready),
             ..AttemptFacts::default()
         }
     }
@@ -321,12 +314,22 @@ impl RunningAttempt for ShimmedAttempt {
     }
 
     async fn next(&mut self) -> AttemptEvent {
-        match self.process.next_event().await {
-            SupervisedEvent::Notify(state) => AttemptEvent::Notified {
-                ready: state.ready,
-                status: state.status,
-            },
-            SupervisedEvent::Exited(record) => AttemptEvent::Exited(exit_info(&record)),
+        loop {
+            match self.process.next_event().await {
+                SupervisedEvent::Notify(state) => {
+                    return AttemptEvent::Notified {
+                        ready: state.ready,
+                        status: state.status,
+                    };
+                }
+                SupervisedEvent::Exited(record) => return AttemptEvent::Exited(exit_info(&record)),
+                SupervisedEvent::Unwatched(error) => {
+                    let error = crate::error_chain(&error);
+                    tracing::error!(pid = self.process.pid(), error, "nobody watches the service: trying again");
+                }
+                // `Stopping`, and whatever a later shim may say besides.
+                _ => {}
+            }
         }
     }
 }

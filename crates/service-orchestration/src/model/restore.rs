@@ -76,11 +76,10 @@ impl World {
     pub fn save(&self, unit: Index) -> Restored {
         let node = self.known(unit);
         let life = &node.life;
-        let (forced, faulted) = match life.phase {
-            Phase::Stopping { rung, purpose } => {
-                (rung == Rung::Forced, matches!(purpose, Purpose::Fault(_)))
-            }
-            _ => (false, false),
+        let (forced, faulted) = if let Phase::Stopping { rung, purpose } = life.phase {
+            (rung == Rung::Forced, purpose != Purpose::Asked)
+        } else {
+            (false, false)
         };
         let ends = life.until().or(life.deadline);
         let bases = node.edges().iter().zip(&node.bases);

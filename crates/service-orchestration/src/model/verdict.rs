@@ -72,7 +72,9 @@ impl World {
             Goal::Launched => match life.state() {
                 State::Done => !life.renew,
                 // On its way to a new attempt: the one before does not count.
-                State::Idle | State::Starting | State::Stopping | State::Held | State::Lost => false,
+                State::Idle | State::Starting | State::Stopping | State::Held | State::Lost => {
+                    false
+                }
                 State::Settling
                 | State::SetupRequired
                 | State::SettingUp

@@ -135,17 +135,14 @@ impl World {
             if repeated {
                 continue;
             }
-            let below: Vec<(Index, Option<Gate>)> = match because {
-                Because::Gates => self
-                    .shut_gates(unit)
-                    .map(|(on, gate)| (on, Some(gate)))
-                    .collect(),
-                Because::StopsAfter => self
-                    .blocking(unit)
-                    .into_iter()
-                    .map(|on| (on, None))
-                    .collect(),
-                _ => Vec::new(),
+            let below: Vec<(Index, Option<Gate>)> = if because == Because::Gates {
+                let gates = self.shut_gates(unit);
+                gates.map(|(on, gate)| (on, Some(gate))).collect()
+            } else if because == Because::StopsAfter {
+                let blocking = self.blocking(unit).into_iter();
+                blocking.map(|on| (on, None)).collect()
+            } else {
+                Vec::new()
             };
             // The last is taken first.
             open.extend(
@@ -210,11 +207,15 @@ impl World {
 }
 
 fn running(life: &Life, kind: UnitKind) -> Because {
-    match (life.phase, kind) {
-        _ if life.unhealthy => Because::Unhealthy,
-        (Phase::Ready, _) => Because::Up,
-        (Phase::Settling { .. }, UnitKind::Task) => Because::Working,
-        (Phase::Settling { proven: false }, UnitKind::Service) => Because::Proving,
-        (_, _) => Because::Setup,
+    if life.unhealthy {
+        return Because::Unhealthy;
+    }
+    match (life.phase == Phase::Ready, kind) {
+        (true, _) => Because::Up,
+        (false, UnitKind::Task) => Because::Working,
+        (false, UnitKind::Service) if life.phase == (Phase::Settling { proven: false }) => {
+            Because::Proving
+        }
+        (false, UnitKind::Service) => Because::Setup,
     }
 }

@@ -96,9 +96,6 @@ impl Supervisor {
         if let Some(runner) = &mut entry.runner {
             runner.control = Some(Arc::clone(control));
         }
-        if facts.notified_ready {
-            self.notified(unit, true);
-        }
     }
 
     /// An end that was ordered before the attempt could be told.
