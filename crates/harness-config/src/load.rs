@@ -153,6 +153,14 @@ impl Stage<'_> {
 }
 
 fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Option<Node> {
+    if sources.inputs.is_empty() {
+        let none = files.add("<no file>".into(), None, true, "");
+        sink.error(
+            Code::Unreadable,
+            Span::whole(none),
+            "no stack file was given",
+        );
+    }
     let mut merged: Option<Node> = None;
     let mut is_complete = true;
     for input in &sources.inputs {

@@ -7,7 +7,6 @@ use service_orchestration::spec::{NetworkKind, PortNumber, TargetSpec, Template}
 use crate::decode::{Decoded, Unit};
 use crate::report::{Code, Sink};
 use crate::source::Span;
-use crate::table::did_you_mean;
 
 /// The network that is there without being declared.
 const LOCAL: &str = "local";
@@ -34,16 +33,15 @@ fn network(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
         return;
     }
     let span = unit.places.network.unwrap_or(unit.places.key);
-    let report = sink.error(
+    let known = decoded.networks.keys().map(String::as_str).chain([LOCAL]);
+    let near = sink.suggest(name, known);
+    sink.error(
         Code::UnknownNetwork,
         span,
         format!("there is no network `{name}`"),
-    );
-    let known = decoded.networks.keys().map(String::as_str).chain([LOCAL]);
-    if let Some(near) = did_you_mean(name, known) {
-        report.label(format!("did you mean `{near}`?"));
-    }
-    report.help("declare it under `networks`, or leave `network` out");
+    )
+    .meant(near)
+    .help("declare it under `networks`, or leave `network` out");
 }
 
 /// Two local processes on one address. A local network with a subnet gives each an address of its own.

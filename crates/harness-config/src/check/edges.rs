@@ -4,7 +4,6 @@ use service_orchestration::spec::UnitKind;
 
 use crate::decode::{Decoded, Edge};
 use crate::report::{Code, Sink};
-use crate::table::did_you_mean;
 
 pub(super) fn check(decoded: &Decoded, sink: &mut Sink) {
     for unit in decoded.units.values() {
@@ -22,17 +21,13 @@ fn one(decoded: &Decoded, edge: &Edge, sink: &mut Sink) {
             Some(UnitKind::Task) => "task",
             None => "service or task",
         };
-        let report = sink.error(
-            Code::UnknownUnit,
-            edge.span,
-            format!("there is no {what} `{name}`"),
-        );
-        if let Some(near) = did_you_mean(
+        let near = sink.suggest(
             name.as_str(),
             decoded.units.keys().map(|name| name.as_str()),
-        ) {
-            report.label(format!("did you mean `{near}`?"));
-        }
+        );
+        let message = format!("there is no {what} `{name}`");
+        sink.error(Code::UnknownUnit, edge.span, message)
+            .meant(near);
         return;
     };
     let message = match (edge.claimed, other.spec.kind) {

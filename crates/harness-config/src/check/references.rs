@@ -8,7 +8,6 @@ use service_orchestration::spec::{Attribute, TargetSpec, UnitName};
 
 use crate::decode::Decoded;
 use crate::report::{Code, Sink};
-use crate::table::did_you_mean;
 use crate::text::ReferenceUse;
 
 pub(super) fn check(decoded: &Decoded, references: &[ReferenceUse], sink: &mut Sink) {
@@ -34,14 +33,10 @@ fn ports(decoded: &Decoded, used: &ReferenceUse, sink: &mut Sink) {
             if names.contains(&port.as_str()) {
                 return;
             }
-            let report = sink.error(
-                Code::UnknownAttribute,
-                used.span,
-                format!("`{name}` has no port named `{port}`"),
-            );
-            if let Some(near) = did_you_mean(port, names.iter().copied()) {
-                report.label(format!("did you mean `{near}`?"));
-            }
+            let near = sink.suggest(port, names.iter().copied());
+            let message = format!("`{name}` has no port named `{port}`");
+            sink.error(Code::UnknownAttribute, used.span, message)
+                .meant(near);
         }
         Attribute::Port | Attribute::Addr | Attribute::Url if ports.is_empty() => {
             // Where the target itself is wrong, so may be its ports.

@@ -117,7 +117,7 @@ impl Decoder<'_> {
                     let message = format!("`{}` asks nothing", probe.key);
                     self.sink
                         .error(Code::Missing, probe.key_span, message)
-                        .help(format!("give one of {}", crate::table::listed(&ACTIONS)));
+                        .help(format!("give one of {}", crate::report::listed(&ACTIONS)));
                 }
                 return None;
             }

@@ -7,7 +7,7 @@ use super::target::{LATER, TYPES, TargetType};
 use super::{COMMON, SERVICE, TASK};
 use crate::report::Code;
 use crate::source::Span;
-use crate::table::{Checker, Field, Shape, UnitForm, did_you_mean, find};
+use crate::table::{Checker, Field, Shape, UnitForm, find};
 use crate::yaml::{Entry, Node, Value};
 
 /// Where a unit says where it runs.
@@ -350,13 +350,12 @@ fn target_type(checker: &mut Checker<'_>, entry: &Entry) -> Option<TargetType> {
         crate::yaml::shorten(&scalar.text)
     );
     let names = type_names();
-    let report = checker
+    let near = checker.sink.suggest(text, names.iter().copied());
+    checker
         .sink
-        .error(Code::UnknownType, entry.value.span, message);
-    if let Some(near) = did_you_mean(text, names.iter().copied()) {
-        report.label(format!("did you mean `{near}`?"));
-    }
-    report.help(format!("types: {}", names.join(", ")));
+        .error(Code::UnknownType, entry.value.span, message)
+        .meant(near)
+        .help(format!("types: {}", names.join(", ")));
     None
 }
 

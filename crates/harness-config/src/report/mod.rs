@@ -5,9 +5,11 @@ mod diagnostic;
 mod human;
 mod machine;
 mod sink;
+mod suggest;
 
 pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, Severity, count};
 pub use human::{render_human, summary};
 pub use machine::{render_github, to_json};
 pub(crate) use sink::Sink;
+pub(crate) use suggest::listed;

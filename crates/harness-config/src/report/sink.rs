@@ -2,6 +2,7 @@
 //!
 //! Owns: the order (by place) in which diagnostics come out, and that nothing is said twice about one place.
 
+use super::suggest::did_you_mean;
 use super::{Code, Diagnostic, Label, Severity};
 use crate::source::{SourceMap, Span};
 
@@ -9,7 +10,11 @@ use crate::source::{SourceMap, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
     reports: Vec<Report>,
+    compared: usize,
 }
+
+/// About a tenth of a second.
+const MAX_COMPARISONS: usize = 200_000;
 
 /// One finding, by span.
 #[derive(Debug)]
@@ -42,6 +47,19 @@ impl Sink {
         message: impl Into<String>,
     ) -> &mut Report {
         self.push(Severity::Warning, code, span, message.into())
+    }
+
+    /// The nearest of the candidates, when one is near enough to be meant. Each costs a comparison, so a file with
+    /// thousands of unknown names among thousands of known ones gets suggestions for the first of them only.
+    pub(crate) fn suggest<'c>(
+        &mut self,
+        word: &str,
+        candidates: impl Iterator<Item = &'c str>,
+    ) -> Option<String> {
+        let left = MAX_COMPARISONS.saturating_sub(self.compared);
+        let compared = &mut self.compared;
+        let counted = candidates.take(left).inspect(|_| *compared += 1);
+        did_you_mean(word, counted).map(str::to_owned)
     }
 
     /// Whether any error was noted.
@@ -91,6 +109,14 @@ impl Report {
     /// Says this beside the place itself.
     pub(crate) fn label(&mut self, text: impl Into<String>) -> &mut Self {
         self.label = Some(text.into());
+        self
+    }
+
+    /// Says what may have been meant, if anything comes near.
+    pub(crate) fn meant(&mut self, near: Option<String>) -> &mut Self {
+        if let Some(near) = near {
+            self.label(format!("did you mean `{near}`?"));
+        }
         self
     }
 

@@ -3,8 +3,8 @@
 //! Owns: every message about unknown fields, wrong types and missing fields. Goes through the whole tree whatever it
 //! finds, so that all errors come out in one run.
 
-use super::{Field, Format, Object, Shape, did_you_mean, listed};
-use crate::report::{Code, Sink};
+use super::{Field, Format, Object, Shape};
+use crate::report::{Code, Sink, listed};
 use crate::source::Span;
 use crate::yaml::{Entry, Node, Scalar, Value};
 
@@ -112,18 +112,18 @@ impl Checker<'_> {
     /// An unknown field, with what would fit.
     pub(crate) fn unknown(&mut self, entry: &Entry, tables: &[&'static [Field]], what: &str) {
         let message = format!("unknown field `{}` in {what}", entry.key);
-        let report = self.sink.error(Code::UnknownField, entry.key_span, message);
         let fields = || tables.iter().flat_map(|table| table.iter());
         let spellings =
             fields().flat_map(|f| std::iter::once(f.key).chain(f.aliases.iter().copied()));
-        if let Some(near) = did_you_mean(&entry.key, spellings) {
-            report.label(format!("did you mean `{near}`?"));
-        }
+        let near = self.sink.suggest(&entry.key, spellings);
         let keys: Vec<&str> = fields()
             .filter(|field| !matches!(field.shape, Shape::NotBuilt(_)))
             .map(|field| field.key)
             .collect();
-        report.help(format!("fields of {what}: {}", keys.join(", ")));
+        self.sink
+            .error(Code::UnknownField, entry.key_span, message)
+            .meant(near)
+            .help(format!("fields of {what}: {}", keys.join(", ")));
     }
 
     fn field(&mut self, entry: &Entry, field: &'static Field) {
@@ -213,10 +213,8 @@ impl Checker<'_> {
             return;
         }
         let message = format!("{what}: {} is not {}", written(scalar), listed(words));
-        let report = self.sink.error(Code::Invalid, span, message);
-        if let Some(near) = did_you_mean(text, words.iter().copied()) {
-            report.label(format!("did you mean `{near}`?"));
-        }
+        let near = self.sink.suggest(text, words.iter().copied());
+        self.sink.error(Code::Invalid, span, message).meant(near);
     }
 
     fn wrong_type(&mut self, node: &Node, expected: &str, what: &str) {

@@ -8,11 +8,9 @@ mod fields;
 mod format;
 mod schema;
 mod shape;
-mod suggest;
 
 pub(crate) use check::{Checker, find};
 pub(crate) use fields::{Fields, text};
 pub(crate) use format::{Format, duration, size, whole};
 pub(crate) use schema::json_schema;
 pub(crate) use shape::{Field, Object, Shape, UnitForm, field};
-pub(crate) use suggest::{did_you_mean, listed};

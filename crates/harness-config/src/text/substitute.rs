@@ -10,7 +10,6 @@ use service_orchestration::spec::{Attribute, Part, Reference, Template, UnitKind
 use super::expression::{Action, Expression, Piece, is_variable_name, split};
 use crate::report::{Code, Sink};
 use crate::source::{SourceMap, Span};
-use crate::table::did_you_mean;
 use crate::yaml::{Node, Resolved, Scalar, Value};
 
 /// Where variables come from, in the order in which they are asked.
@@ -166,17 +165,15 @@ impl Substitution<'_> {
         let span = self.inside(scene.scalar, scene.span, expression.at);
         let Some((unit, attribute)) = self.split_reference(&expression.source) else {
             let unit = expression.source.split('.').next().unwrap_or_default();
-            let report = self.sink.error(
-                Code::UnknownReference,
-                span,
-                format!(
-                    "`${{{}}}` refers to `{unit}`, which is no service or task",
-                    expression.source
-                ),
-            );
-            if let Some(near) = did_you_mean(unit, self.units.keys().map(String::as_str)) {
-                report.label(format!("did you mean `{near}`?"));
-            }
+            let near = self
+                .sink
+                .suggest(unit, self.units.keys().map(String::as_str));
+            let source = &expression.source;
+            let message =
+                format!("`${{{source}}}` refers to `{unit}`, which is no service or task");
+            self.sink
+                .error(Code::UnknownReference, span, message)
+                .meant(near);
             return false;
         };
         let kind = self.units[unit];
@@ -191,15 +188,12 @@ impl Substitution<'_> {
                     ATTRIBUTES.join("`, `")
                 ),
             };
-            let report = self.sink.error(
-                Code::UnknownAttribute,
-                span,
-                format!("`{unit}` has no `{attribute}`"),
-            );
-            report.help(what);
-            if let Some(near) = did_you_mean(attribute, ATTRIBUTES.iter().copied()) {
-                report.label(format!("did you mean `{near}`?"));
-            }
+            let near = self.sink.suggest(attribute, ATTRIBUTES.iter().copied());
+            let message = format!("`{unit}` has no `{attribute}`");
+            self.sink
+                .error(Code::UnknownAttribute, span, message)
+                .help(what)
+                .meant(near);
             return false;
         };
         let reference = Reference { unit, attribute };
@@ -262,18 +256,15 @@ impl Substitution<'_> {
 
     fn unset(&mut self, expression: &Expression, span: Span) -> bool {
         let name = &expression.name;
-        let near = did_you_mean(name, self.variables.names()).map(str::to_owned);
-        let report = self.sink.error(
-            Code::Unset,
-            span,
-            format!("the variable `{name}` is not set"),
-        );
-        report.help(format!(
+        let near = self.sink.suggest(name, self.variables.names());
+        let message = format!("the variable `{name}` is not set");
+        let help = format!(
             "set it in the environment, in `.env` or with --env-file, or give a default: `${{{name}:-…}}`"
-        ));
-        if let Some(near) = near {
-            report.label(format!("did you mean `{near}`?"));
-        }
+        );
+        self.sink
+            .error(Code::Unset, span, message)
+            .help(help)
+            .meant(near);
         false
     }
 

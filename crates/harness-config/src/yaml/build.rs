@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, Span as ParserSpan};
+use serde_yaml::granit_parser::{
+    ErrorKind, Event, Options, Parser, ScalarStyle, Span as ParserSpan,
+};
 
 use super::tree::{Entry, Node, Resolved, Scalar, Value, shorten};
 use crate::report::{Code, Sink};
@@ -15,6 +17,7 @@ use crate::source::{SourceMap, Span};
 pub(crate) const MAX_TEXT_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 50_000;
+const TOO_DEEP: &str = "the file is nested more than 64 levels deep";
 const MAX_SCALAR_BYTES: usize = 8 << 20;
 
 /// The tree of a text, or nothing after an error that leaves no tree.
@@ -40,6 +43,7 @@ pub(crate) fn parse(files: &SourceMap, file: u32, sink: &mut Sink) -> Option<Nod
     };
     let mut options = Options::default();
     options.emit_comments = false;
+    options.flow_nesting_limit = MAX_DEPTH;
     let mut parser = Parser::new_from_str_with_options(text, options);
     loop {
         match parser.next_event() {
@@ -50,11 +54,12 @@ pub(crate) fn parse(files: &SourceMap, file: u32, sink: &mut Sink) -> Option<Nod
                 let marked = marked.min(text.len());
                 // The parser marks what stands behind the tab that it complains about.
                 let at = marked - usize::from(text[..marked].ends_with('\t'));
-                builder.sink.error(
-                    Code::Syntax,
-                    Span::new(file, at..at),
-                    format!("this is no YAML: {}", error.info()),
-                );
+                // The parser reads ahead, so its own limit may speak first.
+                let (code, message) = match error.kind() {
+                    ErrorKind::RecursionLimitExceeded => (Code::Limit, TOO_DEEP.to_owned()),
+                    _ => (Code::Syntax, format!("this is no YAML: {}", error.info())),
+                };
+                builder.sink.error(code, Span::new(file, at..at), message);
                 return None;
             }
         }
@@ -198,11 +203,7 @@ impl Builder<'_> {
 
     fn open(&mut self, span: Span, anchor: usize, content: Content) -> Option<()> {
         if self.stack.len() >= MAX_DEPTH {
-            self.sink.error(
-                Code::Limit,
-                span,
-                "the file is nested more than 64 levels deep",
-            );
+            self.sink.error(Code::Limit, span, TOO_DEEP);
             return None;
         }
         let before = self.used;
