@@ -45,6 +45,7 @@ mod layer;
 mod local;
 pub mod quote;
 mod stdin;
+pub mod supervised;
 mod target;
 
 pub use attach::{AttachError, AttachedHandle, AttachedStatus, Attacher, ProcessMatch};

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -48,6 +49,12 @@ pub fn run_if_asked() {
         let rest: Vec<OsString> = args.collect();
         std::process::exit(run(&rest))
     }
+    IS_EMBEDDED.store(true, Ordering::Relaxed);
+}
+
+/// Whether this program has called [`run_if_asked`], so that it can be started again as a shim.
+pub fn is_embedded() -> bool {
+    IS_EMBEDDED.load(Ordering::Relaxed)
 }
 
 /// Serves one attempt on a thread of this program, for hosts that have no shim program.
@@ -203,6 +210,8 @@ fn never_started(instance_id: String, attempt: u64, failure: StartFailure) -> Ex
         stop: None,
     }
 }
+
+static IS_EMBEDDED: AtomicBool = AtomicBool::new(false);
 
 const EXIT_SERVED: i32 = 0;
 const EXIT_USAGE: i32 = 64;

@@ -23,7 +23,7 @@ pub mod spec;
 mod sys;
 mod users;
 
-pub use entry::{EMBEDDED_FLAG, Task, main, run_if_asked, serve_on_thread};
+pub use entry::{EMBEDDED_FLAG, Task, is_embedded, main, run_if_asked, serve_on_thread};
 pub use exit::{Escalation, ExitRecord, Leftovers, StopReport};
 pub use identity::{Identity, ProcessRef};
 pub use policy::{LogMode, LogPolicy, OnFull, StopPolicy, StopScope};

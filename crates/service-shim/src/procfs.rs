@@ -51,6 +51,13 @@ pub(crate) fn stat(pid: u32) -> io::Result<Option<Stat>> {
     }
 }
 
+/// Whether the kernel tells us everything about a process: it is ours, or we are root.
+pub(crate) fn may_trace(pid: u32) -> bool {
+    let own = rustix::process::geteuid();
+    let mut path = [0u8; 32];
+    own.is_root() || rustix::fs::stat(proc_path(&mut path, pid, "")).is_ok_and(|stat| stat.st_uid == own.as_raw())
+}
+
 /// Every process there is.
 pub(crate) fn pids() -> io::Result<Vec<u32>> {
     let mut found = Vec::new();

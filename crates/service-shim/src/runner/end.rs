@@ -57,12 +57,12 @@ impl MainEnd {
             // Until then it is in /proc, for whoever may trace it.
             match procfs::stat(identity.pid) {
                 Ok(Some(stat)) if stat.start_ticks == identity.start_ticks && stat.is_zombie() => {
-                    if stat.wait_status != 0 {
+                    // Zero may also mean that we may not know: its parent reaps it soon, then the kernel tells.
+                    if stat.wait_status != 0 || procfs::may_trace(identity.pid) {
                         return MainEnd::from_status(stat.wait_status);
                     }
-                    // Zero may also mean that we may not know: its parent reaps it soon, then the kernel tells.
                     if Instant::now() >= give_up {
-                        return MainEnd::Code(0);
+                        return MainEnd::Unknown;
                     }
                     std::thread::sleep(Duration::from_millis(1));
                 }

@@ -1,0 +1,203 @@
+//! One running attempt, as its owner sees it.
+//!
+//! Owns: the connection that tells what happens, and finding a new one when the shim dies. Never touches output.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use futures_lite::AsyncReadExt;
+use service_shim::protocol::{self, LineBuffer, Notice, NotifyState};
+use service_shim::{ExitRecord, Identity};
+
+use super::adopt::{Address, Contact, Found, find};
+use super::control::Control;
+use super::error::AdoptError;
+use super::program::{ShimChild, ShimProgram};
+
+/// A service with a shim beside it. Dropping this leaves both running.
+#[derive(Debug)]
+pub struct SupervisedProcess {
+    address: Address,
+    identity: Identity,
+    link: Link,
+    child: Option<ShimChild>,
+    waiting: VecDeque<SupervisedEvent>,
+}
+
+/// What happens to a service.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SupervisedEvent {
+    /// It said something by `sd_notify`: everything it said so far.
+    Notify(NotifyState),
+    /// It is being ended: somebody asked, or it ended and its leftovers are being ended.
+    Stopping,
+    /// It is over, every process of it. Said again whenever asked again.
+    Exited(ExitRecord),
+    /// The shim died and no other could take over: the service must be counted as alive, but nobody watches it.
+    /// Asking for the next event tries again, after a second.
+    Unwatched(AdoptError),
+}
+
+#[derive(Debug)]
+enum Link {
+    Connected(NoticeReader),
+    Finding(blocking::Task<Result<Found, AdoptError>>),
+    Lost { retry: bool },
+    Over(ExitRecord),
+}
+
+impl SupervisedProcess {
+    pub(super) fn new(
+        run_dir: PathBuf,
+        shim: ShimProgram,
+        identity: Identity,
+        notices: NoticeReader,
+        child: Option<ShimChild>,
+    ) -> SupervisedProcess {
+        let address = Address { run_dir, shim };
+        SupervisedProcess { address, identity, link: Link::Connected(notices), child, waiting: VecDeque::new() }
+    }
+
+    /// The service's main process.
+    pub fn pid(&self) -> u32 {
+        self.identity.pid
+    }
+
+    /// Who the main process is, across reuse of its number.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Where the attempt's run directory is.
+    pub fn run_dir(&self) -> &Path {
+        &self.address.run_dir
+    }
+
+    /// A handle that ends the service or speaks to it, usable from anywhere.
+    pub fn control(&self) -> Control {
+        Control::new(self.address.clone())
+    }
+
+    /// Waits for the next thing to happen. When the shim dies, a new one is started, and nothing is noticed here.
+    ///
+    /// # Cancellation
+    /// Safe: no event is lost when the future is dropped.
+    pub async fn next_event(&mut self) -> SupervisedEvent {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return event;
+            }
+            match &mut self.link {
+                Link::Over(exit) => return SupervisedEvent::Exited(exit.clone()),
+                Link::Connected(notices) => match notices.next().await {
+                    Ok(Some(notice)) => self.hear(notice),
+                    // Gone, with its service or without: the run directory knows.
+                    Ok(None) | Err(_) => {
+                        self.forget_shim();
+                        self.link = Link::Lost { retry: false };
+                    }
+                },
+                Link::Lost { retry } => {
+                    if *retry {
+                        Timer::after(RETRY).await;
+                    }
+                    let Address { run_dir, shim } = self.address.clone();
+                    self.link = Link::Finding(blocking::unblock(move || find(&run_dir, &shim)));
+                }
+                Link::Finding(task) => match task.await {
+                    Ok(Found::Ended(exit)) => self.link = Link::Over(exit),
+                    Ok(Found::Alive(contact)) => self.connect(contact),
+                    Err(error) => {
+                        self.link = Link::Lost { retry: true };
+                        return SupervisedEvent::Unwatched(error);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reports what the service had said before it was adopted, if anything.
+    pub(super) fn remember(&mut self, state: NotifyState) {
+        if state != NotifyState::default() {
+            self.waiting.push_back(SupervisedEvent::Notify(state));
+        }
+    }
+
+    fn connect(&mut self, contact: Contact) {
+        match NoticeReader::resume(contact.stream, contact.lines) {
+            Ok(notices) => {
+                self.child = contact.child;
+                self.link = Link::Connected(notices);
+                self.remember(contact.notify);
+            }
+            Err(_) => self.link = Link::Lost { retry: true },
+        }
+    }
+
+    fn hear(&mut self, notice: Notice) {
+        match notice {
+            Notice::Notify(state) => self.waiting.push_back(SupervisedEvent::Notify(state)),
+            Notice::Stopping => self.waiting.push_back(SupervisedEvent::Stopping),
+            Notice::Exited { exit } => {
+                self.forget_shim();
+                self.link = Link::Over(exit);
+            }
+            Notice::Started { .. }
+            | Notice::Failed { .. }
+            | Notice::Status(_)
+            | Notice::Done
+            | Notice::Refused { .. } => {}
+        }
+    }
+
+    fn forget_shim(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.reap();
+        }
+    }
+}
+
+/// Reads what a shim says.
+#[derive(Debug)]
+pub(super) struct NoticeReader {
+    stream: Async<UnixStream>,
+    lines: LineBuffer,
+}
+
+impl NoticeReader {
+    pub(super) fn new(stream: UnixStream) -> io::Result<NoticeReader> {
+        NoticeReader::resume(stream, LineBuffer::default())
+    }
+
+    /// Goes on behind what was read before.
+    pub(super) fn resume(stream: UnixStream, lines: LineBuffer) -> io::Result<NoticeReader> {
+        Ok(NoticeReader { stream: Async::new(stream)?, lines })
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        futures_lite::AsyncWriteExt::write_all(&mut self.stream, bytes).await
+    }
+
+    /// The next notice this version knows; none when the connection has ended. Safe to drop while waiting.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Notice>> {
+        let mut buffer = [0u8; 4096];
+        loop {
+            while let Some(line) = self.lines.next_line() {
+                if let Ok(notice) = protocol::decode(&line) {
+                    return Ok(Some(notice));
+                }
+            }
+            match self.stream.read(&mut buffer).await? {
+                0 => return Ok(None),
+                read => self.lines.push(&buffer[..read]),
+            }
+        }
+    }
+}
+
+const RETRY: Duration = Duration::from_secs(1);

@@ -1,0 +1,145 @@
+//! Which program stands beside a service, and how it is started.
+//!
+//! Owns: the search for it and the one place that starts it. The shim must not inherit anything from us but its
+//! connection: no environment, no descriptor, no terminal.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use service_shim::{EMBEDDED_FLAG, RunDir, Task};
+
+/// How shims are started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShimProgram(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// A program that is a shim.
+    Program(PathBuf),
+    /// A program that becomes one when its first argument says so.
+    Embedded(PathBuf),
+    /// No program: a thread of this one.
+    Thread,
+}
+
+/// A shim that was started.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) stream: UnixStream,
+    pub(super) shim: Option<ShimChild>,
+}
+
+impl ShimProgram {
+    /// Looks for the program: `HARNESS_SHIM`, `harness-shim` beside the running program, then in `PATH`, then the
+    /// running program itself when its main began with [`service_shim::run_if_asked`]. Without any of them shims run
+    /// on threads of this program, with the weaker promises of [`service_shim::serve_on_thread`].
+    pub fn find() -> ShimProgram {
+        if let Some(path) = std::env::var_os("HARNESS_SHIM").filter(|path| !path.is_empty()) {
+            return ShimProgram::at(path);
+        }
+        let own = std::env::current_exe().ok();
+        let beside = own.as_ref().and_then(|own| own.parent()).map(|dir| dir.join(NAME));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(NAME));
+        if let Some(found) = beside.into_iter().chain(in_path).find(|path| is_executable(path)) {
+            return ShimProgram::at(found);
+        }
+        match own {
+            Some(own) if service_shim::is_embedded() => ShimProgram(Kind::Embedded(own)),
+            _ => ShimProgram::thread(),
+        }
+    }
+
+    /// A program whose main is [`service_shim::main`].
+    pub fn at(path: impl Into<PathBuf>) -> ShimProgram {
+        ShimProgram(Kind::Program(path.into()))
+    }
+
+    /// A program whose main begins with [`service_shim::run_if_asked`].
+    pub fn embedded_in(path: impl Into<PathBuf>) -> ShimProgram {
+        ShimProgram(Kind::Embedded(path.into()))
+    }
+
+    /// A thread of this program, for each attempt.
+    pub fn thread() -> ShimProgram {
+        ShimProgram(Kind::Thread)
+    }
+
+    /// What stands for the shim in a message.
+    pub(super) fn path(&self) -> PathBuf {
+        match &self.0 {
+            Kind::Program(path) | Kind::Embedded(path) => path.clone(),
+            Kind::Thread => PathBuf::from("(thread)"),
+        }
+    }
+
+    /// Starts a shim on a run directory and returns its first connection. Blocks for as long as a spawn takes.
+    pub(super) fn start(&self, task: Task, run: RunDir) -> io::Result<Started> {
+        sweep();
+        let (stream, end) = UnixStream::pair()?;
+        let verb = match task {
+            Task::Run => "run",
+            Task::Adopt => "adopt",
+        };
+        let (path, flag) = match &self.0 {
+            Kind::Program(path) => (path, None),
+            Kind::Embedded(path) => (path, Some(EMBEDDED_FLAG)),
+            Kind::Thread => {
+                service_shim::serve_on_thread(task, run, end)?;
+                return Ok(Started { stream, shim: None });
+            }
+        };
+        let mut command = Command::new(path);
+        // Only what stays on the posix_spawn path: a fork of a large program is slow.
+        command.args(flag.map(OsStr::new)).arg(verb).arg(std::path::absolute(run.path())?);
+        command.env_clear().stdin(Stdio::from(OwnedFd::from(end))).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn()?;
+        Ok(Started { stream, shim: Some(ShimChild(Some(child))) })
+    }
+}
+
+/// The shim as our child process, which has to be waited for once it has ended.
+#[derive(Debug)]
+pub(super) struct ShimChild(Option<Child>);
+
+impl ShimChild {
+    /// Waits for a shim that is about to end, on a thread that may block.
+    pub(super) fn reap(mut self) {
+        if let Some(mut child) = self.0.take() {
+            blocking::unblock(move || child.wait().ok()).detach();
+        }
+    }
+}
+
+impl Drop for ShimChild {
+    /// Keeps a shim that goes on (its service was let go) in mind, to be waited for when the next one is started.
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take()
+            && matches!(child.try_wait(), Ok(None))
+        {
+            left_alone().push(child);
+        }
+    }
+}
+
+fn sweep() {
+    left_alone().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+}
+
+fn left_alone() -> std::sync::MutexGuard<'static, Vec<Child>> {
+    LEFT_ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn is_executable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+}
+
+/// Children that nobody holds any more. A lock because any thread may let one go; held for a few system calls.
+static LEFT_ALONE: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+const NAME: &str = "harness-shim";

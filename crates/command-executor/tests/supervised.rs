@@ -1,0 +1,347 @@
+//! Supervised processes, with this very program as their shim: `main` is ours, and knows the few arguments that
+//! `cargo test` and `cargo nextest` give.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use command_executor::supervised::{
+    Adopted, ControlError, LaunchError, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess, adopt, launch,
+};
+use futures_lite::{FutureExt, future};
+use service_shim::log::{Entry, LogReader, Start};
+use service_shim::{Escalation, ExitRecord, LogPolicy, RunDir, StartFailureKind, StopPolicy};
+
+fn main() {
+    service_shim::run_if_asked();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-') && *arg != "terse").collect();
+    let is_wanted = |name: &str| match has("--exact") {
+        true => wanted.iter().any(|want| *want == name),
+        false => wanted.is_empty() || wanted.iter().any(|want| name.contains(want.as_str())),
+    };
+    let mut failed = 0;
+    for (name, test) in TESTS.iter().filter(|(name, _)| is_wanted(name) && !has("--ignored")) {
+        if has("--list") {
+            println!("{name}: test");
+        } else if std::panic::catch_unwind(test).is_err() {
+            println!("test {name} ... FAILED");
+            failed += 1;
+        } else {
+            println!("test {name} ... ok");
+        }
+    }
+    std::process::exit(if failed == 0 { 0 } else { 101 });
+}
+
+const TESTS: &[(&str, fn())] = &[
+    ("a_service_runs_to_its_end_under_smol", || smol::block_on(runs_to_its_end(embedded()))),
+    ("a_service_runs_to_its_end_under_tokio", || tokio_block_on(runs_to_its_end(embedded()))),
+    ("a_service_runs_to_its_end_on_a_thread", || smol::block_on(runs_to_its_end(ShimProgram::thread()))),
+    ("what_cannot_start_leaves_nothing", || smol::block_on(refused_leaves_nothing())),
+    ("a_service_outlives_its_owner_and_is_adopted", || smol::block_on(outlives_its_owner())),
+    ("the_death_of_the_shim_goes_unnoticed", || smol::block_on(shim_dies())),
+    ("a_service_whose_shim_died_can_be_stopped", || smol::block_on(stop_without_shim())),
+    ("a_deaf_service_is_ended_through_any_control", || smol::block_on(deaf(embedded()))),
+    ("a_deaf_service_on_a_thread_is_ended_too", || smol::block_on(deaf(ShimProgram::thread()))),
+    ("input_is_written_and_closed", || smol::block_on(input())),
+    ("no_event_is_lost_when_waiting_is_given_up", || smol::block_on(cancelled_waits())),
+    ("what_was_never_launched_has_ended", || smol::block_on(never_launched())),
+    ("both_dead_is_an_unknown_exit", || smol::block_on(both_dead())),
+    ("a_hundred_start_at_once_and_leave_no_zombie", || smol::block_on(a_hundred())),
+];
+
+async fn runs_to_its_end(shim: ShimProgram) {
+    let place = Place::new();
+    let mut process = start(place.script("echo hello; exit 7"), &shim).await;
+    assert!(process.pid() > 0);
+    let exit = exit_of(&mut process).await;
+    assert_eq!((exit.code, exit.pid), (Some(7), Some(process.pid())));
+    assert_eq!(place.output(), b"hello\n");
+    // Told again, not waited for in vain.
+    assert_eq!(exit_of(&mut process).await, exit);
+    assert!(matches!(process.control().kill().await, Err(ControlError::Ended(_))));
+    command_executor::supervised::remove_run_dir(process.run_dir()).expect("ours");
+}
+
+async fn refused_leaves_nothing() {
+    let place = Place::new();
+    let mut order = place.script("");
+    order.program = "no-such-program".into();
+    let run_dir = order.run_dir();
+    match launch(order, &embedded()).await {
+        Err(LaunchError::Refused { kind: StartFailureKind::NotFound, message }) => {
+            assert!(message.contains("no-such-program"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!run_dir.exists());
+    let missing = ShimProgram::at("/no/such/shim");
+    let order = place.script("");
+    let run_dir = order.run_dir();
+    assert!(matches!(launch(order, &missing).await, Err(LaunchError::Shim { .. })));
+    assert!(!run_dir.exists());
+}
+
+async fn outlives_its_owner() {
+    let place = Place::new();
+    let process = start(place.script("echo up; read x; exit 4").with_stdin(), &embedded()).await;
+    let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
+    drop(process);
+    let mut again = adopted(&run_dir).await;
+    assert_eq!(again.pid(), pid);
+    again.control().write_stdin(b"go\n").await.expect("it reads");
+    assert_eq!(exit_of(&mut again).await.code, Some(4));
+    match adopt(&run_dir, &embedded()).await {
+        Ok(Adopted::Ended(exit)) => assert_eq!(exit.code, Some(4)),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn shim_dies() {
+    let place = Place::new();
+    let script = "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 9";
+    let mut process = start(place.script(script), &embedded()).await;
+    let run_dir = process.run_dir().to_owned();
+    let killer = async {
+        for _ in 0..5 {
+            kill_shim(&run_dir).await;
+            smol::Timer::after(Duration::from_millis(100)).await;
+        }
+    };
+    let (exit, ()) = future::zip(exit_of(&mut process), killer).await;
+    assert_eq!((exit.code, exit.exit_unknown), (Some(9), false));
+    let expected: String = (1..=60).map(|i| format!("line {i}\n")).collect();
+    assert_eq!(String::from_utf8_lossy(&place.output()), expected);
+}
+
+async fn stop_without_shim() {
+    let place = Place::new();
+    let mut process = start(place.script("sleep 1000"), &embedded()).await;
+    kill_shim(process.run_dir()).await;
+    process.control().stop(stop(2000)).await.expect("a new shim takes it");
+    let exit = exit_of(&mut process).await;
+    assert_eq!(exit.stop.map(|report| report.requested), Some(Some(service_shim::Signal::TERM)));
+}
+
+async fn deaf(shim: ShimProgram) {
+    let place = Place::new();
+    let mut process = start(place.script("trap '' TERM; echo up; while :; do sleep 0.1; done"), &shim).await;
+    place.wait_for(b"up\n").await;
+    process.control().clone().stop(stop(100)).await.expect("alive");
+    let exit = exit_of(&mut process).await;
+    assert_eq!(exit.signal, Some(service_shim::Signal::KILL));
+    assert_eq!(exit.stop.map(|report| report.escalation), Some(Escalation::Killed));
+}
+
+async fn input() {
+    let place = Place::new();
+    let mut process = start(place.program("cat").with_stdin(), &embedded()).await;
+    let control = process.control();
+    let text: Vec<u8> = (0..500_000u32).flat_map(u32::to_le_bytes).collect();
+    control.write_stdin(&text).await.expect("it reads");
+    control.close_stdin().await.expect("alive");
+    assert_eq!(exit_of(&mut process).await.code, Some(0));
+    assert!(place.output() == text);
+}
+
+async fn cancelled_waits() {
+    let place = Place::new();
+    let mut process = start(place.script("sleep 0.2; exit 3"), &embedded()).await;
+    let mut given_up = 0;
+    let exit = loop {
+        let wait = async { Some(process.next_event().await) };
+        let give_up = async {
+            smol::Timer::after(Duration::from_millis(3)).await;
+            None
+        };
+        match wait.or(give_up).await {
+            Some(SupervisedEvent::Exited(exit)) => break exit,
+            Some(_) => {}
+            None => given_up += 1,
+        }
+    };
+    assert_eq!(exit.code, Some(3));
+    assert!(given_up > 0);
+}
+
+async fn never_launched() {
+    let place = Place::new();
+    let order = place.script("");
+    for made in [false, true] {
+        if made {
+            RunDir::create(&order.run_root, &order.instance_id).expect("fresh");
+        }
+        match adopt(&order.run_dir(), &embedded()).await {
+            Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.pid.is_none()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn both_dead() {
+    let place = Place::new();
+    let process = start(place.script("sleep 1000"), &embedded()).await;
+    let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
+    drop(process);
+    kill_shim(&run_dir).await;
+    let service = service_shim::ProcessRef::capture(pid).expect("procfs").expect("it outlives its shim");
+    service.signal(service_shim::Signal::KILL).expect("own");
+    while service.identity().is_alive() || Path::new(&format!("/proc/{pid}")).exists() {
+        smol::Timer::after(Duration::from_millis(2)).await;
+    }
+    match adopt(&run_dir, &embedded()).await {
+        Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.code.is_none(), "{exit:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_hundred() {
+    let place = Place::new();
+    let shim = embedded();
+    let one = |order| async {
+        let mut process = start(order, &shim).await;
+        exit_of(&mut process).await.code
+    };
+    let codes = futures::future::join_all((0..100).map(|_| one(place.program("true")))).await;
+    assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
+    let own = std::process::id().to_string();
+    let is_zombie = |stat: String| {
+        let rest = stat.rsplit(')').next().unwrap_or_default().to_owned();
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        fields.first() == Some(&"Z") && fields.get(1) == Some(&own.as_str())
+    };
+    loop {
+        let stats = std::fs::read_dir("/proc").expect("procfs").flatten();
+        let zombies = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok()).filter(|stat| is_zombie(stat.clone()));
+        if zombies.count() == 0 {
+            break;
+        }
+        smol::Timer::after(Duration::from_millis(5)).await;
+    }
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    fn script(&self, script: &str) -> SupervisedLaunch {
+        let mut order = self.program("/bin/sh");
+        order.args = vec!["-c".into(), script.into()];
+        order
+    }
+
+    fn program(&self, program: &str) -> SupervisedLaunch {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        SupervisedLaunch {
+            run_root: self.dir.path().join("run"),
+            // Unique on the machine: leftovers are found by it.
+            instance_id: format!("{:06x}{number:06x}", std::process::id()),
+            attempt: 1,
+            program: program.into(),
+            args: Vec::new(),
+            env: BTreeMap::from([(OsString::from("PATH"), OsString::from("/usr/bin:/bin"))]),
+            cwd: None,
+            user: None,
+            group: None,
+            log: LogPolicy::new(self.log_dir()),
+            stop: stop(1000),
+            notify: false,
+            stdin: false,
+            cgroup: false,
+        }
+    }
+
+    fn log_dir(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    fn output(&self) -> Vec<u8> {
+        let mut reader = LogReader::open(&self.log_dir(), Start::Oldest).expect("a log");
+        let mut all = Vec::new();
+        while let Some(entry) = reader.next_entry().expect("readable") {
+            if let Entry::Data { bytes, .. } = entry {
+                all.extend(bytes);
+            }
+        }
+        all
+    }
+
+    async fn wait_for(&self, text: &[u8]) {
+        while self.output() != text {
+            smol::Timer::after(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+trait WithStdin {
+    fn with_stdin(self) -> Self;
+}
+
+impl WithStdin for SupervisedLaunch {
+    fn with_stdin(mut self) -> SupervisedLaunch {
+        self.stdin = true;
+        self
+    }
+}
+
+async fn start(order: SupervisedLaunch, shim: &ShimProgram) -> SupervisedProcess {
+    launch(order, shim).await.expect("it starts")
+}
+
+async fn adopted(run_dir: &Path) -> SupervisedProcess {
+    match adopt(run_dir, &embedded()).await {
+        Ok(Adopted::Alive(process)) => process,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn exit_of(process: &mut SupervisedProcess) -> ExitRecord {
+    loop {
+        match process.next_event().await {
+            SupervisedEvent::Exited(exit) => return exit,
+            SupervisedEvent::Unwatched(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+/// Kills whichever shim serves the attempt, once one does.
+async fn kill_shim(run_dir: &Path) {
+    use std::io::{BufRead, Write};
+    loop {
+        let stream = RunDir::open(run_dir).and_then(|run| run.connect());
+        if let Ok(mut stream) = stream {
+            let request = service_shim::protocol::encode(service_shim::protocol::Request::Status);
+            let mut line = String::new();
+            let asked = stream.write_all(&request).is_ok() && std::io::BufReader::new(&stream).read_line(&mut line).is_ok();
+            if asked && let Ok(service_shim::protocol::Notice::Status(status)) = service_shim::protocol::decode(line.as_bytes()) {
+                let shim = service_shim::ProcessRef::capture(status.shim_pid).expect("procfs");
+                shim.expect("it just answered").signal(service_shim::Signal::KILL).expect("own");
+                return;
+            }
+        }
+        smol::Timer::after(Duration::from_millis(2)).await;
+    }
+}
+
+fn stop(grace_ms: u64) -> StopPolicy {
+    StopPolicy { grace: Duration::from_millis(grace_ms), ..StopPolicy::default() }
+}
+
+fn embedded() -> ShimProgram {
+    ShimProgram::embedded_in(std::env::current_exe().expect("procfs"))
+}
+
+fn tokio_block_on(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().build().expect("a runtime").block_on(test);
+}
