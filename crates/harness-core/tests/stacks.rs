@@ -106,8 +106,9 @@ fn a_client_that_dies_in_the_middle_of_a_wait_leaves_the_stack_as_ordered() {
                 )))
                 .await
                 .expect("started");
-            let never = client.wait(&wait("web", WaitGoal::Stopped));
-            assert!(future::poll_once(std::pin::pin!(never)).await.is_none());
+            let never = wait("web", WaitGoal::Stopped);
+            let sent_and_not_answered = future::poll_once(std::pin::pin!(client.wait(&never))).await;
+            assert!(sent_and_not_answered.is_none());
             drop(client);
             let other = home.client().await;
             other

@@ -24,6 +24,7 @@ mod error;
 mod events;
 mod logs;
 pub mod method;
+mod shape;
 mod stacks;
 
 pub use daemon::{DaemonInfo, DaemonStatusParams, ShutdownParams, StackSummary};
@@ -31,15 +32,9 @@ pub use error::{ApiError, ErrorCode};
 pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Method, Request, Response};
+pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
     ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams,
     StackListResult, StartParams, StartResult, StatusParams, StopParams, UnitsParams, WaitGoal,
     WaitParams, WaitResult, WhyParams,
 };
-
-/// Nothing to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Done {}
-
-/// The version of every shape in this module.
-pub const SCHEMA_VERSION: u32 = 1;
