@@ -94,6 +94,29 @@ fn a_ring_of_a_thousand_is_one_cycle() {
     assert_eq!(loaded.diagnostics[0].labels.len(), 999);
 }
 
+#[test]
+fn walks_over_a_long_chain_are_cheap() {
+    let begun = Instant::now();
+    let mut text = String::from("services:\n  s0: {binary: x, depends_on: [s1]}\n");
+    for n in 1..4_000 {
+        text += &format!(
+            "  s{n}: {{binary: x, args: ['${{s0.ip}}'], depends_on: [s{}]}}\n",
+            n - 1
+        );
+    }
+    let loaded = load_text(&text);
+    assert_eq!(
+        loaded.diagnostics.len(),
+        1,
+        "one cycle, and everyone reaches it"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "took {:?}",
+        begun.elapsed()
+    );
+}
+
 /// Good texts with something done to them: bytes changed, lines moved, pieces repeated.
 fn mutated() -> impl Strategy<Value = String> {
     let seeds: Vec<String> = [

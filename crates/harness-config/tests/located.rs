@@ -1,6 +1,6 @@
 //! What is wrong, and exactly where.
 //!
-//! Each text carries its marks: `«H0204»` stands before the character that the diagnostic names, `«W H0301»` is a
+//! Each text carries its marks: `«H0204»` stands before the character that the diagnostic names, `` is a
 //! warning, `«file H0104»` is about the whole file. A text without marks is right.
 
 mod support;
@@ -112,14 +112,14 @@ fn targets_take_their_own_fields_only() {
         "services: {a: «H0202»{type: process-attach}}",
         "services: {a: {type: process-attach, pid: «H0203»0}}",
         "services: {a: {type: process-attach, pid: 1, «H0207»process_name: x}}",
-        "services: {a: «H0202»{type: «W H0301»docker}}",
-        "services: {a: {type: «W H0301»docker, image: x, volumes: [1, «H0201»{a: b}]}}",
-        r#"services: {a: {type: «W H0301»docker, image: x, command: «H0203»"sh -c 'x"}}"#,
-        "services: {a: {type: «W H0301»docker, image: x, ports: [{target: 5, «H0204»publshed: 6}]}}",
+        "services: {a: «H0202»{type: docker}}",
+        "services: {a: {type: docker, image: x, volumes: [1, «H0201»{a: b}]}}",
+        r#"services: {a: {type: docker, image: x, command: «H0203»"sh -c 'x"}}"#,
+        "services: {a: {type: docker, image: x, ports: [{target: 5, «H0204»publshed: 6}]}}",
         "services: {a: «H0202»{type: docker-attach}}",
         "services: {a: «H0202»{type: remote, binary: x}}",
-        "services: {a: {type: «W H0301»remote, host: h, binary: x, «H0207»package: y}}",
-        "services: {a: {type: «W H0301»remote, host: h, port: «H0203»ssh, binary: x}}",
+        "services: {a: {type: remote, host: h, binary: x, «H0207»package: y}}",
+        "services: {a: {type: remote, host: h, port: «H0203»ssh, binary: x}}",
         "services: {a: «H0202»{type: wireguard, host: h}}",
         "tasks: {a: «H0202»{}}",
         "tasks: {a: {task_type: «W H0304»t}}",

@@ -6,6 +6,7 @@
 mod addresses;
 mod cycles;
 mod edges;
+mod index;
 mod profiles;
 mod references;
 mod runnable;
@@ -26,8 +27,9 @@ pub(crate) fn graph(
     sink: &mut Sink,
 ) {
     edges::check(decoded, sink);
-    cycles::check(decoded, sink);
-    references::check(decoded, references, sink);
+    let index = index::Index::new(decoded);
+    cycles::check(&index, sink);
+    references::check(decoded, &index, references, sink);
     addresses::check(decoded, sink);
     runnable::check(decoded, sources, sink);
 }

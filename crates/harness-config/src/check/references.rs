@@ -2,19 +2,39 @@
 //!
 //! Owns: that a named port exists, and the warning about a reference that is no dependency.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use service_orchestration::spec::{Attribute, TargetSpec, UnitName};
 
+use super::index::Index;
 use crate::decode::Decoded;
 use crate::report::{Code, Sink};
 use crate::text::ReferenceUse;
 
-pub(super) fn check(decoded: &Decoded, references: &[ReferenceUse], sink: &mut Sink) {
-    let mut reach = Reach::default();
-    for reference in references {
-        ports(decoded, reference, sink);
-        dependency(decoded, reference, &mut reach, sink);
+pub(super) fn check(
+    decoded: &Decoded,
+    index: &Index<'_>,
+    references: &[ReferenceUse],
+    sink: &mut Sink,
+) {
+    // References come unit by unit, so one walk at a time is worth keeping.
+    let mut walked: Option<(usize, Vec<bool>)> = None;
+    for used in references {
+        ports(decoded, used, sink);
+        let owner = used.owner.as_ref().and_then(|owner| index.number(owner));
+        let to = index.number(used.reference.unit.as_str());
+        let (Some(owner), Some(to)) = (owner, to) else {
+            continue;
+        };
+        if owner == to {
+            continue;
+        }
+        let reached = match walked.take().filter(|(walker, _)| *walker == owner) {
+            Some((_, reached)) => reached,
+            None => index.reached_from(owner),
+        };
+        if !reached[to] {
+            no_dependency(decoded, index.names[owner], used, sink);
+        }
+        walked = Some((owner, reached));
     }
 }
 
@@ -56,18 +76,8 @@ fn ports(decoded: &Decoded, used: &ReferenceUse, sink: &mut Sink) {
     }
 }
 
-fn dependency(decoded: &Decoded, used: &ReferenceUse, reach: &mut Reach, sink: &mut Sink) {
+fn no_dependency(decoded: &Decoded, owner: &UnitName, used: &ReferenceUse, sink: &mut Sink) {
     let to = &used.reference.unit;
-    let Some((owner, unit)) = used
-        .owner
-        .as_ref()
-        .and_then(|owner| decoded.units.get_key_value(owner.as_str()))
-    else {
-        return;
-    };
-    if owner == to || reach.of(decoded, owner).contains(to) {
-        return;
-    }
     sink.warning(
         Code::ReferenceOnly,
         used.span,
@@ -76,33 +86,5 @@ fn dependency(decoded: &Decoded, used: &ReferenceUse, reach: &mut Reach, sink: &
         ),
     )
     .help(format!("add `{to}` to the `dependencies` of `{owner}`"))
-    .also(unit.places.key, format!("`{owner}`"));
-}
-
-/// What each unit needs, directly or through others; computed once for each that asks.
-#[derive(Debug, Default)]
-struct Reach {
-    known: BTreeMap<UnitName, BTreeSet<UnitName>>,
-}
-
-impl Reach {
-    fn of(&mut self, decoded: &Decoded, name: &UnitName) -> &BTreeSet<UnitName> {
-        self.known.entry(name.clone()).or_insert_with(|| {
-            let mut reached = BTreeSet::new();
-            let mut open = vec![name.clone()];
-            while let Some(name) = open.pop() {
-                for edge in decoded
-                    .units
-                    .get(&name)
-                    .map(|unit| unit.edges.as_slice())
-                    .unwrap_or_default()
-                {
-                    if reached.insert(edge.dependency.unit.clone()) {
-                        open.push(edge.dependency.unit.clone());
-                    }
-                }
-            }
-            reached
-        })
-    }
+    .also(decoded.units[owner].places.key, format!("`{owner}`"));
 }

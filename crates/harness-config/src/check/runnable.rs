@@ -57,8 +57,11 @@ fn reason(unit: &ServiceSpec) -> Option<String> {
 }
 
 pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
-    // With an error about a target, `Builtin` stands in for it; then only the error counts.
-    let has_errors = sink.has_errors();
+    // What could not be run is worth saying of a file that is right; beside errors it is noise. With an error about a
+    // target, `Builtin` also only stands in for it.
+    if sink.has_errors() {
+        return;
+    }
     for unit in decoded.units.values() {
         let spec = &unit.spec;
         let registered = spec
@@ -66,7 +69,7 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
             .as_ref()
             .is_some_and(|name| sources.implementations.contains(name));
         match spec.target {
-            TargetSpec::Builtin if registered || has_errors => continue,
+            TargetSpec::Builtin if registered => continue,
             TargetSpec::Builtin => {
                 let reason = reason(spec).expect("nothing runs a unit without a target");
                 let message = format!("`{}` cannot be run yet: {reason}", spec.name);
@@ -80,7 +83,7 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
             _ => {}
         }
         if let Some(reason) = reason(spec) {
-            let message = format!("`{}` cannot be run yet: {reason}", spec.name);
+            let message = format!("`{}`: {reason}", spec.name);
             sink.warning(Code::NotRunnable, unit.places.target, message);
         }
         if let (Some(span), Some(name), false) =
