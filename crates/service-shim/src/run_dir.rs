@@ -13,6 +13,10 @@
 //! | `notify.sock` | shim | `sd_notify`, only when asked for |
 //! | `notify.json` | shim | what the service said there, for a successor of the shim |
 //! | `exit.json` | shim | [`ExitRecord`](crate::ExitRecord), once every process is gone |
+//!
+//! A FIFO keeps what is in it as long as anybody has it open: the service alone is enough, so a shim may die at any
+//! instant. When the service ends too before a successor has come, what was still in its pipes (256 KiB at most)
+//! goes with it.
 
 use std::fs::File;
 use std::io;

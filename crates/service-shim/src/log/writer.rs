@@ -110,7 +110,8 @@ impl LogWriter {
     pub fn begin(&mut self) {
         let direct = self.limits.mode == LogMode::File;
         if direct && self.stored != self.base {
-            self.rotate();
+            // So that what stands in the files belongs to this attempt alone.
+            self.close_segment();
         }
         self.mark(Kind::Begin, direct);
     }
@@ -133,16 +134,22 @@ impl LogWriter {
     }
 
     /// Closes the segment and begins the next one. Keeps writing to the old one when there is no room for a new.
+    /// Does nothing while the service writes its files itself.
     pub fn rotate(&mut self) {
-        let next = self.segments.1 + 1;
+        if self.limits.mode == LogMode::Capture {
+            self.close_segment();
+        }
+    }
+
+    fn close_segment(&mut self) {
         let header = Header { base: self.stored, created_ns: now_ns(), attempt: self.attempt };
         for stream in Stream::ALL {
             self.write_index(stream, header.created_ns);
         }
-        if self.limits.mode == LogMode::File || self.indexed != self.stored {
-            return;
+        // Records that found no room must be written before anything after them.
+        if self.indexed == self.stored {
+            self.enter(self.segments.1 + 1, &header);
         }
-        self.enter(next, &header);
     }
 
     /// A data file the service may write by itself.
@@ -162,8 +169,11 @@ impl LogWriter {
         let at = stream.index();
         let mut total = Drained::default();
         while total.bytes < MAX_DRAIN {
-            let room = self.room();
-            if room == 0 {
+            if self.room() == 0 {
+                // A new segment costs the oldest one: only for bytes that are there.
+                if rustix::io::ioctl_fionread(pipe)? == 0 {
+                    return Ok(self.finish(stream, total));
+                }
                 self.rotate();
             }
             let length = usize::try_from(self.room().max(MIN_SPLICE)).unwrap_or(usize::MAX).min(MAX_SPLICE);
@@ -216,6 +226,10 @@ impl LogWriter {
     fn splice_to_file(&mut self, stream: Stream, pipe: BorrowedFd<'_>, length: usize) -> rustix::io::Result<u64> {
         let at = stream.index();
         if self.data[at].is_none() {
+            // Many services never write to one of the streams: no file for those.
+            if rustix::io::ioctl_fionread(pipe)? == 0 {
+                return Err(Errno::AGAIN);
+            }
             let name = format::data_name(self.segments.1, stream);
             // Not for appending, which splice refuses: the position is ours alone.
             self.data[at] = Some(format::open_in(&self.dir, &name, OFlags::WRONLY | OFlags::CREATE)?);

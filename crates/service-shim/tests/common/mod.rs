@@ -13,43 +13,43 @@ use service_shim::log::{Entry, LogReader, Start, Stream};
 use service_shim::protocol::{self, LaunchOrder, LineBuffer, Notice, Request};
 use service_shim::{ExitRecord, Identity, LaunchSpec, LogPolicy, RawString, RunDir, StopPolicy, StopScope};
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A temporary place for run directories and logs.
-pub struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
 
 /// A shim and the connection to it.
-pub struct Shim {
-    pub run: PathBuf,
-    pub child: Child,
+pub(crate) struct Shim {
+    pub(crate) run: PathBuf,
+    pub(crate) child: Child,
     stream: UnixStream,
     lines: LineBuffer,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let dir = tempfile::tempdir().expect("a temporary directory");
         // Services of other users must reach their programs and logs below it.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("own");
         Place { dir }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn log_dir(&self) -> PathBuf {
+    pub(crate) fn log_dir(&self) -> PathBuf {
         self.path().join("log")
     }
 
     /// `sh -c script`, captured, with a grace of two seconds.
-    pub fn script(&self, script: &str) -> LaunchSpec {
+    pub(crate) fn script(&self, script: &str) -> LaunchSpec {
         self.program("/bin/sh", &["-c", script])
     }
 
-    pub fn program(&self, program: &str, args: &[&str]) -> LaunchSpec {
+    pub(crate) fn program(&self, program: &str, args: &[&str]) -> LaunchSpec {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let salt = std::process::id();
@@ -72,14 +72,14 @@ impl Place {
         }
     }
 
-    pub fn launch(&self, spec: &LaunchSpec) -> Shim {
+    pub(crate) fn launch(&self, spec: &LaunchSpec) -> Shim {
         let run = RunDir::create(&self.path().join("run"), &spec.instance_id).expect("a fresh run directory");
         let mut shim = Shim::spawn("run", run.path());
         shim.write(&LaunchOrder::encode(spec.clone()));
         shim
     }
 
-    pub fn started(&self, spec: &LaunchSpec) -> (Shim, Identity) {
+    pub(crate) fn started(&self, spec: &LaunchSpec) -> (Shim, Identity) {
         let mut shim = self.launch(spec);
         match shim.next() {
             Some(Notice::Started { identity }) => (shim, identity),
@@ -88,21 +88,21 @@ impl Place {
     }
 
     /// All output of one stream that the log still has.
-    pub fn output(&self, stream: Stream) -> Vec<u8> {
+    pub(crate) fn output(&self, stream: Stream) -> Vec<u8> {
         output(&self.log_dir(), stream)
     }
 
-    pub fn stdout_text(&self) -> String {
+    pub(crate) fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.output(Stream::Stdout)).into_owned()
     }
 }
 
 impl Shim {
-    pub fn spawn(task: &str, run: &Path) -> Shim {
+    pub(crate) fn spawn(task: &str, run: &Path) -> Shim {
         Shim::spawn_by(Command::new(env!("CARGO_BIN_EXE_service-shim")), task, run)
     }
 
-    pub fn spawn_by(mut command: Command, task: &str, run: &Path) -> Shim {
+    pub(crate) fn spawn_by(mut command: Command, task: &str, run: &Path) -> Shim {
         let (stream, end) = UnixStream::pair().expect("a socket pair");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let child = command
@@ -116,17 +116,17 @@ impl Shim {
         Shim { run: run.to_owned(), child, stream, lines: LineBuffer::default() }
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the shim listens");
     }
 
-    pub fn ask(&mut self, request: Request) -> Option<Notice> {
+    pub(crate) fn ask(&mut self, request: Request) -> Option<Notice> {
         self.write(&protocol::encode(request));
         self.next()
     }
 
     /// The next notice; none when the connection has ended.
-    pub fn next(&mut self) -> Option<Notice> {
+    pub(crate) fn next(&mut self) -> Option<Notice> {
         loop {
             if let Some(line) = self.lines.next_line() {
                 return Some(protocol::decode(&line).expect("a notice"));
@@ -140,7 +140,7 @@ impl Shim {
     }
 
     /// Everything up to the end, which is returned.
-    pub fn exited(&mut self) -> ExitRecord {
+    pub(crate) fn exited(&mut self) -> ExitRecord {
         loop {
             match self.next() {
                 Some(Notice::Exited { exit }) => break exit,
@@ -151,16 +151,16 @@ impl Shim {
     }
 
     /// As a crash would: at once, and unseen by the shim.
-    pub fn kill_shim(&mut self) {
+    pub(crate) fn kill_shim(&mut self) {
         self.child.kill().expect("own child");
         self.child.wait().expect("own child");
     }
 
-    pub fn adopt(&self) -> Shim {
+    pub(crate) fn adopt(&self) -> Shim {
         Shim::spawn("adopt", &self.run)
     }
 
-    pub fn run_dir(&self) -> RunDir {
+    pub(crate) fn run_dir(&self) -> RunDir {
         RunDir::open(&self.run).expect("still there")
     }
 }
@@ -179,16 +179,16 @@ impl Drop for Shim {
     }
 }
 
-pub fn stop(grace_ms: u64) -> StopPolicy {
+pub(crate) fn stop(grace_ms: u64) -> StopPolicy {
     StopPolicy { grace: Duration::from_millis(grace_ms), scope: StopScope::Main, ..StopPolicy::default() }
 }
 
-pub fn entries(dir: &Path) -> Vec<Entry> {
+pub(crate) fn entries(dir: &Path) -> Vec<Entry> {
     let mut reader = LogReader::open(dir, Start::Oldest).expect("a log");
     std::iter::from_fn(|| reader.next_entry().expect("readable")).collect()
 }
 
-pub fn output(dir: &Path, wanted: Stream) -> Vec<u8> {
+pub(crate) fn output(dir: &Path, wanted: Stream) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in entries(dir) {
         if let Entry::Data { stream, bytes, .. } = entry
@@ -201,7 +201,7 @@ pub fn output(dir: &Path, wanted: Stream) -> Vec<u8> {
 }
 
 /// Waits until something holds; looks again every few milliseconds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < give_up, "never: {what}");
@@ -210,7 +210,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Processes whose environment has the marker of an attempt.
-pub fn marked(instance_id: &str) -> Vec<u32> {
+pub(crate) fn marked(instance_id: &str) -> Vec<u32> {
     let marker = format!("HARNESS_INSTANCE_ID={instance_id}");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("procfs").flatten() {
@@ -223,6 +223,6 @@ pub fn marked(instance_id: &str) -> Vec<u32> {
     found
 }
 
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
