@@ -164,7 +164,7 @@ impl ServiceManager {
         answer.await.unwrap_or(Err(OrderError::Ended))
     }
 
-    /// Forgets a stack whose units are all gone. What they said is kept until the next stack of that name begins.
+    /// Forgets a stack whose units are all gone, and what they said.
     ///
     /// # Errors
     /// [`ForgetError`]; nothing was forgotten then.
@@ -173,7 +173,11 @@ impl ServiceManager {
             stack: stack.clone(),
             reply,
         });
-        answer.await.unwrap_or(Err(ForgetError::Ended))
+        answer.await.unwrap_or(Err(ForgetError::Ended))?;
+        if let Err(error) = self.shared.logs.forget(stack).await {
+            tracing::warn!(%stack, %error, "what its units said is left behind");
+        }
+        Ok(())
     }
 
     /// Events from this sequence number on (`None`: from now on). The subscription ends when its reader falls more than

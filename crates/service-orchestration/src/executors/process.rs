@@ -255,8 +255,14 @@ fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError 
     use service_shim::StartFailureKind as Kind;
     match error {
         supervised::LaunchError::Refused { kind, message } => match kind {
-            Kind::NotFound | Kind::WorkingDirectory => LaunchError::NotRunnable { program, reason: message },
-            Kind::Permission | Kind::User => LaunchError::NotPermitted { program, reason: message },
+            Kind::NotFound | Kind::WorkingDirectory => LaunchError::NotRunnable {
+                program,
+                reason: message,
+            },
+            Kind::Permission | Kind::User => LaunchError::NotPermitted {
+                program,
+                reason: message,
+            },
             _ => LaunchError::Machine {
                 program,
                 source: message.into(),
@@ -325,7 +331,11 @@ impl RunningAttempt for ShimmedAttempt {
                 SupervisedEvent::Exited(record) => return AttemptEvent::Exited(exit_info(&record)),
                 SupervisedEvent::Unwatched(error) => {
                     let error = crate::error_chain(&error);
-                    tracing::error!(pid = self.process.pid(), error, "nobody watches the service: trying again");
+                    tracing::error!(
+                        pid = self.process.pid(),
+                        error,
+                        "nobody watches the service: trying again"
+                    );
                 }
                 // `Stopping`, and whatever a later shim may say besides.
                 _ => {}

@@ -108,13 +108,14 @@ impl Supervisor {
                 ..Restored::default()
             };
             self.world.restore(unit, restored);
-            if self.world.unit(unit).state.is_active()
-                && let Some(instance_id) = &record.instance_id
-            {
+            if self.world.unit(unit).state.is_active() {
                 let ticket = Ticket {
                     unit: record.id.clone(),
                     attempt: record.attempt,
-                    instance_id: instance_id.clone(),
+                    instance_id: record
+                        .instance_id
+                        .clone()
+                        .expect("an attempt is named when its launch is decided"),
                     details: record.attached.clone(),
                 };
                 alive.push((unit, ticket));

@@ -134,14 +134,13 @@ impl Supervisor {
             .iter()
             .map(|index| (*index, self.policy(*index)))
             .collect();
-        for (index, policy) in policies {
-            self.world
-                .define(Some(index), policy)
-                .expect("the definition was checked for circles before anything was taken over");
-            if self.world.unit(index).state == State::Done
-                && self.units.get(index).facts.launched_hash.as_ref()
-                    != Some(&self.units.get(index).hash)
-            {
+        self.world
+            .define_all(policies)
+            .expect("the definition was checked for circles before anything was taken over");
+        for index in touched {
+            let entry = self.units.get(index);
+            let is_outdated = entry.facts.launched_hash.as_ref() != Some(&entry.hash);
+            if self.world.unit(index).state == State::Done && is_outdated {
                 self.world.forget_completion(index);
             }
             self.record(index);

@@ -18,7 +18,8 @@ impl Supervisor {
         if moved.to == State::Starting {
             self.begin_attempt(moved.unit);
         }
-        if !moved.to.is_active() {
+        if !moved.to.is_active() || moved.to == State::Stopping {
+            // What is on its way down is not asked how it is.
             self.units.get_mut(moved.unit).probes = None;
         }
         for kind in self.kinds(&moved) {
