@@ -107,7 +107,8 @@ fn a_client_that_dies_in_the_middle_of_a_wait_leaves_the_stack_as_ordered() {
                 .await
                 .expect("started");
             let never = wait("web", WaitGoal::Stopped);
-            let sent_and_not_answered = future::poll_once(std::pin::pin!(client.wait(&never))).await;
+            let sent_and_not_answered =
+                future::poll_once(std::pin::pin!(client.wait(&never))).await;
             assert!(sent_and_not_answered.is_none());
             drop(client);
             let other = home.client().await;
@@ -177,6 +178,11 @@ async fn lines_of(client: &HarnessClient, params: LogParams) -> Vec<LogRecord> {
     lines
 }
 
+/// The output alone: readers that began at different places may give a line different cursors.
+fn said(lines: &[LogRecord]) -> Vec<&[u8]> {
+    lines.iter().map(|line| line.bytes.as_slice()).collect()
+}
+
 #[test]
 fn logs_are_read_whole_by_tail_and_from_a_cursor_on_byte_for_byte() {
     async_io::block_on(async {
@@ -196,10 +202,10 @@ fn logs_are_read_whole_by_tail_and_from_a_cursor_on_byte_for_byte() {
             assert_eq!(lines[1000].bytes, b"a\xffb");
             assert!(lines[1001].partial);
             let tail = lines_of(&client, LogParams { tail: Some(500), ..all() }).await;
-            assert_eq!(tail, lines[502..]);
+            assert!(said(&tail) == said(&lines[502..]), "{} lines", tail.len());
             let after = [("api".to_owned(), lines[700].cursor)].into();
             let rest = lines_of(&client, LogParams { after, ..all() }).await;
-            assert_eq!(rest, lines[701..]);
+            assert!(said(&rest) == said(&lines[701..]), "{} lines", rest.len());
             assert!(lines_of(&client, LogParams { units: vec!["idle".into()], ..all() }).await.is_empty());
         })
         .await;

@@ -3,6 +3,7 @@
 //! Owns: what a failure to connect means: no daemon, one that does not answer, one that does not let us. The lock of the
 //! state directory decides whether there is one; the endpoint file only says where.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -121,7 +122,14 @@ impl HarnessClient {
     }
 }
 
-async fn connect(dirs: &Dirs) -> Result<Connection, ConnectError> {
+/// On the heap: the handshakes' 11 KiB would else lie in the future of every call, which may have to connect again.
+fn connect(
+    dirs: &Dirs,
+) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + '_>> {
+    Box::pin(connect_now(dirs))
+}
+
+async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
     let state = dirs.state().to_owned();
     let Some(endpoint) = Endpoint::read(&state)? else {
         return Err(if is_running(dirs)? {

@@ -1,13 +1,14 @@
 //! The log of one unit as a reader of several sees it: a past with an end, then what comes.
 //!
-//! Owns: its place in both. Holds at most [`AT_HAND`] lines, however long the log is.
+//! Owns: its place in both. Holds at most [`TAIL_AT_HAND`] lines, however long the log is.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::{Stream, StreamExt};
-use service_orchestration::logs::{AttemptFilter, LogError, LogQuery, UnitLog};
+use serde::Deserialize;
+use service_orchestration::logs::{AttemptFilter, LogError, LogQuery, LogStream, UnitLog};
 
 use super::logs::{Line, unreadable};
 use crate::protocol::{ApiError, LogRecord};
@@ -31,7 +32,7 @@ impl Source {
         log: &UnitLog,
         query: LogQuery,
     ) -> Result<Self, ApiError> {
-        let at_hand = query.tail.unwrap_or(usize::MAX).min(AT_HAND);
+        let at_hand = query.tail.map_or(AT_HAND, |lines| lines.min(TAIL_AT_HAND));
         let last = log
             .read(LogQuery {
                 tail: Some(at_hand),
@@ -80,11 +81,13 @@ impl Source {
 
     /// The next line of the past; `None` when it is over.
     pub(super) fn poll_past(&mut self, cx: &mut Context<'_>) -> Poll<Option<Line>> {
-        let (Some(before), Some(end)) = (&mut self.before, self.last.front()) else {
+        let (Some(before), Some(end), Some(newest)) =
+            (&mut self.before, self.last.front(), self.last.back())
+        else {
             return Poll::Ready(self.last.pop_front().map(Ok));
         };
         match ready!(before.as_mut().poll_next(cx)) {
-            Some(Ok(line)) if line.cursor != end.cursor && line.time <= end.time => {
+            Some(Ok(line)) if is_before(&line, end) && line.time <= newest.time => {
                 Poll::Ready(Some(Ok(line)))
             }
             // It is the first of the last lines; or later, because that one was removed to make room.
@@ -102,5 +105,29 @@ impl Source {
     }
 }
 
+/// Whether a line was written before `end`. Two readers of a log may give the same line different cursors, but how far
+/// each stream has been handed out is counted from the beginning of the log by both.
+fn is_before(line: &LogRecord, end: &LogRecord) -> bool {
+    line.stream != end.stream || handed_out(line) < handed_out(end)
+}
+
+/// How far the line's stream has been handed out with it, in bytes since the log began.
+fn handed_out(line: &LogRecord) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Place {
+        delivered: [Option<u64>; 2],
+    }
+    let place: Place = serde_json::to_value(line.cursor)
+        .and_then(serde_json::from_value)
+        .ok()?;
+    match line.stream {
+        LogStream::Stdout => place.delivered[0],
+        LogStream::Stderr => place.delivered[1],
+    }
+}
+
 /// Lines of the past that are read at once. A log that has no more costs one read.
 const AT_HAND: usize = 128;
+/// The same when only the last lines are wanted. A reader who wants more of them than this may get two more than that:
+/// the unfinished lines at the end, which are not counted then.
+const TAIL_AT_HAND: usize = 4096;
