@@ -35,7 +35,7 @@ formats! {
     SIGNAL = "a signal", |text| signal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
     REGEX = "a regular expression", regex, Invalid, r#"{"type":"string","format":"regex"}"#;
     RESTART = "a restart policy", restart, Invalid, r#"{"anyOf":[{"enum":["no","always","on-failure","unless-stopped",false]},{"type":"string","pattern":"^on-failure:[0-9]+$"}]}"#;
-    REPLICAS = "the number of replicas", replicas, NotBuilt, r#"{"const":1}"#;
+    REPLICAS = "a number of replicas that is built yet", replicas, NotBuilt, r#"{"const":1}"#;
     VERSION = "a known version", version, Version, r#"{"enum":["1","1.0",1,1.0]}"#;
     NAME = "a name", name, Name, r#"{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"}"#;
     SUBNET = "a subnet", subnet, Invalid, r#"{"type":"string","pattern":"^[0-9a-fA-F.:]+/[0-9]+$"}"#;
