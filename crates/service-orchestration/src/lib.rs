@@ -18,6 +18,7 @@ pub mod model;
 pub mod probe;
 pub mod report;
 pub mod setup;
+mod shared_events;
 pub mod spec;
 pub mod store;
 pub mod supervisor;
@@ -30,6 +31,7 @@ pub use executors::{
 pub use health::{HealthChecker, HealthMonitor};
 pub use host::allowed_environment;
 pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError};
+pub use shared_events::{EventReader, SharedEventStream};
 
 /// An error and its causes, in one line.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -1,20 +1,20 @@
 //! What every test of this workspace shares: a misbehaving program, deadlines, and all runtimes.
 //!
-//! Owns: the program `fixture` and how it is found, waiting for a stated condition under a deadline, running one
-//! test body under several runtimes, looking at the processes of this machine. Never part of a released program.
+//! Owns: the program `fixture`, how it and the shim are found, waiting for a stated condition under a deadline, running
+//! one test body under several runtimes, looking at the processes of this machine. Never part of a released program.
 //!
 //! Look next: [`run_everywhere`] to start, [`fixture_path`] for the program, [`lines`] for exact output. The tests
 //! of this crate that need the fixture show each of its subcommands.
 
 mod everywhere;
-mod find_fixture;
+mod find_program;
 pub mod lines;
 mod ports;
 mod processes;
 mod wait;
 
 pub use everywhere::run_everywhere;
-pub use find_fixture::fixture_path;
+pub use find_program::{fixture_path, shim_path};
 pub use ports::free_port;
 pub use processes::{alive, group_members, process_state, processes_with_env};
 pub use tempfile::TempDir;

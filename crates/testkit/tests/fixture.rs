@@ -197,3 +197,11 @@ fn notify_reports_ready_to_the_socket() {
     assert_eq!(&message[..length], b"READY=1");
     assert!(process_state(running.child.id()).is_some());
 }
+
+#[test]
+fn the_shim_is_found_and_says_when_it_is_called_wrongly() {
+    let output = Command::new(testkit::shim_path())
+        .output()
+        .expect("the shim starts");
+    assert_eq!(output.status.code(), Some(64));
+}
