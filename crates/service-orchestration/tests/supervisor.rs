@@ -8,20 +8,39 @@ use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
 use service_orchestration::report::EventKind;
-use service_orchestration::spec::{Part, PortNumber, PortSpec, Reference, RestartWhen, StackSpec, Template};
+use service_orchestration::spec::{
+    Part, PortNumber, PortSpec, Reference, RestartWhen, StackSpec, Template,
+};
 use service_orchestration::supervisor::{ApplyError, ApplyMode, Order, OrderError, Waited};
 use testkit::{run_everywhere, within};
 
-const START: Order = Order::Start { no_dependencies: false, again: false };
-const STOP: Order = Order::Stop { with_dependents: false, force: false, grace: None };
+const START: Order = Order::Start {
+    no_dependencies: false,
+    again: false,
+};
+const STOP: Order = Order::Stop {
+    with_dependents: false,
+    force: false,
+    grace: None,
+};
 
 async fn manager(stage: &Stage) -> ServiceManager {
-    ServiceManager::builder().executor(stage.clone()).start().await.expect("a manager without state")
+    ServiceManager::builder()
+        .executor(stage.clone())
+        .start()
+        .await
+        .expect("a manager without state")
 }
 
 async fn up(manager: &ServiceManager, spec: StackSpec) {
-    manager.apply(spec, ApplyMode::Replace).await.expect("a good stack");
-    manager.order(&stack_name(), &[], START).await.expect("known units");
+    manager
+        .apply(spec, ApplyMode::Replace)
+        .await
+        .expect("a good stack");
+    manager
+        .order(&stack_name(), &[], START)
+        .await
+        .expect("known units");
     wait(manager, &[], Goal::Launched).await;
 }
 
@@ -29,12 +48,19 @@ async fn wait(manager: &ServiceManager, names: &[&str], goal: Goal) -> Waited {
     let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
     let stack = stack_name();
     let waiting = manager.wait(&stack, &names, goal, false);
-    within(Duration::from_secs(10), "the units to come so far", waiting).await.expect("known units")
+    within(Duration::from_secs(10), "the units to come so far", waiting)
+        .await
+        .expect("known units")
 }
 
 async fn state(manager: &ServiceManager, name: &str) -> String {
     let status = manager.status(&stack_name()).await.expect("a known stack");
-    status.items.into_iter().find(|item| item.name == name).expect("a known unit").state
+    status
+        .items
+        .into_iter()
+        .find(|item| item.name == name)
+        .expect("a known unit")
+        .state
 }
 
 #[test]
@@ -44,7 +70,10 @@ fn units_come_up_after_what_they_need_and_go_down_before_it() {
         let manager = manager(&stage).await;
         up(&manager, stack("db; api needs db; web needs api")).await;
         assert_eq!(stage.acts(), ["launch db", "launch api", "launch web"]);
-        manager.order(&stack_name(), &[], STOP).await.expect("nobody else needs them");
+        manager
+            .order(&stack_name(), &[], STOP)
+            .await
+            .expect("nobody else needs them");
         assert_eq!(wait(&manager, &[], Goal::Stopped).await, Waited::Reached);
         assert_eq!(stage.acts()[3..], ["stop web", "stop api", "stop db"]);
     });
@@ -56,7 +85,10 @@ fn a_second_start_changes_nothing() {
         let stage = Stage::default();
         let manager = manager(&stage).await;
         up(&manager, stack("db; api needs db")).await;
-        let again = manager.order(&stack_name(), &[], START).await.expect("known units");
+        let again = manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         assert!(again.moved.is_empty(), "{again:?}");
         assert_eq!(stage.acts().len(), 2);
     });
@@ -71,9 +103,15 @@ fn a_unit_whose_definition_changed_is_restarted_and_no_other() {
         let mut changed = stack("db; api needs db; cache");
         let api = changed.units.get_mut("api").expect("it was just defined");
         api.env.insert("LOG".into(), "debug".into());
-        let applied = manager.apply(changed, ApplyMode::Replace).await.expect("a good stack");
+        let applied = manager
+            .apply(changed, ApplyMode::Replace)
+            .await
+            .expect("a good stack");
         assert_eq!(applied.changed, [unit("api")]);
-        manager.order(&stack_name(), &[], START).await.expect("known units");
+        manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         wait(&manager, &[], Goal::Running).await;
         assert_eq!(stage.acts()[3..], ["stop api", "launch api"]);
     });
@@ -90,8 +128,15 @@ fn what_is_needed_is_not_stopped_without_being_told_so() {
             panic!("it was not refused: {refused:?}")
         };
         assert_eq!(dependents, ["api"]);
-        let order = Order::Stop { with_dependents: true, force: false, grace: None };
-        manager.order(&stack_name(), &[unit("db")], order).await.expect("dependents are taken along");
+        let order = Order::Stop {
+            with_dependents: true,
+            force: false,
+            grace: None,
+        };
+        manager
+            .order(&stack_name(), &[unit("db")], order)
+            .await
+            .expect("dependents are taken along");
         wait(&manager, &[], Goal::Stopped).await;
         assert_eq!(stage.acts()[2..], ["stop api", "stop db"]);
     });
@@ -116,7 +161,10 @@ fn an_exit_is_seen_and_the_unit_restarted() {
         let event = within(Duration::from_secs(5), "the restart", restarted).await;
         assert_eq!(event.event_data["restarts"], 1);
         let status = manager.status(&stack_name()).await.expect("a known stack");
-        assert_eq!((status.items[0].restarts, status.items[0].exit_code), (1, Some(3)));
+        assert_eq!(
+            (status.items[0].restarts, status.items[0].exit_code),
+            (1, Some(3))
+        );
     });
 }
 
@@ -126,14 +174,30 @@ fn a_unit_that_cannot_be_launched_blocks_those_that_need_it() {
         let stage = Stage::default();
         stage.scene().missing.insert("db".into());
         let manager = manager(&stage).await;
-        manager.apply(stack("db; api needs db"), ApplyMode::Replace).await.expect("a good stack");
-        manager.order(&stack_name(), &[], START).await.expect("known units");
+        manager
+            .apply(stack("db; api needs db"), ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         let Waited::Never(blocked) = wait(&manager, &["api"], Goal::Ready).await else {
             panic!("it cannot become ready")
         };
-        assert_eq!((blocked[0].name.as_str(), blocked[0].culprit.as_str()), ("api", "db"));
-        assert!(blocked[0].reason.contains("it is missing"), "{:?}", blocked[0]);
-        let why = manager.why(&stack_name(), &unit("api")).await.expect("a known unit");
+        assert_eq!(
+            (blocked[0].name.as_str(), blocked[0].culprit.as_str()),
+            ("api", "db")
+        );
+        assert!(
+            blocked[0].reason.contains("it is missing"),
+            "{:?}",
+            blocked[0]
+        );
+        let why = manager
+            .why(&stack_name(), &unit("api"))
+            .await
+            .expect("a known unit");
         assert_eq!(why.because[0].name, "db");
         assert!(why.because[0].reason.contains("it is missing"), "{why:?}");
     });
@@ -146,8 +210,15 @@ fn a_deaf_unit_is_killed_after_its_grace() {
         stage.scene().deaf.insert("db".into());
         let manager = manager(&stage).await;
         up(&manager, stack("db")).await;
-        let order = Order::Stop { with_dependents: false, force: false, grace: Some(Duration::from_millis(20)) };
-        manager.order(&stack_name(), &[], order).await.expect("known units");
+        let order = Order::Stop {
+            with_dependents: false,
+            force: false,
+            grace: Some(Duration::from_millis(20)),
+        };
+        manager
+            .order(&stack_name(), &[], order)
+            .await
+            .expect("known units");
         wait(&manager, &[], Goal::Stopped).await;
         assert_eq!(stage.acts()[1..], ["stop db", "kill db"]);
     });
@@ -159,18 +230,38 @@ fn a_task_runs_once_until_its_definition_changes() {
         let stage = Stage::default();
         let manager = manager(&stage).await;
         let spec = || stack("task seed; api needs seed");
-        manager.apply(spec(), ApplyMode::Replace).await.expect("a good stack");
-        manager.order(&stack_name(), &[], START).await.expect("known units");
+        manager
+            .apply(spec(), ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         wait(&manager, &["seed"], Goal::Launched).await;
         assert_eq!(stage.acts(), ["launch seed"]);
         stage.exits("seed", 0);
         assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
-        manager.order(&stack_name(), &[], START).await.expect("known units");
+        manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         assert_eq!(stage.acts(), ["launch seed", "launch api"]);
         let mut changed = spec();
-        changed.units.get_mut("seed").expect("defined").env.insert("A".into(), "b".into());
-        manager.apply(changed, ApplyMode::Replace).await.expect("a good stack");
-        manager.order(&stack_name(), &[], START).await.expect("known units");
+        changed
+            .units
+            .get_mut("seed")
+            .expect("defined")
+            .env
+            .insert("A".into(), "b".into());
+        manager
+            .apply(changed, ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        manager
+            .order(&stack_name(), &[], START)
+            .await
+            .expect("known units");
         wait(&manager, &["seed"], Goal::Launched).await;
         assert_eq!(stage.acts()[2..], ["launch seed"]);
     });
@@ -182,13 +273,25 @@ fn a_unit_is_told_where_the_others_are() {
         let stage = Stage::default();
         let manager = manager(&stage).await;
         let mut spec = stack("db; api needs db");
-        let port = PortSpec { name: Some("sql".into()), port: PortNumber::Auto };
+        let port = PortSpec {
+            name: Some("sql".into()),
+            port: PortNumber::Auto,
+        };
         spec.units.get_mut("db").expect("defined").ports.push(port);
-        let reference = Reference { unit: unit("db"), attribute: service_orchestration::spec::Attribute::Addr };
+        let reference = Reference {
+            unit: unit("db"),
+            attribute: service_orchestration::spec::Attribute::Addr,
+        };
         let api = spec.units.get_mut("api").expect("defined");
-        api.env.insert("DSN".into(), Template::from_parts([Part::Reference(reference)]));
+        api.env.insert(
+            "DSN".into(),
+            Template::from_parts([Part::Reference(reference)]),
+        );
         up(&manager, spec).await;
-        let (db, api) = (stage.actor("db").expect("it runs"), stage.actor("api").expect("it runs"));
+        let (db, api) = (
+            stage.actor("db").expect("it runs"),
+            stage.actor("api").expect("it runs"),
+        );
         let port = &db.env["PORT"];
         assert_eq!(api.env["DSN"], format!("127.0.0.1:{port}"));
         assert_eq!(api.env["DB_PORT"], *port);
@@ -202,7 +305,12 @@ fn what_runs_is_taken_over_by_the_next_owner_of_the_state() {
     run_everywhere(|| async {
         let stage = Stage::default();
         let home = testkit::temp_dir();
-        let make = || ServiceManager::builder().state_dir(home.path()).executor(stage.clone()).start();
+        let make = || {
+            ServiceManager::builder()
+                .state_dir(home.path())
+                .executor(stage.clone())
+                .start()
+        };
         let first = make().await.expect("a fresh state");
         let mut spec = stack("db; api needs db; job");
         spec.units.get_mut("job").expect("defined").restart.when = RestartWhen::Never;
@@ -215,10 +323,22 @@ fn what_runs_is_taken_over_by_the_next_owner_of_the_state() {
         assert_eq!(state(&second, "api").await, "ready");
         assert_eq!(state(&second, "job").await, "failed");
         let status = second.status(&stack_name()).await.expect("a known stack");
-        let job = status.items.iter().find(|item| item.name == "job").expect("a known unit");
+        let job = status
+            .items
+            .iter()
+            .find(|item| item.name == "job")
+            .expect("a known unit");
         assert_eq!(job.exit_code, Some(7));
-        assert_eq!(stage.acts().len(), 3, "nothing was started twice: {:?}", stage.acts());
-        second.order(&stack_name(), &[], STOP).await.expect("known units");
+        assert_eq!(
+            stage.acts().len(),
+            3,
+            "nothing was started twice: {:?}",
+            stage.acts()
+        );
+        second
+            .order(&stack_name(), &[], STOP)
+            .await
+            .expect("known units");
         wait(&second, &[], Goal::Stopped).await;
         second.shutdown(false).await;
     });
@@ -229,10 +349,20 @@ fn a_second_owner_of_the_state_is_refused_by_name() {
     run_everywhere(|| async {
         let stage = Stage::default();
         let home = testkit::temp_dir();
-        let make = || ServiceManager::builder().state_dir(home.path()).executor(stage.clone()).start();
+        let make = || {
+            ServiceManager::builder()
+                .state_dir(home.path())
+                .executor(stage.clone())
+                .start()
+        };
         let _first = make().await.expect("a fresh state");
         let refused = make().await.expect_err("it has an owner");
-        assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains(&std::process::id().to_string()),
+            "{refused}"
+        );
     });
 }
 
@@ -240,13 +370,23 @@ fn a_second_owner_of_the_state_is_refused_by_name() {
 fn a_circle_and_an_unknown_dependency_are_refused() {
     run_everywhere(|| async {
         let manager = manager(&Stage::default()).await;
-        let circle = manager.apply(stack("a needs b; b needs c; c needs a"), ApplyMode::Replace).await;
-        let Err(ApplyError::Cycle { units }) = circle else { panic!("{circle:?}") };
+        let circle = manager
+            .apply(stack("a needs b; b needs c; c needs a"), ApplyMode::Replace)
+            .await;
+        let Err(ApplyError::Cycle { units }) = circle else {
+            panic!("{circle:?}")
+        };
         assert_eq!(units, ["a", "b", "c", "a"]);
         let unknown = manager.apply(stack("a needs b"), ApplyMode::Replace).await;
-        assert!(matches!(unknown, Err(ApplyError::UnknownDependency { .. })), "{unknown:?}");
+        assert!(
+            matches!(unknown, Err(ApplyError::UnknownDependency { .. })),
+            "{unknown:?}"
+        );
         let mistyped = manager.order(&stack_name(), &[], START).await;
-        assert!(matches!(mistyped, Err(OrderError::UnknownStack { .. })), "{mistyped:?}");
+        assert!(
+            matches!(mistyped, Err(OrderError::UnknownStack { .. })),
+            "{mistyped:?}"
+        );
     });
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use service_registry::LoopbackPool;
+use tracing::Instrument;
 
 use super::commit::Keeper;
 use super::hub::EventHub;
@@ -150,10 +151,9 @@ impl Supervisor {
             }));
             return;
         };
-        let task = self
-            .setting
-            .spawner
-            .spawn(runner::adopt(executor, ticket, reporter));
+        let span = runner::span(&ticket.unit, ticket.attempt);
+        let running = runner::adopt(executor, ticket, reporter);
+        let task = self.setting.spawner.spawn(running.instrument(span));
         self.units.get_mut(unit).runner = Some(Runner {
             attempt: attempt.0,
             _task: task,

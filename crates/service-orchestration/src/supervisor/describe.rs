@@ -118,13 +118,13 @@ impl Supervisor {
                 }),
                 Waiting::Backoff { until } => waiting.push(WaitingFor {
                     unit: None,
-                    reason: format!("restarts in {}", self.from_now(until)),
+                    reason: format!("restarts in {}", self.time_until(until)),
                 }),
                 Waiting::Budget { until } => waiting.push(WaitingFor {
                     unit: None,
                     reason: format!(
                         "restarts in {} (too many restarts at once)",
-                        self.from_now(until)
+                        self.time_until(until)
                     ),
                 }),
                 Waiting::StopsAfter(units) => {
@@ -204,17 +204,20 @@ impl Supervisor {
             }
             Because::Backoff { until, cause } => {
                 let ended = self.failure_sentence(unit, "it ended", *cause);
-                format!("{ended}; it is started again in {}", self.from_now(*until))
+                format!(
+                    "{ended}; it is started again in {}",
+                    self.time_until(*until)
+                )
             }
             Because::Budget { until } => {
                 format!(
                     "too many units restart at once; its turn comes in {}",
-                    self.from_now(*until)
+                    self.time_until(*until)
                 )
             }
             Because::CrashLoop { until, cause } => {
                 let ended = self.failure_sentence(unit, "it ends again and again", *cause);
-                format!("{ended}; it is tried again in {}", self.from_now(*until))
+                format!("{ended}; it is tried again in {}", self.time_until(*until))
             }
             Because::Failed { cause } => self.failure_sentence(unit, "it failed", *cause),
             Because::Lost => {
@@ -275,7 +278,7 @@ impl Supervisor {
         }
     }
 
-    fn from_now(&self, at: Duration) -> String {
+    fn time_until(&self, at: Duration) -> String {
         let left = at.saturating_sub(self.clock.now());
         format!("{:.1}s", left.as_secs_f64())
     }

@@ -15,6 +15,15 @@ impl Supervisor {
         if self.units.find(moved.unit).is_none() {
             return;
         }
+        let id = &self.units.get(moved.unit).id;
+        tracing::debug!(
+            stack = %id.stack,
+            unit = %id.local_name(),
+            attempt = moved.attempt.0,
+            from = moved.from.as_str(),
+            to = moved.to.as_str(),
+            "moved"
+        );
         if moved.to == State::Starting {
             self.begin_attempt(moved.unit);
         }

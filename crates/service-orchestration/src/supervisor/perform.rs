@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use service_registry::{Incarnation, Readiness};
+use tracing::Instrument;
 
 use super::address::key;
 use super::inbox::AttemptNews;
@@ -46,10 +47,11 @@ impl Supervisor {
         let kind = entry.spec.target.kind();
         let executor = self.setting.executors.get(kind).cloned();
         let task = match (self.launch_order(unit, attempt, instance_id), executor) {
-            (Ok(order), Some(executor)) => self
-                .setting
-                .spawner
-                .spawn(runner::launch(executor, order, reporter)),
+            (Ok(order), Some(executor)) => {
+                let span = runner::span(&order.unit, order.attempt);
+                let running = runner::launch(executor, order, reporter);
+                self.setting.spawner.spawn(running.instrument(span))
+            }
             (Err(error), _) => {
                 reporter.report(AttemptNews::NotLaunched(error));
                 return;

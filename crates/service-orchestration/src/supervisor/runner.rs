@@ -9,6 +9,12 @@ use super::turn::Reporter;
 use crate::executors::{
     Adoption, AttemptEvent, LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
 };
+use crate::spec::UnitId;
+
+/// What is traced about one attempt.
+pub(super) fn span(unit: &UnitId, attempt: u64) -> tracing::Span {
+    tracing::info_span!("attempt", stack = %unit.stack, unit = %unit.local_name(), attempt)
+}
 
 /// Launches an attempt and reports what happens to it, to its end.
 pub(super) async fn launch(

@@ -14,53 +14,66 @@ use service_orchestration::spec::*;
 
 /// Programs that live in this process. A clone is the same world: it survives the manager.
 #[derive(Clone, Debug, Default)]
-pub struct Stage(Arc<Mutex<Scene>>);
+pub(crate) struct Stage(Arc<Mutex<Scene>>);
 
 #[derive(Debug, Default)]
-pub struct Scene {
+pub(crate) struct Scene {
     /// What was done, in order: `launch db`, `stop api`, `kill api`.
-    pub acts: Vec<String>,
-    pub alive: BTreeMap<String, Actor>,
+    pub(crate) acts: Vec<String>,
+    pub(crate) alive: BTreeMap<String, Actor>,
     /// Programs that do not end when asked.
-    pub deaf: BTreeSet<String>,
+    pub(crate) deaf: BTreeSet<String>,
     /// Programs that cannot be launched.
-    pub missing: BTreeSet<String>,
+    pub(crate) missing: BTreeSet<String>,
     /// How programs end that nobody watched.
-    pub ended: BTreeMap<String, ExitInfo>,
+    pub(crate) ended: BTreeMap<String, ExitInfo>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Actor {
-    pub unit: String,
-    pub attempt: u64,
-    pub env: BTreeMap<String, String>,
-    pub command: Vec<String>,
+pub(crate) struct Actor {
+    pub(crate) unit: String,
+    pub(crate) attempt: u64,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) command: Vec<String>,
     exit: Sender<ExitInfo>,
     watch: Receiver<ExitInfo>,
 }
 
 impl Stage {
-    pub fn scene(&self) -> MutexGuard<'_, Scene> {
-        self.0.lock().expect("no test panics while it holds the scene")
+    pub(crate) fn scene(&self) -> MutexGuard<'_, Scene> {
+        self.0
+            .lock()
+            .expect("no test panics while it holds the scene")
     }
 
-    pub fn acts(&self) -> Vec<String> {
+    pub(crate) fn acts(&self) -> Vec<String> {
         self.scene().acts.clone()
     }
 
-    pub fn actor(&self, unit: &str) -> Option<Actor> {
-        self.scene().alive.values().find(|actor| actor.unit == unit).cloned()
+    pub(crate) fn actor(&self, unit: &str) -> Option<Actor> {
+        self.scene()
+            .alive
+            .values()
+            .find(|actor| actor.unit == unit)
+            .cloned()
     }
 
     /// The program of this unit ends by itself.
-    pub fn exits(&self, unit: &str, code: i32) {
-        let exit = ExitInfo { exit_code: Some(code), ..ExitInfo::default() };
+    pub(crate) fn exits(&self, unit: &str, code: i32) {
+        let exit = ExitInfo {
+            exit_code: Some(code),
+            ..ExitInfo::default()
+        };
         self.ends(unit, exit);
     }
 
     fn ends(&self, unit: &str, exit: ExitInfo) {
         let mut scene = self.scene();
-        let found = scene.alive.iter().find(|(_, actor)| actor.unit == unit).map(|(id, _)| id.clone());
+        let found = scene
+            .alive
+            .iter()
+            .find(|(_, actor)| actor.unit == unit)
+            .map(|(id, _)| id.clone());
         if let Some(id) = found {
             let actor = scene.alive.remove(&id).expect("it was just found");
             scene.ended.insert(id, exit.clone());
@@ -80,9 +93,15 @@ impl ServiceExecutor for Stage {
         let mut scene = self.scene();
         scene.acts.push(format!("launch {unit}"));
         if scene.missing.contains(&unit) {
-            return Err(LaunchError::NotRunnable { program: unit, reason: "it is missing".into() });
+            return Err(LaunchError::NotRunnable {
+                program: unit,
+                reason: "it is missing".into(),
+            });
         }
-        assert!(!scene.alive.values().any(|actor| actor.unit == unit), "two live attempts of {unit}");
+        assert!(
+            !scene.alive.values().any(|actor| actor.unit == unit),
+            "two live attempts of {unit}"
+        );
         let (exit, watch) = async_channel::bounded(1);
         let actor = Actor {
             unit,
@@ -93,7 +112,11 @@ impl ServiceExecutor for Stage {
             watch,
         };
         scene.alive.insert(order.instance_id.clone(), actor.clone());
-        Ok(Box::new(Playing { stage: self.clone(), id: order.instance_id, actor }))
+        Ok(Box::new(Playing {
+            stage: self.clone(),
+            id: order.instance_id,
+            actor,
+        }))
     }
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
@@ -104,10 +127,12 @@ impl ServiceExecutor for Stage {
                 id: ticket.instance_id,
                 actor: actor.clone(),
             })),
-            None => Adoption::Ended(scene.ended.get(&ticket.instance_id).cloned().unwrap_or(ExitInfo {
-                exit_unknown: true,
-                ..ExitInfo::default()
-            })),
+            None => Adoption::Ended(scene.ended.get(&ticket.instance_id).cloned().unwrap_or(
+                ExitInfo {
+                    exit_unknown: true,
+                    ..ExitInfo::default()
+                },
+            )),
         })
     }
 
@@ -125,7 +150,10 @@ impl ServiceExecutor for Stage {
         unreachable!("the tests go through the manager")
     }
 
-    async fn stream_events(&self, _service: &RunningService) -> Result<ProcessEventStream, LaunchError> {
+    async fn stream_events(
+        &self,
+        _service: &RunningService,
+    ) -> Result<ProcessEventStream, LaunchError> {
         unreachable!("the tests go through the manager")
     }
 }
@@ -140,11 +168,17 @@ struct Playing {
 #[async_trait]
 impl RunningAttempt for Playing {
     fn facts(&self) -> AttemptFacts {
-        AttemptFacts { pid: Some(1000), ..AttemptFacts::default() }
+        AttemptFacts {
+            pid: Some(1000),
+            ..AttemptFacts::default()
+        }
     }
 
     fn control(&self) -> Arc<dyn AttemptControl> {
-        Arc::new(Direction { stage: self.stage.clone(), unit: self.actor.unit.clone() })
+        Arc::new(Direction {
+            stage: self.stage.clone(),
+            unit: self.actor.unit.clone(),
+        })
     }
 
     async fn next(&mut self) -> AttemptEvent {
@@ -166,38 +200,61 @@ impl AttemptControl for Direction {
     async fn stop(&self, _stop: &StopOrder) -> Result<(), ControlError> {
         self.stage.scene().acts.push(format!("stop {}", self.unit));
         if !self.stage.scene().deaf.contains(&self.unit) {
-            self.stage.ends(&self.unit, ExitInfo { signal: Some(15), ..ExitInfo::default() });
+            self.stage.ends(
+                &self.unit,
+                ExitInfo {
+                    signal: Some(15),
+                    ..ExitInfo::default()
+                },
+            );
         }
         Ok(())
     }
 
     async fn kill(&self) -> Result<(), ControlError> {
         self.stage.scene().acts.push(format!("kill {}", self.unit));
-        self.stage.ends(&self.unit, ExitInfo { signal: Some(9), ..ExitInfo::default() });
+        self.stage.ends(
+            &self.unit,
+            ExitInfo {
+                signal: Some(9),
+                ..ExitInfo::default()
+            },
+        );
         Ok(())
     }
 }
 
-pub fn unit(name: &str) -> UnitName {
+pub(crate) fn unit(name: &str) -> UnitName {
     UnitName::new(name).expect("a legal name")
 }
 
-pub fn stack_name() -> StackName {
+pub(crate) fn stack_name() -> StackName {
     StackName::new("shop").expect("a legal name")
 }
 
 /// A stack from lines like `api needs db, cache` and `task seed needs db`.
-pub fn stack(text: &str) -> StackSpec {
+pub(crate) fn stack(text: &str) -> StackSpec {
     let mut units = BTreeMap::new();
-    for line in text.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+    for line in text
+        .split(';')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         let (head, needs) = line.split_once(" needs ").unwrap_or((line, ""));
         let (kind, name) = match head.strip_prefix("task ") {
             Some(name) => (UnitKind::Task, name),
             None => (UnitKind::Service, head),
         };
-        let target = TargetSpec::Process(ProcessTarget { program: name.into(), ..ProcessTarget::default() });
+        let target = TargetSpec::Process(ProcessTarget {
+            program: name.into(),
+            ..ProcessTarget::default()
+        });
         let mut spec = ServiceSpec::new(unit(name), kind, target);
-        for other in needs.split(',').map(str::trim).filter(|other| !other.is_empty()) {
+        for other in needs
+            .split(',')
+            .map(str::trim)
+            .filter(|other| !other.is_empty())
+        {
             spec.dependencies.push(Dependency {
                 unit: unit(other),
                 gate: None,
