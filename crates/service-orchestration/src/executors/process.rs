@@ -355,16 +355,18 @@ impl AttemptControl for ShimControl {
             grace: stop.grace,
             scope: scope(stop.scope),
         };
-        self.0
-            .stop(policy)
-            .await
-            .map_err(|error| ControlError::Unreached(error.into()))
+        given(self.0.stop(policy).await)
     }
 
     async fn kill(&self) -> Result<(), ControlError> {
-        self.0
-            .kill()
-            .await
-            .map_err(|error| ControlError::Unreached(error.into()))
+        given(self.0.kill().await)
+    }
+}
+
+/// What came of an order to end. One that has ended meanwhile is as it should be.
+fn given(result: Result<(), supervised::ControlError>) -> Result<(), ControlError> {
+    match result {
+        Ok(()) | Err(supervised::ControlError::Ended(_)) => Ok(()),
+        Err(error) => Err(ControlError::Unreached(error.into())),
     }
 }
