@@ -1,0 +1,124 @@
+//! What a launch promises: the right program, the right surroundings, a refusal that says why.
+
+use service_orchestration::executors::LaunchError;
+use service_orchestration::logs::LogStream;
+
+use crate::ground::*;
+
+pub(crate) async fn the_process_named_is_the_service_itself(ground: &dyn Ground) {
+    let mut attempt = launch(ground, fixture(ground, &["hold"])).await;
+    assert_eq!(told(ground, "pid").await, pid_of(&*attempt));
+    assert!(ground.is_alive(pid_of(&*attempt)));
+    attempt.control().kill().await.expect("it runs");
+    end_of(&mut *attempt).await;
+    assert!(!ground.is_alive(pid_of(&*attempt)));
+}
+
+pub(crate) async fn an_exit_code_is_told(ground: &dyn Ground) {
+    for number in [0, 7, 255] {
+        let mut order = fixture(ground, &["exit", &number.to_string()]);
+        order.attempt = 1 + u64::try_from(number).expect("not negative");
+        let mut attempt = launch(ground, order).await;
+        let exit = end_of(&mut *attempt).await;
+        assert_eq!((plain(&exit), exit.stop), (code(number), None));
+    }
+}
+
+pub(crate) async fn a_fatal_signal_is_told(ground: &dyn Ground) {
+    let mut attempt = launch(ground, fixture(ground, &["crash-after", "1"])).await;
+    assert_eq!(plain(&end_of(&mut *attempt).await), signal(6));
+}
+
+pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else(
+    ground: &dyn Ground,
+) {
+    let mut order = shell(ground, "pwd; env");
+    order
+        .env
+        .insert("GREETING".into(), "two words = one".into());
+    order.working_dir = ground.directory().into();
+    let id = order.instance_id.clone();
+    let mut attempt = launch(ground, order).await;
+    end_of(&mut *attempt).await;
+    let said = String::from_utf8(written(ground, LogStream::Stdout).await).expect("text");
+    let (directory, environment) = said.split_once('\n').expect("two answers");
+    assert_eq!(directory, ground.directory());
+    // What a shell adds by itself is not ours.
+    let mut environment: Vec<_> = environment
+        .lines()
+        .filter(|line| {
+            !["PWD=", "OLDPWD=", "SHLVL=", "_="]
+                .iter()
+                .any(|own| line.starts_with(own))
+        })
+        .collect();
+    environment.sort_unstable();
+    let marker = format!("HARNESS_INSTANCE_ID={id}");
+    assert_eq!(
+        environment,
+        ["GREETING=two words = one", &marker, "PATH=/usr/bin:/bin"]
+    );
+}
+
+pub(crate) async fn a_missing_program_is_not_runnable(ground: &dyn Ground) {
+    let executor = ground.executor();
+    for program in ["no-such-program", "/no/such/program"] {
+        match executor.launch(ground.order(&[program])).await.map(drop) {
+            Err(LaunchError::NotRunnable { program: named, .. }) => assert_eq!(named, program),
+            other => panic!("{program}: {other:?}"),
+        }
+    }
+    assert!(
+        executor.known().await.is_empty(),
+        "a refused launch leaves nothing"
+    );
+}
+
+pub(crate) async fn a_file_that_may_not_be_executed_is_refused(ground: &dyn Ground) {
+    let file = ground.put_plain_file();
+    match ground
+        .executor()
+        .launch(ground.order(&[&file]))
+        .await
+        .map(drop)
+    {
+        Err(LaunchError::NotRunnable { .. } | LaunchError::NotPermitted { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn a_missing_directory_is_refused(ground: &dyn Ground) {
+    let mut order = fixture(ground, &["exit", "0"]);
+    order.working_dir = "/no/such/directory".into();
+    match ground.executor().launch(order).await.map(drop) {
+        Err(LaunchError::NotRunnable { reason, .. }) => {
+            assert!(reason.contains("/no/such/directory"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn another_user_is_taken_on(ground: &dyn Ground) {
+    if !ground.may_switch_user() {
+        return;
+    }
+    let script = "id -un; id -u; echo to the other stream >&2; exit 3";
+    let mut attempt = launch(ground, as_user(shell(ground, script), "nobody")).await;
+    assert_eq!(plain(&end_of(&mut *attempt).await), code(3));
+    let said = written(ground, LogStream::Stdout).await;
+    assert_eq!(String::from_utf8_lossy(&said), "nobody\n65534\n");
+    assert_eq!(
+        written(ground, LogStream::Stderr).await,
+        b"to the other stream\n"
+    );
+}
+
+pub(crate) async fn an_unknown_user_is_refused(ground: &dyn Ground) {
+    let order = as_user(shell(ground, "exit 0"), "no-such-user");
+    match ground.executor().launch(order).await.map(drop) {
+        Err(LaunchError::NotPermitted { reason, .. }) => {
+            assert!(reason.contains("no-such-user"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! What every executor promises, as tests that know nothing of any one of them.
+//!
+//! Owns: the list of promises. A new executor gets a [`ground::Ground`] and one line below; a promise that it cannot
+//! keep is left out of its line, and its documentation says so.
+
+mod adopting;
+mod bytes;
+mod ending;
+mod ground;
+mod launching;
+mod process;
+mod streaming;
+
+use testkit::run_everywhere;
+
+/// One test for each promise, on grounds made by `$ground`, under every runtime.
+macro_rules! keeps {
+    ($module:ident on $ground:expr => $($group:ident :: $promise:ident),* $(,)?) => {
+        mod $module {
+            use super::*;
+            $(
+                #[test]
+                fn $promise() {
+                    run_everywhere(|| async { $group::$promise(&$ground).await });
+                }
+            )*
+        }
+    };
+}
+
+/// Every promise.
+macro_rules! keeps_everything {
+    ($module:ident on $ground:expr) => {
+        keeps! { $module on $ground =>
+            launching::the_process_named_is_the_service_itself,
+            launching::an_exit_code_is_told,
+            launching::a_fatal_signal_is_told,
+            launching::environment_and_directory_are_those_ordered_and_nothing_else,
+            launching::a_missing_program_is_not_runnable,
+            launching::a_file_that_may_not_be_executed_is_refused,
+            launching::a_missing_directory_is_refused,
+            launching::another_user_is_taken_on,
+            launching::an_unknown_user_is_refused,
+            ending::a_polite_service_ends_by_the_signal_it_wants,
+            ending::a_deaf_service_is_killed_after_its_grace,
+            ending::a_kill_ends_the_whole_tree_at_once,
+            ending::a_grandchild_that_left_its_session_is_gone_after_the_stop,
+            ending::what_a_service_leaves_behind_is_ended_before_its_end_is_told,
+            ending::stopping_what_has_ended_is_no_error,
+            adopting::a_service_is_found_again_by_the_same_pid,
+            adopting::an_end_that_nobody_watched_is_known,
+            adopting::what_was_said_meanwhile_is_in_the_log,
+            adopting::what_was_never_launched_has_ended_unknown,
+            adopting::what_has_ended_can_be_forgotten,
+            bytes::lines_of_both_streams_arrive_complete_and_in_order,
+            bytes::bytes_that_are_no_text_arrive_as_they_are,
+            bytes::a_line_of_a_mebibyte_arrives_whole,
+            bytes::a_last_line_without_newline_is_not_lost,
+            bytes::attempts_are_told_apart,
+            streaming::every_reader_gets_everything_from_the_first_byte_and_the_exit_last,
+            streaming::a_reader_is_told_what_is_said_while_it_reads,
+            streaming::a_stop_returns_when_the_service_is_gone,
+            streaming::a_signal_is_the_last_event,
+        }
+    };
+}
+
+keeps_everything! { processes_beside_a_shim on process::ProcessGround::beside_a_shim() }
+keeps_everything! { processes_on_a_thread on process::ProcessGround::on_a_thread() }
