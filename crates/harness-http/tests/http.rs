@@ -1,128 +1,20 @@
-//! Client and server against each other, and each against peers that misbehave.
+//! The client against our server and against peers that misbehave.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
-use std::cell::Cell;
+mod support;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use async_net::TcpStream;
 use async_net::unix::{UnixListener, UnixStream};
-use async_net::{TcpListener, TcpStream};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use futures_lite::FutureExt;
 use harness_http::{
-    Address, Body, Bytes, Connection, Excess, HttpError, Limits, Request, Response, ServeError,
-    ServerLimits, StatusCode, Step, get, request, send, serve_connection,
+    Address, Bytes, Connection, Excess, HttpError, Limits, Request, ServerLimits, StatusCode, Step,
+    get, send, serve_connection,
 };
-
-async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    let too_late = async {
-        async_io::Timer::after(Duration::from_secs(10)).await;
-        panic!("not done within ten seconds")
-    };
-    work.or(too_late).await
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    smol::block_on(in_time(work))
-}
-
-async fn beside<T>(background: impl Future, work: impl Future<Output = T>) -> T {
-    let background = async {
-        background.await;
-        std::future::pending().await
-    };
-    work.or(background).await
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-fn quick() -> Limits {
-    Limits {
-        timeout: Duration::from_millis(200),
-        ..Limits::default()
-    }
-}
-
-fn ask(path: &str) -> Request<Bytes> {
-    Request::get(path).body(Bytes::new()).unwrap()
-}
-
-/// `/` answers `hello`, `/big` 100,000 bytes, `/chunks` three pieces, `/endless` ticks, anything else echoes method, path and body.
-async fn handle(request: Request<Bytes>) -> Response<Body> {
-    match request.uri().path() {
-        "/" => Response::new(Body::from("hello")),
-        "/big" => Response::new(Body::from(vec![b'x'; 100_000])),
-        "/chunks" => {
-            let pieces =
-                ["one ", "two ", "three"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
-            Response::new(Body::stream(futures::stream::iter(pieces)))
-        }
-        "/endless" => {
-            let ticks = futures::stream::unfold((), async |()| {
-                async_io::Timer::after(Duration::from_millis(5)).await;
-                Some((Ok(Bytes::from_static(b"tick\n")), ()))
-            });
-            Response::new(Body::stream(ticks))
-        }
-        path => {
-            let text = format!(
-                "{} {path} {}",
-                request.method(),
-                String::from_utf8_lossy(request.body())
-            );
-            let status = if path == "/missing" {
-                StatusCode::NOT_FOUND
-            } else {
-                StatusCode::OK
-            };
-            Response::builder()
-                .status(status)
-                .body(Body::from(text))
-                .unwrap()
-        }
-    }
-}
-
-/// Serves every connection to a listener, several at once, for as long as it is polled.
-async fn serve(listener: &TcpListener, limits: &ServerLimits) {
-    let serve_one = |stream: std::io::Result<TcpStream>| async {
-        let _ = serve_connection(stream.unwrap(), limits, handle).await;
-    };
-    listener
-        .incoming()
-        .for_each_concurrent(None, serve_one)
-        .await;
-}
-
-/// Runs `work` with the base URL of a server.
-fn with_server<T>(work: impl AsyncFnOnce(String, SocketAddr) -> T) -> T {
-    run(async {
-        let (listener, address) = listen().await;
-        beside(
-            serve(&listener, &ServerLimits::default()),
-            work(format!("http://{address}"), address),
-        )
-        .await
-    })
-}
-
-/// Runs `work` with the URL of a server that reads a little, answers `answer` and closes.
-fn with_answer<T>(answer: &[u8], work: impl AsyncFnOnce(String) -> T) -> T {
-    run(async {
-        let (listener, address) = listen().await;
-        let server = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.read(&mut [0; 1024]).await;
-            stream.write_all(answer).await.unwrap();
-        };
-        beside(server, work(format!("http://{address}/"))).await
-    })
-}
+use support::*;
 
 #[test]
 fn any_status_is_an_answer() {
@@ -455,130 +347,5 @@ fn a_connection_can_be_taken_over() {
             ),
             "{error:?}"
         );
-    });
-}
-
-/// Serves one end of a pair with these limits while `client` uses the other.
-fn against_limits<T>(
-    limits: ServerLimits,
-    client: impl AsyncFnOnce(UnixStream) -> T,
-) -> (Result<(), ServeError>, usize, T) {
-    run(async {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let handled = Cell::new(0);
-        let server = serve_connection(theirs, &limits, |request| {
-            handled.set(handled.get() + 1);
-            handle(request)
-        });
-        let (served, output) = futures::join!(server, client(ours));
-        (served, handled.get(), output)
-    })
-}
-
-#[test]
-fn a_request_body_over_the_limit_is_answered_with_413() {
-    let limits = ServerLimits {
-        max_body_bytes: 10,
-        ..ServerLimits::default()
-    };
-    let (_, handled, answer) = against_limits(limits, async |stream| {
-        let posted = Request::post("/echo")
-            .body(Bytes::from_static(b"more than ten bytes"))
-            .unwrap();
-        request(stream, posted, &Limits::default()).await.unwrap()
-    });
-    assert_eq!(
-        (answer.status(), handled),
-        (StatusCode::PAYLOAD_TOO_LARGE, 0)
-    );
-}
-
-#[test]
-fn a_slow_request_is_given_up() {
-    let limits = ServerLimits {
-        head_timeout: Duration::from_millis(100),
-        body_timeout: Duration::from_millis(100),
-        ..ServerLimits::default()
-    };
-    let (served, handled, _) = against_limits(limits.clone(), async |mut stream: UnixStream| {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost").await.unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-    });
-    assert!(
-        matches!(served, Err(ServeError::TimedOut { .. })),
-        "{served:?}"
-    );
-    assert_eq!(handled, 0);
-    let (_, handled, answer) = against_limits(limits, async |mut stream: UnixStream| {
-        stream
-            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        answer
-    });
-    assert!(
-        answer.starts_with(b"HTTP/1.1 408"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-    assert_eq!(handled, 0);
-}
-
-#[test]
-fn garbage_is_answered_with_400() {
-    let (served, handled, answer) =
-        against_limits(ServerLimits::default(), async |mut stream: UnixStream| {
-            stream
-                .write_all(b"\x16\x03\x01 not http\r\n\r\n")
-                .await
-                .unwrap();
-            let mut answer = Vec::new();
-            let _ = stream.read_to_end(&mut answer).await;
-            answer
-        });
-    assert!(
-        answer.starts_with(b"HTTP/1.1 400"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-    assert!(matches!(served, Err(ServeError::Garbage(_))), "{served:?}");
-    assert_eq!(handled, 0);
-}
-
-#[test]
-fn it_runs_under_tokio_and_under_a_plain_executor() {
-    async fn conversation() {
-        let (listener, address) = listen().await;
-        let limits = ServerLimits::default();
-        let url = format!("http://{address}/");
-        let answer = beside(serve(&listener, &limits), get(&url, &Limits::default()))
-            .await
-            .unwrap();
-        assert_eq!(answer.body().as_ref(), b"hello");
-    }
-    tokio::runtime::Builder::new_multi_thread()
-        .build()
-        .unwrap()
-        .block_on(in_time(conversation()));
-    futures::executor::block_on(in_time(conversation()));
-}
-
-#[test]
-fn every_future_may_move_between_threads() {
-    fn assert_send<T: Send>(_: &T) {}
-    let limits = Limits::default();
-    assert_send(&get("http://localhost/", &limits));
-    assert_send(&async {
-        let stream = TcpStream::connect("127.0.0.1:1").await.unwrap();
-        let mut connection = Connection::new(stream).await.unwrap();
-        let _answer = connection.request(ask("/"), &Limits::default()).await;
-        let _followed = connection.stream(ask("/"), Duration::from_secs(1)).await;
-    });
-    assert_send(&async {
-        let stream = TcpStream::connect("127.0.0.1:1").await.unwrap();
-        serve_connection(stream, &ServerLimits::default(), handle).await
     });
 }

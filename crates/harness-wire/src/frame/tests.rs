@@ -1,3 +1,5 @@
+//! Frames: what is accepted, what is refused, and with which code.
+
 use proptest::prelude::*;
 
 use super::*;

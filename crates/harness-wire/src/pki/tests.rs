@@ -1,3 +1,5 @@
+//! Keys and certificates on disk: made once, kept private, renewed in time.
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
