@@ -400,3 +400,20 @@ fn a_manager_without_state_stops_its_services_when_it_goes() {
         assert_eq!(stage.acts()[2..], ["stop api", "stop db"]);
     });
 }
+
+#[test]
+fn a_unit_that_failed_since_is_not_ready() {
+    run_everywhere(|| async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        let mut spec = stack("hasty; task slow");
+        spec.units.get_mut("hasty").expect("defined").restart.when = RestartWhen::Never;
+        up(&manager, spec).await;
+        stage.exits("hasty", 3);
+        let Waited::Never(blocked) = wait(&manager, &[], Goal::Ready).await else {
+            panic!("`hasty` has failed")
+        };
+        assert_eq!(blocked[0].culprit, "hasty");
+        assert!(blocked[0].reason.contains("exit code 3"), "{blocked:?}");
+    });
+}

@@ -1,6 +1,7 @@
 //! Whoever waits for units to come so far.
 //!
-//! Owns: the waiting. What has been reached once counts as reached; what can never be reached ends the wait at once.
+//! Owns: the waiting. All of them must have come so far at one moment: a unit that was ready and has failed since is not
+//! ready. What can never be reached ends the wait at once.
 
 use super::commit::Deferred;
 use super::request::{OrderError, Reply, Waited};
@@ -15,8 +16,7 @@ pub(super) struct Waiters {
 
 #[derive(Debug)]
 struct Waiter {
-    /// Those that have not come so far yet.
-    pending: Vec<Index>,
+    units: Vec<Index>,
     goal: Goal,
     /// One of them is enough.
     any: bool,
@@ -39,7 +39,7 @@ impl Supervisor {
         reply: Reply<Result<Waited, OrderError>>,
     ) {
         self.waiters.waiting.push(Waiter {
-            pending: units,
+            units,
             goal,
             any,
             then: Then::Answer(reply),
@@ -48,7 +48,7 @@ impl Supervisor {
 
     pub(super) fn wait_to_end(&mut self, units: Vec<Index>, goal: Goal, reply: Reply<()>) {
         self.waiters.waiting.push(Waiter {
-            pending: units,
+            units,
             goal,
             any: false,
             then: Then::End(reply),
@@ -60,11 +60,11 @@ impl Supervisor {
         if self.waiters.waiting.is_empty() {
             return;
         }
-        for mut waiter in std::mem::take(&mut self.waiters.waiting) {
+        for waiter in std::mem::take(&mut self.waiters.waiting) {
             if waiter.is_gone() {
                 continue;
             }
-            match self.outcome(&mut waiter) {
+            match self.outcome(&waiter) {
                 None => self.waiters.waiting.push(waiter),
                 Some(waited) => match waiter.then {
                     Then::Answer(reply) => self.reply(reply, Ok(waited)),
@@ -78,28 +78,25 @@ impl Supervisor {
     }
 
     /// What came of a wait; nothing yet while it goes on.
-    fn outcome(&self, waiter: &mut Waiter) -> Option<Waited> {
-        let before = waiter.pending.len();
-        let mut blocked = Vec::new();
-        waiter
-            .pending
-            .retain(|unit| match self.prospect(*unit, waiter.goal) {
-                Prospect::Reached => false,
-                Prospect::Open => true,
-                Prospect::Blocked(why) => {
-                    blocked.push(why);
-                    true
-                }
-            });
-        let is_enough = waiter.pending.is_empty() || (waiter.any && waiter.pending.len() < before);
-        if is_enough {
-            return Some(Waited::Reached);
+    fn outcome(&self, waiter: &Waiter) -> Option<Waited> {
+        let (mut reached, mut blocked) = (0, Vec::new());
+        for unit in &waiter.units {
+            match self.prospect(*unit, waiter.goal) {
+                Prospect::Reached => reached += 1,
+                Prospect::Open => {}
+                Prospect::Blocked(why) => blocked.push(why),
+            }
         }
-        let is_hopeless = match waiter.any {
-            true => blocked.len() == waiter.pending.len(),
-            false => !blocked.is_empty(),
+        let count = waiter.units.len();
+        let (is_enough, is_hopeless) = match waiter.any {
+            true => (reached > 0 || count == 0, blocked.len() == count),
+            false => (reached == count, !blocked.is_empty()),
         };
-        is_hopeless.then_some(Waited::Never(blocked))
+        match (is_enough, is_hopeless) {
+            (true, _) => Some(Waited::Reached),
+            (false, true) => Some(Waited::Never(blocked)),
+            (false, false) => None,
+        }
     }
 
     fn prospect(&self, unit: Index, goal: Goal) -> Prospect {
