@@ -15,6 +15,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use futures_lite::future;
 use service_orchestration::ServiceManager;
+use service_orchestration::supervisor::Order;
 
 use super::attendant::attend;
 use super::session::Door;
@@ -43,6 +44,20 @@ impl DaemonHandle {
     /// nobody is answered any more. Asked twice, the first decides.
     pub async fn shutdown(&self, keep: bool) {
         self.shared.end(keep).reached().await;
+    }
+
+    /// Stops every stack without a grace: for whoever asked the daemon to end and will not wait.
+    pub async fn hurry(&self) {
+        for stack in self.shared.manager.stacks().await {
+            let order = Order::Stop {
+                with_dependents: false,
+                force: true,
+                grace: Some(Duration::ZERO),
+            };
+            if let Err(error) = self.shared.manager.order(&stack.name, &[], order).await {
+                tracing::warn!(stack = %stack.name, %error, "it cannot be hurried");
+            }
+        }
     }
 
     /// The orchestrator inside.

@@ -136,7 +136,14 @@ impl Supervisor {
                 for unit in &units {
                     self.set_grace(*unit, *grace);
                 }
-                Ok(self.command(units, Command::Stop))
+                // Whoever forces and gives no time at all does not want to be asked first what still stops in order.
+                let at_once = *force && *grace == Some(std::time::Duration::ZERO);
+                let command = if at_once {
+                    Command::Kill
+                } else {
+                    Command::Stop
+                };
+                Ok(self.command(units, command))
             }
             Order::Restart => {
                 self.refuse_unsupported(&named)?;

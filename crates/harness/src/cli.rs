@@ -1,0 +1,240 @@
+//! The arguments of the program.
+//!
+//! Owns: the global options and the list of verbs. A verb's own arguments stand in its file under [`crate::verbs`].
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::render::ColorWish;
+use crate::verbs::{
+    completions, config, daemon, down, events, logs, restart, start, status, stop, validate, wait,
+    why,
+};
+
+/// Runs a stack of services wherever each belongs, from one YAML file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "harness",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+}
+
+/// What every verb takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Stack file; several are laid over each other, `-` is standard input [env: HARNESS_FILE]
+    #[arg(
+        short = 'f',
+        long = "file",
+        short_alias = 'c',
+        alias = "config",
+        value_name = "FILE",
+        global = true
+    )]
+    pub(crate) files: Vec<PathBuf>,
+    /// Name of the stack, for one that the daemon knows or instead of the file's
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        global = true,
+        env = "HARNESS_PROJECT",
+        hide_env_values = true
+    )]
+    pub(crate) project: Option<String>,
+    /// When to use colour
+    #[arg(
+        long,
+        value_name = "WHEN",
+        global = true,
+        env = "HARNESS_COLOR",
+        hide_env_values = true
+    )]
+    pub(crate) color: Option<ColorWish>,
+    /// How to show progress on standard error
+    #[arg(
+        long,
+        value_name = "HOW",
+        global = true,
+        env = "HARNESS_PROGRESS",
+        hide_env_values = true,
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(crate) progress: ProgressWish,
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true, env = "HARNESS_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+    /// Never ask
+    #[arg(long, global = true, env = "HARNESS_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) no_input: bool,
+    /// Answer every question with yes
+    #[arg(short, long, global = true, env = "HARNESS_YES", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) yes: bool,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressWish {
+    /// As it fits: a live view on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// A view that is drawn again and again.
+    Tty,
+    /// A line for every change.
+    Plain,
+    /// Nothing.
+    Quiet,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Start(start::StartArgs),
+    Stop(stop::StopArgs),
+    Restart(restart::RestartArgs),
+    Down(down::DownArgs),
+    #[command(visible_alias = "ps")]
+    Status(status::StatusArgs),
+    Logs(logs::LogsArgs),
+    /// Follow the output of services: `logs -f`
+    #[command(after_help = logs::EXAMPLES)]
+    Tail(logs::LogsArgs),
+    Events(events::EventsArgs),
+    Wait(wait::WaitArgs),
+    Why(why::WhyArgs),
+    Validate(validate::ValidateArgs),
+    Config(config::ConfigArgs),
+    Daemon(daemon::DaemonArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+impl Verb {
+    /// Whether what it prints is for programs, so that errors are too.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        match self {
+            Self::Status(args) => args.is_json(),
+            Self::Logs(args) | Self::Tail(args) => args.is_json(),
+            Self::Events(args) => args.is_json(),
+            Self::Validate(args) => args.is_json(),
+            Self::Daemon(args) => args.is_json(),
+            Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Down(_)
+            | Self::Wait(_)
+            | Self::Why(_)
+            | Self::Config(_)
+            | Self::Completions(_) => false,
+        }
+    }
+}
+
+/// The arguments of this process. Help and wrong usage end it here, the latter with exit code 2.
+pub(crate) fn parse() -> Cli {
+    let choice = match ColorWish::from_arguments(std::env::args_os()) {
+        Some(ColorWish::Always) => ColorChoice::Always,
+        Some(ColorWish::Never) => ColorChoice::Never,
+        // What is left is read from the environment by the library in the same way as we do.
+        Some(ColorWish::Auto) | None => ColorChoice::Auto,
+    };
+    let matches = Cli::command().color(choice).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harness start --wait        start the stack of harness.yaml and wait until it is ready
+  harness status              how it stands
+  harness logs -f api         what `api` writes, as it writes it
+  harness why api             why `api` is where it is
+  harness stop                stop it, in reverse order
+
+Exit codes: 0 success, 1 failed, 2 usage, 3 not healthy (status --exit-code), 4 unknown name,
+5 no daemon, 6 not permitted, 8 failed while waited for, 69 target not available, 70 defect,
+78 stack file wrong, 124 time limit, 130 interrupted.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_command(command: &clap::Command, path: &str, all: &mut Vec<(String, String)>) {
+        let mut shown = command.clone().color(ColorChoice::Never).term_width(100);
+        all.push((path.to_owned(), shown.render_long_help().to_string()));
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
+            every_command(sub, &format!("{path} {}", sub.get_name()), all);
+        }
+    }
+
+    fn all_help() -> Vec<(String, String)> {
+        let mut command = Cli::command();
+        command.build();
+        let mut all = Vec::new();
+        every_command(&command, "harness", &mut all);
+        all
+    }
+
+    #[test]
+    fn the_arguments_contradict_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_examples_and_fits_a_hundred_columns() {
+        for (path, help) in all_help() {
+            assert!(help.contains("Examples:"), "{path} has no examples");
+            let long: Vec<_> = help
+                .lines()
+                .filter(|line| line.chars().count() > 100)
+                .collect();
+            assert!(long.is_empty(), "{path}: {long:?}");
+        }
+    }
+
+    #[test]
+    fn help_says() {
+        for (path, help) in all_help() {
+            // The global options are the same everywhere: shown once, with the program's own help.
+            let own = match path.as_str() {
+                "harness" => help.as_str(),
+                _ => help.split("Global options:").next().unwrap_or_default(),
+            };
+            insta::assert_snapshot!(format!("help_{}", path.replace(' ', "_")), own.trim_end());
+        }
+    }
+
+    #[test]
+    fn the_file_may_stand_before_and_behind_the_verb() {
+        let files = |words: &[&str]| {
+            Cli::try_parse_from(words)
+                .map(|cli| cli.globals.files)
+                .expect("good usage")
+        };
+        let expected = [PathBuf::from("x.yaml")];
+        assert_eq!(files(&["harness", "-f", "x.yaml", "start"]), expected);
+        assert_eq!(files(&["harness", "start", "-f", "x.yaml"]), expected);
+        assert_eq!(files(&["harness", "-f", "x.yaml", "logs", "-f"]), expected);
+        assert_eq!(
+            files(&["harness", "logs", "-f", "--file", "x.yaml"]),
+            expected
+        );
+        assert_eq!(
+            files(&["harness", "events", "-c", "x.yaml", "-f"]),
+            expected
+        );
+    }
+}

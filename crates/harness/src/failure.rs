@@ -1,0 +1,358 @@
+//! Everything that ends a verb early, and what the program then exits with.
+//!
+//! Owns: the one way from an error to an exit code, and the hints that go with it. Nothing else in the program picks an
+//! exit code or prints an error.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use harness_config::Unsupported;
+use harness_core::client::{ClientError, ConnectError, LaunchError};
+use harness_core::protocol::{ApiError, ErrorCode};
+use harness_core::{DaemonError, DirsError, error_chain};
+
+use crate::context::Context;
+use crate::interrupt::Interrupt;
+use crate::render::{self, Span};
+
+/// Why a verb did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There is no stack file, and no name of a stack.
+    #[error("there is no harness.yaml, services.yaml or services.yml in {} or above it", directory.display())]
+    NoStackFile {
+        directory: PathBuf,
+        stacks: Vec<String>,
+    },
+    /// The daemon knows no such stack.
+    #[error("there is no stack `{stack}`")]
+    UnknownStack {
+        stack: String,
+        similar: Option<String>,
+    },
+    /// The stack of the file was not started.
+    #[error("stack `{stack}` has not been started")]
+    NotStarted { stack: String },
+    /// The same files are several stacks.
+    #[error("several stacks are made of these files: {}", stacks.join(", "))]
+    Ambiguous { stacks: Vec<String> },
+    /// There is no such unit.
+    #[error("there is no service or task `{unit}` in stack `{stack}`")]
+    UnknownUnit {
+        stack: String,
+        unit: String,
+        similar: Option<String>,
+    },
+    /// The stack file is wrong. Its diagnostics were printed.
+    #[error("{summary}")]
+    Diagnostics { summary: String },
+    /// Wanted units cannot be run here.
+    #[error("{}", unsupported_message(units))]
+    Unsupported { units: Vec<Unsupported> },
+    /// Units failed while they were waited for. A report was printed.
+    #[error("{summary}")]
+    Failed { summary: String, exit_code: u8 },
+    /// `status --exit-code`: it is not as it should be. What was printed shows it.
+    #[error("not everything is running and healthy")]
+    NotHealthy,
+    /// It took too long.
+    #[error("{what} within {limit:?}")]
+    TimedOut { what: String, limit: Duration },
+    /// The user had enough of waiting.
+    #[error("{meanwhile}")]
+    Interrupted { by: Interrupt, meanwhile: String },
+    /// Nobody can be asked, and nobody said yes.
+    #[error("{action} needs --yes where nobody can be asked")]
+    NeedsYes { action: String },
+    /// The user said no.
+    #[error("nothing was done")]
+    Declined,
+    /// A regular expression that is none.
+    #[error("`{pattern}` is no regular expression")]
+    Pattern {
+        pattern: String,
+        #[source]
+        source: regex::Error,
+    },
+    /// The daemon refused, failed, or went away.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There is no daemon, even after an attempt to start one.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The daemon did not come up in this process.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// There is no place for our files.
+    #[error(transparent)]
+    Dirs(#[from] DirsError),
+    /// What the daemon shall log is no filter.
+    #[error("`{text}` in HARNESS_LOG is no filter")]
+    LogFilter {
+        text: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// A file or the terminal cannot be used.
+    #[error("cannot {action}")]
+    Io {
+        action: String,
+        #[source]
+        source: io::Error,
+    },
+    /// Standard output cannot be written; with a broken pipe nobody wants it any more.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+}
+
+fn unsupported_message(units: &[Unsupported]) -> String {
+    let each = units
+        .iter()
+        .map(|unit| format!("`{}` cannot be run here: {}", unit.unit, unit.reason));
+    each.collect::<Vec<_>>().join("\n       ")
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::Launch(LaunchError::Connect(error))
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Client(ClientError::Api(error))
+    }
+}
+
+impl Failure {
+    /// Something with files or the terminal did not work.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    /// What the program exits with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Declined | Self::Io { .. } => 1,
+            Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,
+            Self::NotHealthy => 3,
+            Self::NoStackFile { .. }
+            | Self::UnknownStack { .. }
+            | Self::NotStarted { .. }
+            | Self::Ambiguous { .. }
+            | Self::UnknownUnit { .. } => 4,
+            Self::Diagnostics { .. } => 78,
+            Self::Unsupported { .. } => 69,
+            Self::Failed { exit_code, .. } => *exit_code,
+            Self::TimedOut { .. } => 124,
+            Self::Interrupted { by, .. } => by.exit_code(),
+            Self::Client(error) => error.exit_code(),
+            Self::Launch(error) => error.exit_code(),
+            Self::Daemon(error) => error.exit_code(),
+            Self::Dirs(_) => 6,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Output(_) => 1,
+        }
+    }
+
+    /// Whether there is nothing to say: it was said, or nobody listens.
+    fn is_silent(&self) -> bool {
+        match self {
+            Self::NotHealthy => true,
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+
+    /// What can be done about it.
+    fn hints(&self) -> Vec<String> {
+        let did_you_mean = |similar: &Option<String>| {
+            similar
+                .iter()
+                .map(|name| format!("did you mean `{name}`?"))
+                .collect()
+        };
+        match self {
+            Self::NoStackFile { stacks, .. } if stacks.is_empty() => {
+                vec!["name the file with --file, or go where it is".to_owned()]
+            }
+            Self::NoStackFile { stacks, .. } => {
+                vec![format!("name a stack with -p: {}", stacks.join(", "))]
+            }
+            Self::UnknownStack { similar, .. } if similar.is_none() => {
+                vec!["`harness daemon status` lists the stacks".to_owned()]
+            }
+            Self::UnknownStack { similar, .. } | Self::UnknownUnit { similar, .. } => {
+                did_you_mean(similar)
+            }
+            Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
+            Self::Ambiguous { .. } => vec!["choose one with -p NAME".to_owned()],
+            Self::Client(ClientError::Api(error)) => api_hints(error),
+            Self::Launch(LaunchError::Connect(error))
+            | Self::Client(ClientError::Connect(error))
+                if error.is_not_running() =>
+            {
+                vec![
+                    "`harness start` starts it with a stack, `harness daemon start` without"
+                        .to_owned(),
+                ]
+            }
+            Self::Unsupported { .. } => {
+                vec!["start other services by name, or see `harness validate`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The name of its kind, for programs.
+    fn kind(&self) -> String {
+        let name = match self {
+            Self::NoStackFile { .. } => "no-stack-file",
+            Self::UnknownStack { .. } => "unknown-stack",
+            Self::NotStarted { .. } => "not-started",
+            Self::Ambiguous { .. } => "ambiguous-stack",
+            Self::UnknownUnit { .. } => "unknown-unit",
+            Self::Diagnostics { .. } => "invalid-stack-file",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Failed { .. } => "failed",
+            Self::NotHealthy => "not-healthy",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Interrupted { .. } => "interrupted",
+            Self::NeedsYes { .. } => "needs-yes",
+            Self::Declined => "declined",
+            Self::Pattern { .. } | Self::LogFilter { .. } => "usage",
+            Self::Client(ClientError::Api(error)) => return error.code.name(),
+            Self::Client(_) | Self::Launch(_) => "no-daemon",
+            Self::Daemon(_) => "daemon",
+            Self::Dirs(_) => "directories",
+            Self::Io { .. } | Self::Output(_) => "io",
+        };
+        name.to_owned()
+    }
+}
+
+fn api_hints(error: &ApiError) -> Vec<String> {
+    let similar = || error.data.get("similar").and_then(|name| name.as_str());
+    match error.code {
+        ErrorCode::Needed => vec![
+            "--with-dependents stops them too, --force leaves them without what they need"
+                .to_owned(),
+        ],
+        ErrorCode::UnknownUnit => similar()
+            .map(|name| format!("did you mean `{name}`?"))
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Says what went wrong, if anything did, and what the program exits with.
+pub(crate) fn exit_code(context: &Context, outcome: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    let code = failure.exit_code();
+    if failure.is_silent() {
+        return ExitCode::from(code);
+    }
+    let (message, hints) = (error_chain(&failure), failure.hints());
+    if context.is_for_programs() {
+        let document = serde_json::json!({
+            "error": { "code": failure.kind(), "message": message, "hint": hints.first(), "exit_code": code }
+        });
+        render::note(&format!("{document}\n"));
+        return ExitCode::from(code);
+    }
+    let look = &context.messages;
+    let mut text = match failure {
+        // No error: the user knows what he did.
+        Failure::Interrupted { .. } | Failure::Declined => format!("{message}\n"),
+        _ => format!("{} {message}\n", look.paint(Span::Bad, "error:")),
+    };
+    for hint in hints {
+        text += &format!("  {} {hint}\n", look.paint(Span::Dim, "= help:"));
+    }
+    render::note(&text);
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_failure_has_the_exit_code_of_the_table() {
+        let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let no_daemon = ConnectError::NotRunning {
+            state: PathBuf::from("/state"),
+        };
+        let needed = ApiError::new(ErrorCode::Needed, "api needs db");
+        let table = [
+            (Failure::Output(closed()), 0),
+            (Failure::Declined, 1),
+            (Failure::from(needed), 1),
+            (
+                Failure::NeedsYes {
+                    action: "down".to_owned(),
+                },
+                2,
+            ),
+            (Failure::NotHealthy, 3),
+            (
+                Failure::UnknownStack {
+                    stack: "s".to_owned(),
+                    similar: None,
+                },
+                4,
+            ),
+            (
+                Failure::from(ApiError::new(ErrorCode::UnknownUnit, "no")),
+                4,
+            ),
+            (Failure::from(no_daemon), 5),
+            (Failure::from(ApiError::new(ErrorCode::Forbidden, "no")), 6),
+            (
+                Failure::Failed {
+                    summary: String::new(),
+                    exit_code: 8,
+                },
+                8,
+            ),
+            (Failure::Unsupported { units: Vec::new() }, 69),
+            (Failure::from(ApiError::new(ErrorCode::Internal, "no")), 70),
+            (
+                Failure::Diagnostics {
+                    summary: String::new(),
+                },
+                78,
+            ),
+            (
+                Failure::TimedOut {
+                    what: String::new(),
+                    limit: Duration::ZERO,
+                },
+                124,
+            ),
+            (
+                Failure::Interrupted {
+                    by: Interrupt::Int,
+                    meanwhile: String::new(),
+                },
+                130,
+            ),
+            (
+                Failure::Interrupted {
+                    by: Interrupt::Term,
+                    meanwhile: String::new(),
+                },
+                143,
+            ),
+        ];
+        for (failure, code) in table {
+            assert_eq!(failure.exit_code(), code, "{failure:?}");
+        }
+    }
+}

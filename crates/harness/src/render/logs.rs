@@ -1,0 +1,211 @@
+//! Log lines: prefixed and interleaved, or as they were written.
+//!
+//! Owns: the prefix of each unit, and where a line goes on that had no end yet. Raw bytes reach standard output only
+//! without prefix and where it is no terminal.
+
+use std::collections::BTreeMap;
+
+use harness_core::logs::LogStream;
+use harness_core::protocol::LogRecord;
+
+use super::escape::escaped;
+use super::look::{Look, Span};
+use super::width::{columns, padded};
+
+/// How lines are shown.
+#[derive(Debug)]
+pub(crate) struct LogPrinter {
+    look: Look,
+    prefixes: BTreeMap<String, String>,
+    width: usize,
+    has_prefix: bool,
+    has_time: bool,
+    /// Whose line has no end yet.
+    open: Option<(String, LogStream)>,
+}
+
+impl LogPrinter {
+    /// For lines of these units.
+    pub(crate) fn new<'a>(
+        look: Look,
+        units: impl Iterator<Item = &'a str> + Clone,
+        has_prefix: bool,
+        has_time: bool,
+    ) -> Self {
+        let width = units.clone().map(columns).max().unwrap_or_default();
+        let mut printer = Self {
+            look,
+            prefixes: BTreeMap::new(),
+            width,
+            has_prefix,
+            has_time,
+            open: None,
+        };
+        for unit in units {
+            printer.prefix(unit);
+        }
+        printer
+    }
+
+    /// The bytes that show a line.
+    pub(crate) fn show(&mut self, line: &LogRecord) -> Vec<u8> {
+        let goes_on = self.open.as_ref().is_some_and(|(unit, stream)| {
+            *unit == line.unit && *stream == line.stream && line.gap.is_none()
+        });
+        let mut shown = Vec::new();
+        if !goes_on {
+            shown.extend(self.finish());
+            shown.extend(self.head(line).into_bytes());
+        }
+        if let Some(missing) = line.gap {
+            let text = format!("[harness: {missing} bytes dropped]\n");
+            shown.extend(self.look.paint(Span::Bad, &text).into_bytes());
+            return shown;
+        }
+        if self.is_raw() {
+            shown.extend(&line.bytes);
+        } else {
+            shown.extend(escaped(&line.bytes).into_bytes());
+        }
+        self.open = line.partial.then(|| (line.unit.clone(), line.stream));
+        if !line.partial {
+            shown.push(b'\n');
+        }
+        shown
+    }
+
+    /// Ends a line that has no end yet, unless bytes are shown as they are.
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
+        match self.open.take() {
+            Some(_) if !self.is_raw() => vec![b'\n'],
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Whether bytes are shown as they are, so that nothing of ours may stand between them.
+    pub(crate) fn is_raw(&self) -> bool {
+        !self.has_prefix && !self.look.is_terminal
+    }
+
+    fn head(&mut self, line: &LogRecord) -> String {
+        let mut head = String::new();
+        if self.has_time {
+            let time = line
+                .time
+                .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+            head += &self.look.paint(Span::Dim, &time);
+            head.push(' ');
+        }
+        if self.has_prefix {
+            let bar = match line.stream {
+                LogStream::Stdout => self.look.paint(Span::Dim, "|"),
+                LogStream::Stderr => self.look.paint(Span::Bad, "|"),
+            };
+            head += &format!("{} {bar} ", self.prefix(&line.unit));
+        }
+        head
+    }
+
+    fn prefix(&mut self, unit: &str) -> &str {
+        let (look, width) = (self.look, self.width);
+        let make = || look.paint(Span::Service(color(unit)), &padded(unit, width));
+        self.prefixes.entry(unit.to_owned()).or_insert_with(make)
+    }
+}
+
+/// The same for the same name in every run: FNV-1a.
+fn color(unit: &str) -> usize {
+    let hash = unit.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    usize::from((hash >> 32) as u8)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    pub(crate) fn record(unit: &str, text: &str) -> LogRecord {
+        let record = serde_json::json!({
+            "unit": unit, "time": sample::now(), "stream": "stdout", "attempt": 1, "text": text,
+            "cursor": cursor()
+        });
+        serde_json::from_value(record).expect("a line")
+    }
+
+    fn cursor() -> serde_json::Value {
+        serde_json::to_value(service_shim::log::Cursor::default()).expect("a place")
+    }
+
+    fn shown(printer: &mut LogPrinter, lines: &[LogRecord]) -> String {
+        let mut bytes: Vec<u8> = lines.iter().flat_map(|line| printer.show(line)).collect();
+        bytes.extend(printer.finish());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn some_lines() -> Vec<LogRecord> {
+        let mut half = record("api", "half of ");
+        half.partial = true;
+        let mut gap = record("db", "");
+        gap.gap = Some(1_024);
+        let mut broken = record("db", "");
+        broken.bytes = b"caf\xe9 \x1b[2J".to_vec();
+        broken.stream = LogStream::Stderr;
+        vec![
+            record("db", "up"),
+            half,
+            record("api", "a line"),
+            gap,
+            broken,
+        ]
+    }
+
+    #[test]
+    fn lines_of_several_services_are_told_apart() {
+        let mut printer = LogPrinter::new(Look::plain(), ["api", "db"].into_iter(), true, false);
+        insta::assert_snapshot!(shown(&mut printer, &some_lines()));
+    }
+
+    #[test]
+    fn without_prefix_and_terminal_the_bytes_are_the_services_own() {
+        let mut printer = LogPrinter::new(Look::plain(), ["db"].into_iter(), false, false);
+        let mut bytes = Vec::new();
+        for line in some_lines().iter().filter(|line| line.gap.is_none()) {
+            bytes.extend(printer.show(line));
+        }
+        assert_eq!(bytes, b"up\nhalf of a line\ncaf\xe9 \x1b[2J\n");
+    }
+
+    #[test]
+    fn on_a_terminal_nothing_is_raw() {
+        let look = Look {
+            is_terminal: true,
+            ..Look::plain()
+        };
+        let mut printer = LogPrinter::new(look, ["db"].into_iter(), false, false);
+        let text = shown(&mut printer, &some_lines());
+        assert!(
+            !text.contains('\x1b') && text.contains("caf\\xe9"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_line_that_others_cut_into_goes_on_below() {
+        let mut half = record("api", "half");
+        half.partial = true;
+        let mut printer = LogPrinter::new(Look::plain(), ["api", "db"].into_iter(), true, false);
+        let text = shown(
+            &mut printer,
+            &[half, record("db", "x"), record("api", "rest")],
+        );
+        assert_eq!(text, "api | half\ndb  | x\napi | rest\n");
+    }
+
+    #[test]
+    fn a_service_keeps_its_colour() {
+        assert_eq!(color("api"), color("api"));
+        assert_ne!(color("api") % 10, color("db") % 10);
+    }
+}

@@ -1,0 +1,35 @@
+//! Everything that is drawn: tables, pages, progress, reports, log lines.
+//!
+//! Owns: the terminal. Functions from values to text, which snapshots show; only `out` and `live` write. Never asks the
+//! daemon anything, and never decides what a state means.
+
+mod ages;
+mod escape;
+mod events;
+mod live;
+mod logs;
+mod look;
+mod out;
+mod page;
+mod progress;
+mod report;
+#[cfg(test)]
+mod sample;
+mod stacks;
+mod status;
+mod table;
+mod why;
+mod width;
+
+pub(crate) use escape::escaped;
+pub(crate) use events::{event_line, json_line};
+pub(crate) use live::{Block, Painter, block};
+pub(crate) use logs::LogPrinter;
+pub(crate) use look::{ColorWish, Look, Span, Stream};
+pub(crate) use out::{note, print, print_bytes, reader_gone};
+pub(crate) use page::status_page;
+pub(crate) use progress::{Progress, Tracker, transition_line};
+pub(crate) use report::{Place, Report, failure_report, stop_lines};
+pub(crate) use stacks::{daemon_page, stack_table};
+pub(crate) use status::{Detail, status_table};
+pub(crate) use why::why_tree;

@@ -1,0 +1,224 @@
+//! Which stack is meant, and its file.
+//!
+//! Owns: the order `--file`, `HARNESS_FILE`, the nearest file from here upwards; and the name behind the files, which
+//! needs no parsing when the daemon knows them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use harness_config::{Loaded, Sources, count, load, render_human, summary};
+use harness_core::HarnessClient;
+use harness_core::protocol::StackSummary;
+use harness_core::spec::{StackName, StackSpec};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render::note;
+use crate::units::similar;
+
+/// The files of the stack that is meant; none when there are none.
+pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
+    if !context.globals.files.is_empty() {
+        return context.globals.files.clone();
+    }
+    match std::env::var_os("HARNESS_FILE") {
+        Some(files) if !files.is_empty() => std::env::split_paths(&files).collect(),
+        Some(_) | None => harness_config::discover(&working_directory())
+            .map(shorten)
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The same, where there must be some.
+///
+/// # Errors
+/// [`Failure::NoStackFile`].
+pub(crate) fn required_files(context: &Context) -> Result<Vec<PathBuf>, Failure> {
+    let files = files(context);
+    if files.is_empty() {
+        return Err(Failure::NoStackFile {
+            directory: working_directory(),
+            stacks: Vec::new(),
+        });
+    }
+    Ok(files)
+}
+
+/// What to read: these files, with the environment of whoever asks.
+///
+/// # Errors
+/// When standard input is meant and cannot be read.
+pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, Failure> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut sources = Sources::new().environment(environment);
+    if let Some(project) = &context.globals.project {
+        sources = sources.project(project);
+    }
+    for file in files {
+        sources = if file == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(Failure::io("read standard input"))?;
+            sources.text("<stdin>", text)
+        } else {
+            sources.file(file)
+        };
+    }
+    Ok(sources)
+}
+
+/// The stack, with the absolute paths of its files. What is wrong with it is printed; warnings are too.
+///
+/// # Errors
+/// [`Failure::Diagnostics`] when it cannot be used.
+pub(crate) fn stack(context: &Context, sources: &Sources) -> Result<(StackSpec, Loaded), Failure> {
+    let mut loaded = load(sources);
+    let (errors, _) = count(&loaded.diagnostics);
+    if errors > 0 || !context.globals.quiet {
+        note(&render_human(
+            &loaded.diagnostics,
+            &loaded.files,
+            context.messages.color,
+        ));
+    }
+    let Some(mut stack) = loaded.stack.take() else {
+        return Err(Failure::Diagnostics {
+            summary: summary(&loaded.diagnostics, &loaded.files),
+        });
+    };
+    for file in &mut stack.files {
+        *file = absolute(file);
+    }
+    Ok((stack, loaded))
+}
+
+/// The name of the stack that is meant, among those that the daemon knows.
+///
+/// # Errors
+/// [`Failure::UnknownStack`], [`Failure::NotStarted`], [`Failure::NoStackFile`], [`Failure::Ambiguous`].
+pub(crate) async fn known_stack(
+    context: &Context,
+    client: &HarnessClient,
+) -> Result<StackName, Failure> {
+    let stacks = client.stacks().await?;
+    choose(context, &stacks)
+}
+
+/// The same, among these.
+///
+/// # Errors
+/// As [`known_stack`].
+pub(crate) fn choose(context: &Context, stacks: &[StackSummary]) -> Result<StackName, Failure> {
+    if let Some(project) = &context.globals.project {
+        return by_name(project, stacks);
+    }
+    let files = files(context);
+    if files.is_empty() {
+        return match stacks {
+            // Nothing else can be meant.
+            [only] => Ok(only.name.clone()),
+            _ => Err(Failure::NoStackFile {
+                directory: working_directory(),
+                stacks: stacks.iter().map(|stack| stack.name.to_string()).collect(),
+            }),
+        };
+    }
+    let paths: Vec<PathBuf> = files.iter().map(|file| absolute(file)).collect();
+    let same: Vec<&StackSummary> = stacks
+        .iter()
+        .filter(|stack| is_made_of(stack, &paths))
+        .collect();
+    match same.as_slice() {
+        [one] => Ok(one.name.clone()),
+        several => by_parsing(context, &files, several, stacks),
+    }
+}
+
+/// The stack of this name.
+fn by_name(name: &str, stacks: &[StackSummary]) -> Result<StackName, Failure> {
+    let found = stacks.iter().find(|stack| stack.name.as_str() == name);
+    found
+        .map(|stack| stack.name.clone())
+        .ok_or_else(|| Failure::UnknownStack {
+            stack: name.to_owned(),
+            similar: similar(name, stacks.iter().map(|stack| stack.name.as_str()))
+                .map(str::to_owned),
+        })
+}
+
+/// The stack that the files themselves name.
+fn by_parsing(
+    context: &Context,
+    files: &[PathBuf],
+    same: &[&StackSummary],
+    stacks: &[StackSummary],
+) -> Result<StackName, Failure> {
+    let mut loaded = load(&sources(context, files)?);
+    let Some(stack) = loaded.stack.take() else {
+        note(&render_human(
+            &loaded.diagnostics,
+            &loaded.files,
+            context.messages.color,
+        ));
+        return Err(Failure::Diagnostics {
+            summary: summary(&loaded.diagnostics, &loaded.files),
+        });
+    };
+    let is_it = |known: &StackSummary| known.name == stack.name;
+    let is_among = match same {
+        [] => stacks.iter().any(is_it),
+        several => several.iter().any(|known| is_it(known)),
+    };
+    if is_among {
+        return Ok(stack.name);
+    }
+    Err(match same {
+        [] => Failure::NotStarted {
+            stack: stack.name.to_string(),
+        },
+        several => Failure::Ambiguous {
+            stacks: several.iter().map(|stack| stack.name.to_string()).collect(),
+        },
+    })
+}
+
+/// Whether the stack was read from these files. Those that it read besides (environment files) do not count.
+fn is_made_of(stack: &StackSummary, files: &[PathBuf]) -> bool {
+    !files.is_empty()
+        && stack.files.starts_with(files)
+        && stack.files[files.len()..]
+            .iter()
+            .all(|file| !is_stack_file(file))
+}
+
+fn is_stack_file(file: &Path) -> bool {
+    matches!(
+        file.extension().and_then(|extension| extension.to_str()),
+        Some("yaml" | "yml")
+    )
+}
+
+/// One spelling for each file, whatever it was called by.
+fn absolute(path: &Path) -> PathBuf {
+    if path == Path::new("-") || path == Path::new("<stdin>") {
+        return path.to_owned();
+    }
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+}
+
+/// As short as the user would write it.
+fn shorten(path: PathBuf) -> PathBuf {
+    match path.strip_prefix(working_directory()) {
+        Ok(short) => short.to_owned(),
+        Err(_) => path,
+    }
+}
+
+pub(crate) fn working_directory() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}

@@ -1,0 +1,33 @@
+//! From a verb to what does it.
+
+use super::{
+    completions, config, daemon, down, events, logs, restart, start, status, stop, validate, wait,
+    why,
+};
+use crate::cli::Verb;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Does what was asked.
+///
+/// # Errors
+/// [`Failure`], which has the exit code.
+pub(crate) async fn run(verb: Verb, context: &Context) -> Result<(), Failure> {
+    context.set_for_programs(verb.is_for_programs());
+    match verb {
+        Verb::Start(args) => start::run(args, context).await,
+        Verb::Stop(args) => stop::run(args, context).await,
+        Verb::Restart(args) => restart::run(args, context).await,
+        Verb::Down(args) => down::run(args, context).await,
+        Verb::Status(args) => status::run(args, context).await,
+        Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Tail(args) => logs::run(args.followed(), context).await,
+        Verb::Events(args) => events::run(args, context).await,
+        Verb::Wait(args) => wait::run(args, context).await,
+        Verb::Why(args) => why::run(args, context).await,
+        Verb::Validate(args) => validate::run(args, context),
+        Verb::Config(args) => config::run(args, context),
+        Verb::Daemon(args) => daemon::run(args, context).await,
+        Verb::Completions(args) => completions::run(args),
+    }
+}

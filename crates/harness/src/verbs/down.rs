@@ -1,0 +1,49 @@
+//! `down`: the whole stack stopped and forgotten.
+
+use clap::Args;
+use harness_core::AutoStart;
+use harness_core::protocol::StopParams;
+
+use super::stop::stop;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render::Span;
+use crate::{select, time};
+
+/// Stop the stack and forget it
+///
+/// Its units, their history and completed tasks are forgotten. On a terminal it asks first; elsewhere it needs --yes.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DownArgs {
+    /// Time that each service has to end by itself, instead of its own
+    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    timeout: Option<std::time::Duration>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harness down              ask, then stop and forget
+  harness down --yes        do not ask
+  harness -p web down -y    a stack by name";
+
+pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure> {
+    context.confirm("down", "Stop the stack and forget it?")?;
+    let client = context.client(AutoStart::WhenActive).await?;
+    let stack = select::known_stack(context, &client).await?;
+    let grace_ms = args
+        .timeout
+        .map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+    let params = StopParams {
+        grace_ms,
+        ..StopParams::all(stack.clone())
+    };
+    stop(context, &client, &stack, &params).await?;
+    client.forget(&stack).await?;
+    context.tell(
+        &context
+            .messages
+            .paint(Span::Good, &format!("{stack}: stopped and forgotten")),
+    );
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! `logs`: what services write, interleaved by time.
+//!
+//! Owns: the filter by pattern, which is the client's, and with it which lines are the last. Everything else of the
+//! question is the log store's.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use futures_lite::future;
+use harness_core::client::LogStreamReader;
+use harness_core::logs::{AttemptFilter, LogCursor, LogStream};
+use harness_core::protocol::{LogParams, LogRecord};
+use harness_core::spec::StackName;
+use harness_core::{AutoStart, HarnessClient};
+use regex::bytes::Regex;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render::{LogPrinter, json_line, note, print_bytes, reader_gone};
+use crate::units::selected;
+use crate::{select, time};
+
+/// Show what services write, interleaved by time
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LogsArgs {
+    /// Services and tasks; none means all
+    #[arg(value_name = "SVC")]
+    units: Vec<String>,
+    /// Go on with what comes
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the last lines of each
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<u64>,
+    /// Nothing older: 10m, or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time::moment)]
+    since: Option<DateTime<Utc>>,
+    /// Nothing newer
+    #[arg(long, value_name = "TIME", value_parser = time::moment)]
+    until: Option<DateTime<Utc>>,
+    /// Only lines that match this regular expression
+    #[arg(short, long, value_name = "RE")]
+    grep: Option<String>,
+    /// Only what was written there
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<StreamName>,
+    /// Show times
+    #[arg(short, long)]
+    timestamps: bool,
+    /// The run before the last
+    #[arg(long)]
+    previous: bool,
+    /// Only the lines; byte for byte where that is no terminal
+    #[arg(long)]
+    no_prefix: bool,
+    /// How to show them
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    output: Format,
+    // The global option under its long name: -f means to follow here.
+    /// Stack file; several are laid over each other, `-` is standard input [env: HARNESS_FILE]
+    #[arg(
+        id = "files",
+        long = "file",
+        short = 'c',
+        alias = "config",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    _files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StreamName {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines.
+    #[value(aliases = ["human", "table"])]
+    Text,
+    /// One document per line.
+    Json,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  harness logs                       everything that is kept, of all services
+  harness logs -f api worker         two services, as they write
+  harness logs -n 50 -g 'error|warn' the last fifty matching lines of each
+  harness logs api --previous        the run before the last
+  harness logs api --no-prefix > api.log";
+
+/// A line for programs.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    line: &'a LogRecord,
+}
+
+impl LogsArgs {
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
+
+    /// The same with `-f`.
+    pub(crate) fn followed(mut self) -> Self {
+        self.follow = true;
+        self
+    }
+
+    fn params(&self, stack: &StackName) -> LogParams {
+        LogParams {
+            units: self.units.clone(),
+            // The last lines that match are not among the last lines, so they are picked here.
+            tail: self.tail.filter(|_| self.grep.is_none()),
+            since: self.since,
+            until: self.until,
+            stream: self.stream.map(|stream| match stream {
+                StreamName::Stdout => LogStream::Stdout,
+                StreamName::Stderr => LogStream::Stderr,
+            }),
+            attempt: self.previous.then_some(AttemptFilter::Previous),
+            ..LogParams::all(stack.clone())
+        }
+    }
+}
+
+pub(crate) async fn run(args: LogsArgs, context: &Context) -> Result<(), Failure> {
+    let pattern = args.grep.as_deref().map(pattern).transpose()?;
+    let client = context.client(AutoStart::WhenActive).await?;
+    let stack = select::known_stack(context, &client).await?;
+    let status = client.status(&stack).await?;
+    let units = selected(&status, &args.units)?;
+    let names = units.iter().map(|unit| unit.name.as_str());
+    let mut sink = Sink {
+        printer: LogPrinter::new(context.data, names, !args.no_prefix, args.timestamps),
+        is_json: args.is_json(),
+    };
+    let work = show(
+        &args,
+        &client,
+        args.params(&stack),
+        pattern.as_ref(),
+        &mut sink,
+    );
+    let outcome = match args.follow {
+        true => future::race(work, async { Err(reader_gone().await) }).await,
+        false => work.await,
+    };
+    outcome.and_then(|()| sink.finish())
+}
+
+fn pattern(text: &str) -> Result<Regex, Failure> {
+    Regex::new(text).map_err(|source| Failure::Pattern {
+        pattern: text.to_owned(),
+        source,
+    })
+}
+
+async fn show(
+    args: &LogsArgs,
+    client: &HarnessClient,
+    mut params: LogParams,
+    pattern: Option<&Regex>,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    if let (Some(pattern), Some(tail)) = (pattern, args.tail) {
+        let reader = client.read_logs(params.clone()).await?;
+        params.after = last_matching(reader, pattern, tail, sink).await?;
+        if !args.follow {
+            return Ok(());
+        }
+    }
+    let mut reader = match args.follow {
+        true => client.follow_logs(params).await?,
+        false => client.read_logs(params).await?,
+    };
+    while let Some(batch) = reader.next_batch().await {
+        let batch = batch?;
+        let is_wanted = |line: &&LogRecord| matches(pattern, line);
+        sink.write(batch.iter().filter(is_wanted))?;
+    }
+    Ok(())
+}
+
+/// Writes the last lines of each unit that match, and tells where each unit's log was read to.
+async fn last_matching(
+    mut reader: LogStreamReader,
+    pattern: &Regex,
+    tail: u64,
+    sink: &mut Sink,
+) -> Result<BTreeMap<String, LogCursor>, Failure> {
+    let mut cursors = BTreeMap::new();
+    let mut kept: VecDeque<LogRecord> = VecDeque::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    while let Some(line) = reader.next().await {
+        let line = line?;
+        cursors.insert(line.unit.clone(), line.cursor);
+        if line.gap.is_some() || !matches(Some(pattern), &line) {
+            continue;
+        }
+        let count = counts.entry(line.unit.clone()).or_default();
+        *count += 1;
+        if *count > tail {
+            *count -= 1;
+            if let Some(oldest) = kept.iter().position(|kept| kept.unit == line.unit) {
+                kept.remove(oldest);
+            }
+        }
+        if tail > 0 {
+            kept.push_back(line);
+        }
+    }
+    sink.write(kept.iter())?;
+    Ok(cursors)
+}
+
+fn matches(pattern: Option<&Regex>, line: &LogRecord) -> bool {
+    line.gap.is_some() || pattern.is_none_or(|pattern| pattern.is_match(&line.bytes))
+}
+
+struct Sink {
+    printer: LogPrinter,
+    is_json: bool,
+}
+
+impl Sink {
+    fn write<'a>(&mut self, lines: impl Iterator<Item = &'a LogRecord>) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            match (self.is_json, line.gap) {
+                (true, _) => {
+                    let line = Line {
+                        schema_version: SCHEMA_VERSION,
+                        line,
+                    };
+                    bytes.extend(json_line(&line).into_bytes());
+                }
+                // Nothing of ours among the service's own bytes.
+                (false, Some(missing)) if self.printer.is_raw() => {
+                    note(&format!("[harness: {missing} bytes dropped]\n"));
+                }
+                (false, _) => bytes.extend(self.printer.show(line)),
+            }
+        }
+        print_bytes(&bytes)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        print_bytes(&self.printer.finish())
+    }
+}
+
+const SCHEMA_VERSION: u32 = harness_core::protocol::SCHEMA_VERSION;

@@ -1,0 +1,20 @@
+//! One file for each verb: its arguments, its help, what it does.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod daemon;
+mod daemon_log;
+mod daemon_run;
+mod dispatch;
+pub(crate) mod down;
+pub(crate) mod events;
+pub(crate) mod logs;
+pub(crate) mod restart;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod validate;
+pub(crate) mod wait;
+pub(crate) mod why;
+
+pub(crate) use dispatch::run;

@@ -1,0 +1,335 @@
+//! `start`: the stack of a file, or some of it, up.
+//!
+//! Owns: the order of the steps: everything that can be refused is refused before the daemon is asked, and the daemon is
+//! asked once, so that a client that dies leaves no half-started stack.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use harness_config::unsupported;
+use harness_core::client::ClientError;
+use harness_core::protocol::{Mode, StartParams, StartResult, WaitGoal, WaitParams, WaitResult};
+use harness_core::report::{Blocked, UnitStatus};
+use harness_core::spec::{StackSpec, UnitName};
+use harness_core::{AutoStart, HarnessClient};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::follow::{Ended, Shown, Watch};
+use crate::outcome::{Asked, report};
+use crate::render::{Span, note};
+use crate::units::{base, unit_names, unknown};
+use crate::{select, time};
+
+/// Start services and what they need; again, it changes nothing
+///
+/// Starts the daemon if none runs. Returns when everything wanted is launched or has failed; with --wait, when services
+/// are ready and tasks completed.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StartArgs {
+    /// Services and tasks; none means all
+    #[arg(value_name = "SVC")]
+    units: Vec<String>,
+    /// Wait until services are ready and tasks completed
+    #[arg(long, value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "ready")]
+    wait: Option<WaitUntil>,
+    /// Give up waiting after this long, with exit code 124; what was started goes on
+    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    wait_timeout: Option<Duration>,
+    /// Leave alone what they need
+    #[arg(long)]
+    no_deps: bool,
+}
+
+/// What `--wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WaitUntil {
+    /// Services are ready, tasks completed.
+    Ready,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harness start                          everything in harness.yaml
+  harness start --wait                   and wait until all of it is ready
+  harness start api --wait               only `api` and what it needs
+  harness start -f a.yaml -f b.yaml      b.yaml laid over a.yaml
+  harness start --wait --wait-timeout 2m";
+
+pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failure> {
+    let files = select::required_files(context)?;
+    let mut sources = select::sources(context, &files)?;
+    for unit in &args.units {
+        sources = sources.wanted(base(unit));
+    }
+    let (stack, _) = select::stack(context, &sources)?;
+    let units = named(&stack, &args.units)?;
+    refuse_unsupported(&stack, &units, args.no_deps)?;
+    let client = context.client(AutoStart::Always).await?;
+    let mut watch = Watch::new(context, &client, &stack.name).await?;
+    let params = StartParams {
+        stack: Box::new(stack.clone()),
+        mode: Mode::Replace,
+        units: units.clone(),
+        no_deps: args.no_deps,
+        again: false,
+    };
+    let started = client.start(&params).await?;
+    tell_definition(context, &stack, &started);
+    let mut starting = Starting {
+        context,
+        client: &client,
+        stack: &stack,
+        units,
+        started,
+    };
+    match args.wait {
+        Some(WaitUntil::Ready) => starting.until_ready(&mut watch, args.wait_timeout).await,
+        None => starting.until_launched(&mut watch, args.wait_timeout).await,
+    }
+}
+
+/// The units of these names, which must be in the stack.
+fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>, Failure> {
+    let units = unit_names(&stack.name, names)?;
+    match units.iter().find(|unit| !stack.units.contains_key(*unit)) {
+        Some(missing) => {
+            let known = stack.units.keys().map(UnitName::as_str);
+            Err(unknown(&stack.name, missing.as_str(), known))
+        }
+        None => Ok(units),
+    }
+}
+
+/// Refuses a start that needs what cannot be run here.
+fn refuse_unsupported(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> Result<(), Failure> {
+    let needed = needed(stack, units, no_deps);
+    let mut cannot = unsupported(stack);
+    cannot.retain(|one| needed.contains(&one.unit));
+    match cannot.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Unsupported { units: cannot }),
+    }
+}
+
+/// These units (all, when there are none) and what they need.
+fn needed<'a>(
+    stack: &'a StackSpec,
+    units: &'a [UnitName],
+    no_deps: bool,
+) -> BTreeSet<&'a UnitName> {
+    let mut open: Vec<&UnitName> = match units {
+        [] => stack.units.keys().collect(),
+        named => named.iter().collect(),
+    };
+    let mut needed = BTreeSet::new();
+    while let Some(unit) = open.pop() {
+        if needed.insert(unit) && !no_deps {
+            let needs = stack
+                .units
+                .get(unit)
+                .map(|unit| unit.dependencies.as_slice());
+            open.extend(
+                needs
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|dependency| &dependency.unit),
+            );
+        }
+    }
+    needed
+}
+
+/// Says what the definition changed that the user may not expect.
+fn tell_definition(context: &Context, stack: &StackSpec, started: &StartResult) {
+    let orphans = &started.applied.orphans;
+    if orphans.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = orphans.iter().map(UnitName::as_str).collect();
+    let names = names.join(", ");
+    let (verb, stop) = match orphans.len() {
+        1 => ("is", format!("`harness -p {} stop {names}`", stack.name)),
+        _ => (
+            "are",
+            format!(
+                "`harness -p {} stop {}`",
+                stack.name,
+                names.replace(", ", " ")
+            ),
+        ),
+    };
+    let warning = context.messages.paint(Span::Busy, "warning:");
+    context.tell(&format!(
+        "{warning} {names} {verb} no longer in the stack file and still run; {stop} ends that"
+    ));
+}
+
+struct Starting<'a> {
+    context: &'a Context,
+    client: &'a HarnessClient,
+    stack: &'a StackSpec,
+    /// As the user named them; none means all.
+    units: Vec<UnitName>,
+    started: StartResult,
+}
+
+impl Starting<'_> {
+    async fn until_ready(
+        &mut self,
+        watch: &mut Watch<'_>,
+        limit: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let params = self.wait(self.units.clone(), WaitGoal::Ready);
+        let work = self.client.wait(&params);
+        let is_done: fn(&UnitStatus) -> bool = |unit| unit.ready || unit.state == "done";
+        let waited = self.watched(watch, limit, is_done, work).await?;
+        match waited {
+            WaitResult::Reached => self.tell_success("ready"),
+            WaitResult::Never(blocked) => return Err(self.failed(&blocked).await?),
+        }
+        Ok(())
+    }
+
+    /// Waits for each unit that can still be launched, also after others have failed.
+    async fn until_launched(
+        &mut self,
+        watch: &mut Watch<'_>,
+        limit: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let is_launched: fn(&UnitStatus) -> bool =
+            |unit| unit.pid.is_some() || unit.stopped_at.is_some();
+        let mut open: Vec<UnitName> = match self.units.as_slice() {
+            [] => self.stack.units.keys().cloned().collect(),
+            named => named.to_vec(),
+        };
+        let mut failed: Vec<Blocked> = Vec::new();
+        while !open.is_empty() {
+            let params = self.wait(open.clone(), WaitGoal::Launched);
+            let work = self.client.wait(&params);
+            let waited = self.watched(watch, limit, is_launched, work).await?;
+            let WaitResult::Never(blocked) = waited else {
+                break;
+            };
+            let before = open.len();
+            open.retain(|unit| {
+                !blocked
+                    .iter()
+                    .any(|blocked| base(&blocked.name) == unit.as_str())
+            });
+            failed.extend(blocked);
+            if open.len() == before {
+                break;
+            }
+        }
+        if failed.is_empty() {
+            self.tell_success("started");
+            return Ok(());
+        }
+        Err(self.failed(&failed).await?)
+    }
+
+    fn wait(&self, units: Vec<UnitName>, goal: WaitGoal) -> WaitParams {
+        WaitParams {
+            stack: self.stack.name.clone(),
+            units,
+            goal,
+            any: false,
+        }
+    }
+
+    /// The result of a wait. Nothing is shown when nothing moves.
+    async fn watched(
+        &self,
+        watch: &mut Watch<'_>,
+        limit: Option<Duration>,
+        is_done: fn(&UnitStatus) -> bool,
+        work: impl Future<Output = Result<WaitResult, ClientError>>,
+    ) -> Result<WaitResult, Failure> {
+        let title = format!("Starting {}", self.stack.name);
+        let names: Vec<String> = self
+            .started
+            .ordered
+            .units
+            .iter()
+            .map(|unit| base(unit).to_owned())
+            .collect();
+        let shown = Shown {
+            title: &title,
+            units: &names,
+            is_done,
+        };
+        let name = &self.stack.name;
+        match watch.until(shown, limit, work).await? {
+            Ended::Done(waited) => Ok(waited),
+            Ended::TimedOut => {
+                let limit = limit.unwrap_or_default();
+                note(&format!(
+                    "what was started goes on: see `harness -p {name} status`\n"
+                ));
+                Err(Failure::TimedOut {
+                    what: format!("stack `{name}` was not ready"),
+                    limit,
+                })
+            }
+            Ended::Interrupted(by) => {
+                let meanwhile = format!(
+                    "detached: the daemon goes on starting `{name}`; see `harness -p {name} status`"
+                );
+                Err(Failure::Interrupted { by, meanwhile })
+            }
+        }
+    }
+
+    async fn failed(&self, blocked: &[Blocked]) -> Result<Failure, Failure> {
+        let are_unhealthy = blocked.iter().all(|blocked| blocked.unhealthy);
+        let exit_code = if are_unhealthy { UNHEALTHY } else { FAILED };
+        let asked = Asked {
+            stack: &self.stack.name,
+            spec: Some(self.stack),
+        };
+        report(self.context, self.client, asked, blocked, exit_code).await
+    }
+
+    fn tell_success(&self, how: &str) {
+        let moved = self.started.ordered.moved.len();
+        let count = match self.units.as_slice() {
+            [] => self.started.ordered.units.len(),
+            named => named.len(),
+        };
+        let name = &self.stack.name;
+        let text = match moved {
+            0 => format!("{name}: already running"),
+            _ => format!("{name}: {count} {how}"),
+        };
+        self.context
+            .tell(&self.context.messages.paint(Span::Good, &text));
+    }
+}
+
+const FAILED: u8 = 1;
+const UNHEALTHY: u8 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness_config::{Sources, load};
+
+    #[test]
+    fn only_what_is_needed_must_be_there() {
+        let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: docker, image: b}\n  \
+                    c: {type: process, binary: c}\n";
+        let stack = load(&Sources::new().text("s.yaml", text))
+            .stack
+            .expect("a stack");
+        let unit = |name: &str| vec![UnitName::new(name).expect("a legal name")];
+        assert!(refuse_unsupported(&stack, &unit("c"), false).is_ok());
+        assert!(refuse_unsupported(&stack, &unit("a"), true).is_ok());
+        for units in [unit("a"), unit("b"), Vec::new()] {
+            let refused = refuse_unsupported(&stack, &units, false).expect_err("b is in the way");
+            assert_eq!(refused.exit_code(), 69);
+        }
+    }
+}

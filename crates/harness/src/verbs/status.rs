@@ -1,0 +1,214 @@
+//! `status`: how a stack stands.
+//!
+//! Owns: what is shown for which question, and that the JSON has one shape whatever there is to show.
+
+use chrono::Utc;
+use clap::{Args, ValueEnum};
+use futures_lite::future;
+use harness_core::protocol::{StackSummary, SubscribeParams};
+use harness_core::report::{Health, StackStatus, UnitStatus};
+use harness_core::spec::StackName;
+use harness_core::{AutoStart, HarnessClient};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::outcome::last_lines;
+use crate::render::{
+    Detail, json_line, print, reader_gone, stack_table, status_page, status_table,
+};
+use crate::select;
+use crate::units::selected;
+
+/// Show how the stack stands, or one service with the last lines of its log
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {
+    /// One service or task, on a page of its own
+    #[arg(value_name = "SVC")]
+    unit: Option<String>,
+    /// How to show it
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "table"
+    )]
+    output: Format,
+    /// Show it again whenever something changes; with -o json one document per line
+    #[arg(short, long)]
+    watch: bool,
+    /// Exit with 3 unless everything runs and is healthy, and tasks are completed
+    #[arg(long, conflicts_with = "watch")]
+    exit_code: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// What most people want to know.
+    #[value(aliases = ["human", "text"])]
+    Table,
+    /// A table with everything that fits on a line.
+    Wide,
+    /// One document.
+    Json,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  harness status                       the stack of this directory
+  harness status api                   one service, with the last lines of its log
+  harness -p web status -o json        a stack by name, for programs
+  harness status --watch               again and again, as things change
+  harness status --exit-code && deploy";
+
+impl StatusArgs {
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
+}
+
+pub(crate) async fn run(args: StatusArgs, context: &Context) -> Result<(), Failure> {
+    let client = context.client(AutoStart::WhenActive).await?;
+    let stacks = client.stacks().await?;
+    let is_anything_selected =
+        context.globals.project.is_some() || !select::files(context).is_empty();
+    if !is_anything_selected && stacks.len() != 1 && args.unit.is_none() {
+        return list(&args, context, &stacks);
+    }
+    let stack = select::choose(context, &stacks)?;
+    let view = View {
+        args: &args,
+        context,
+        client: &client,
+        stack,
+    };
+    if args.watch {
+        return future::race(view.watch(), async { Err(reader_gone().await) }).await;
+    }
+    let status = view.show(Again::No).await?;
+    let is_good = selected(&status, view.wanted())?
+        .iter()
+        .all(|unit| is_good(unit));
+    match args.exit_code && !is_good {
+        true => Err(Failure::NotHealthy),
+        false => Ok(()),
+    }
+}
+
+/// Several stacks, or none, and nothing says which is meant.
+fn list(args: &StatusArgs, context: &Context, stacks: &[StackSummary]) -> Result<(), Failure> {
+    match args.output {
+        // The shape of a status, with nothing in it, and the stacks beside it.
+        Format::Json => print(&json_line(&json!({
+            "schema_version": SCHEMA_VERSION, "stack": null, "items": [], "stacks": stacks,
+        }))),
+        Format::Table | Format::Wide => print(&stack_table(&context.data, stacks)),
+    }
+}
+
+struct View<'a> {
+    args: &'a StatusArgs,
+    context: &'a Context,
+    client: &'a HarnessClient,
+    stack: StackName,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Yes,
+    No,
+}
+
+/// A status with only those units that were asked for.
+#[derive(Serialize)]
+struct Selected<'a> {
+    schema_version: u32,
+    stack: &'a StackName,
+    storage: &'a Option<String>,
+    items: &'a [&'a UnitStatus],
+}
+
+impl View<'_> {
+    fn wanted(&self) -> &[String] {
+        self.args.unit.as_slice()
+    }
+
+    async fn show(&self, again: Again) -> Result<StackStatus, Failure> {
+        let status = self.client.status(&self.stack).await?;
+        let units = selected(&status, self.wanted())?;
+        let mut text = match self.args.output {
+            Format::Json => json_line(&Selected {
+                schema_version: status.schema_version,
+                stack: &status.stack,
+                storage: &status.storage,
+                items: &units,
+            }),
+            Format::Table if self.args.unit.is_some() => self.pages(&status, &units).await?,
+            Format::Table => status_table(
+                &self.context.data,
+                &status,
+                &units,
+                Detail::Usual,
+                Utc::now(),
+            ),
+            Format::Wide => status_table(
+                &self.context.data,
+                &status,
+                &units,
+                Detail::Wide,
+                Utc::now(),
+            ),
+        };
+        if again == Again::Yes && self.args.output != Format::Json && self.context.data.is_terminal
+        {
+            text.insert_str(0, HOME_AND_CLEAR);
+        }
+        print(&text)?;
+        Ok(status)
+    }
+
+    async fn pages(&self, status: &StackStatus, units: &[&UnitStatus]) -> Result<String, Failure> {
+        let mut pages = Vec::new();
+        for unit in units {
+            let lines = last_lines(self.client, &self.stack, &unit.name, PAGE_LINES).await?;
+            pages.push(status_page(
+                &self.context.data,
+                status,
+                unit,
+                &lines,
+                Utc::now(),
+            ));
+        }
+        Ok(pages.join("\n"))
+    }
+
+    /// Shows it now, and again whenever something happens, until nobody looks any more.
+    async fn watch(&self) -> Result<(), Failure> {
+        let params = SubscribeParams {
+            stack: Some(self.stack.clone()),
+            ..SubscribeParams::default()
+        };
+        let mut events = self.client.events(params).await?;
+        self.show(Again::Yes).await?;
+        while let Some(event) = events.next().await {
+            event?;
+            self.show(Again::Yes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a unit is as it should be.
+fn is_good(unit: &UnitStatus) -> bool {
+    let is_unhealthy = matches!(unit.health, Health::Unhealthy | Health::Unknown);
+    (unit.ready || unit.state == "done") && !is_unhealthy
+}
+
+/// Lines of output on a unit's page.
+const PAGE_LINES: u64 = 10;
+const SCHEMA_VERSION: u32 = harness_core::report::SCHEMA_VERSION;
+const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
