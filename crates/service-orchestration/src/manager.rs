@@ -37,6 +37,8 @@ struct Shared {
     inbox: Sender<Inbox>,
     logs: LogStore,
     adopted: async_channel::Receiver<()>,
+    /// Closes when the supervisor has let go of everything.
+    ended: async_channel::Receiver<()>,
     /// Whether services are left running when nobody owns the manager any more.
     detached: Arc<AtomicBool>,
     /// Its end tells the supervisor that nobody does.
@@ -201,9 +203,14 @@ impl ServiceManager {
         &self.shared.logs
     }
 
-    /// Ends the manager: stops every unit first, or, with `keep`, leaves them to the next owner of the state.
+    /// Ends the manager: stops every unit first, or, with `keep`, leaves them to the next owner of the state. When it
+    /// returns, the state directory is free.
     pub async fn shutdown(&self, keep: bool) {
         self.ask(|reply| Request::Shutdown { keep, reply }).await;
+        // Nothing is ever sent: the channel closes.
+        let Err(_closed) = self.shared.ended.recv().await else {
+            return;
+        };
     }
 
     /// Services are left running when the last handle goes. Where no state is kept, nobody can find them then.

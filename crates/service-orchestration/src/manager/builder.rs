@@ -46,6 +46,7 @@ pub struct ManagerBuilder {
     run_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     shim: Option<ShimProgram>,
+    store: Option<Arc<dyn Store>>,
     source: String,
     more: Executors,
 }
@@ -57,6 +58,7 @@ impl Default for ManagerBuilder {
             run_dir: None,
             log_dir: None,
             shim: None,
+            store: None,
             source: "harness".into(),
             more: Executors::new(),
         }
@@ -89,6 +91,14 @@ impl ManagerBuilder {
     #[must_use]
     pub fn shim(mut self, shim: ShimProgram) -> Self {
         self.shim = Some(shim);
+        self
+    }
+
+    /// State is kept in this store, and not in a file of the state directory. Where runs and output lie, and whether
+    /// services survive the manager, is still the state directory's to say.
+    #[must_use]
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -142,9 +152,10 @@ impl ManagerBuilder {
         let logs = LogStore::new(self.log_dir.unwrap_or_else(|| root.join("log")));
         make_private(&root)?;
         make_private(&run_dir)?;
-        let store: Arc<dyn Store> = match &self.state_dir {
-            Some(directory) => Arc::new(DiskStore::open(directory)?),
-            None => Arc::new(MemoryStore),
+        let store: Arc<dyn Store> = match (self.store, &self.state_dir) {
+            (Some(store), _) => store,
+            (None, Some(directory)) => Arc::new(DiskStore::open(directory)?),
+            (None, None) => Arc::new(MemoryStore),
         };
         let shim = self.shim.unwrap_or_else(ShimProgram::find);
         let executors =
@@ -153,6 +164,7 @@ impl ManagerBuilder {
         let channel = async_channel::unbounded();
         let inbox = channel.0.clone();
         let (owner, owned) = async_channel::bounded(1);
+        let (gone, ended) = async_channel::bounded(1);
         // Without state there is no next owner who could find what runs.
         let detached = Arc::new(AtomicBool::new(self.state_dir.is_some()));
         let setting = Setting {
@@ -162,6 +174,7 @@ impl ManagerBuilder {
             source: self.source,
             owned,
             detached: Arc::clone(&detached),
+            gone,
         };
         let (supervisor, adopted) = Supervisor::restore(setting, store, channel)?;
         let main = spawner.spawn(supervisor.run());
@@ -169,6 +182,7 @@ impl ManagerBuilder {
             inbox,
             logs,
             adopted,
+            ended,
             detached,
             owner: Some(owner),
             thread: None,

@@ -40,6 +40,8 @@ pub(crate) struct Setting {
     pub(crate) owned: Receiver<()>,
     /// Whether services are then left running.
     pub(crate) detached: Arc<AtomicBool>,
+    /// Closes when the supervisor has let go of everything.
+    pub(crate) gone: Sender<()>,
 }
 
 /// The supervisor's whole state; only the loop has it.
@@ -64,6 +66,8 @@ pub(crate) struct Supervisor {
     pub(super) end_watchers: Vec<EndWatcher>,
     /// Whether it is known that nobody has a handle any more.
     alone: bool,
+    /// Closes when everything above has been let go, the store among it: so it stands last.
+    _gone: Sender<()>,
 }
 
 /// Inputs taken in one turn at the most, so that a flood of them cannot keep the others from being carried out.
@@ -78,6 +82,7 @@ impl Supervisor {
         (sender, inbox): (Sender<Inbox>, Receiver<Inbox>),
     ) -> Self {
         let cleaner = Cleaner::new(&setting.spawner);
+        let gone = setting.gone.clone();
         Self {
             setting,
             clock: Clock::new(),
@@ -96,6 +101,7 @@ impl Supervisor {
             ended: false,
             end_watchers: Vec::new(),
             alone: false,
+            _gone: gone,
         }
     }
 
