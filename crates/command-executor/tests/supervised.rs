@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use command_executor::supervised::{
-    Adopted, ControlError, LaunchError, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess, adopt, launch,
+    Adopted, ControlError, LaunchError, ShimProgram, SupervisedEvent, SupervisedLaunch,
+    SupervisedProcess, adopt, launch,
 };
 use futures_lite::{FutureExt, future};
 use service_shim::log::{Entry, LogReader, Start};
@@ -18,13 +19,19 @@ fn main() {
     service_shim::run_if_asked();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
-    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-') && *arg != "terse").collect();
+    let wanted: Vec<&String> = args
+        .iter()
+        .filter(|arg| !arg.starts_with('-') && *arg != "terse")
+        .collect();
     let is_wanted = |name: &str| match has("--exact") {
         true => wanted.iter().any(|want| *want == name),
         false => wanted.is_empty() || wanted.iter().any(|want| name.contains(want.as_str())),
     };
     let mut failed = 0;
-    for (name, test) in TESTS.iter().filter(|(name, _)| is_wanted(name) && !has("--ignored")) {
+    for (name, test) in TESTS
+        .iter()
+        .filter(|(name, _)| is_wanted(name) && !has("--ignored"))
+    {
         if has("--list") {
             println!("{name}: test");
         } else if std::panic::catch_unwind(test).is_err() {
@@ -38,20 +45,46 @@ fn main() {
 }
 
 const TESTS: &[(&str, fn())] = &[
-    ("a_service_runs_to_its_end_under_smol", || smol::block_on(runs_to_its_end(embedded()))),
-    ("a_service_runs_to_its_end_under_tokio", || tokio_block_on(runs_to_its_end(embedded()))),
-    ("a_service_runs_to_its_end_on_a_thread", || smol::block_on(runs_to_its_end(ShimProgram::thread()))),
-    ("what_cannot_start_leaves_nothing", || smol::block_on(refused_leaves_nothing())),
-    ("a_service_outlives_its_owner_and_is_adopted", || smol::block_on(outlives_its_owner())),
-    ("the_death_of_the_shim_goes_unnoticed", || smol::block_on(shim_dies())),
-    ("a_service_whose_shim_died_can_be_stopped", || smol::block_on(stop_without_shim())),
-    ("a_deaf_service_is_ended_through_any_control", || smol::block_on(deaf(embedded()))),
-    ("a_deaf_service_on_a_thread_is_ended_too", || smol::block_on(deaf(ShimProgram::thread()))),
+    ("a_service_runs_to_its_end_under_smol", || {
+        smol::block_on(runs_to_its_end(embedded()))
+    }),
+    ("a_service_runs_to_its_end_under_tokio", || {
+        tokio_block_on(runs_to_its_end(embedded()))
+    }),
+    ("a_service_runs_to_its_end_on_a_thread", || {
+        smol::block_on(runs_to_its_end(ShimProgram::thread()))
+    }),
+    ("what_cannot_start_leaves_nothing", || {
+        smol::block_on(refused_leaves_nothing())
+    }),
+    ("a_service_outlives_its_owner_and_is_adopted", || {
+        smol::block_on(outlives_its_owner())
+    }),
+    ("the_death_of_the_shim_goes_unnoticed", || {
+        smol::block_on(shim_dies())
+    }),
+    ("a_service_whose_shim_died_can_be_stopped", || {
+        smol::block_on(stop_without_shim())
+    }),
+    ("a_deaf_service_is_ended_through_any_control", || {
+        smol::block_on(deaf(embedded()))
+    }),
+    ("a_deaf_service_on_a_thread_is_ended_too", || {
+        smol::block_on(deaf(ShimProgram::thread()))
+    }),
     ("input_is_written_and_closed", || smol::block_on(input())),
-    ("no_event_is_lost_when_waiting_is_given_up", || smol::block_on(cancelled_waits())),
-    ("what_was_never_launched_has_ended", || smol::block_on(never_launched())),
-    ("both_dead_is_an_unknown_exit", || smol::block_on(both_dead())),
-    ("a_hundred_start_at_once_and_leave_no_zombie", || smol::block_on(a_hundred())),
+    ("no_event_is_lost_when_waiting_is_given_up", || {
+        smol::block_on(cancelled_waits())
+    }),
+    ("what_was_never_launched_has_ended", || {
+        smol::block_on(never_launched())
+    }),
+    ("both_dead_is_an_unknown_exit", || {
+        smol::block_on(both_dead())
+    }),
+    ("a_hundred_start_at_once_and_leave_no_zombie", || {
+        smol::block_on(a_hundred())
+    }),
 ];
 
 async fn runs_to_its_end(shim: ShimProgram) {
@@ -63,7 +96,10 @@ async fn runs_to_its_end(shim: ShimProgram) {
     assert_eq!(place.output(), b"hello\n");
     // Told again, not waited for in vain.
     assert_eq!(exit_of(&mut process).await, exit);
-    assert!(matches!(process.control().kill().await, Err(ControlError::Ended(_))));
+    assert!(matches!(
+        process.control().kill().await,
+        Err(ControlError::Ended(_))
+    ));
     command_executor::supervised::remove_run_dir(process.run_dir()).expect("ours");
 }
 
@@ -73,7 +109,10 @@ async fn refused_leaves_nothing() {
     order.program = "no-such-program".into();
     let run_dir = order.run_dir();
     match launch(order, &embedded()).await {
-        Err(LaunchError::Refused { kind: StartFailureKind::NotFound, message }) => {
+        Err(LaunchError::Refused {
+            kind: StartFailureKind::NotFound,
+            message,
+        }) => {
             assert!(message.contains("no-such-program"), "{message}");
         }
         other => panic!("{other:?}"),
@@ -82,18 +121,29 @@ async fn refused_leaves_nothing() {
     let missing = ShimProgram::at("/no/such/shim");
     let order = place.script("");
     let run_dir = order.run_dir();
-    assert!(matches!(launch(order, &missing).await, Err(LaunchError::Shim { .. })));
+    assert!(matches!(
+        launch(order, &missing).await,
+        Err(LaunchError::Shim { .. })
+    ));
     assert!(!run_dir.exists());
 }
 
 async fn outlives_its_owner() {
     let place = Place::new();
-    let process = start(place.script("echo up; read x; exit 4").with_stdin(), &embedded()).await;
+    let process = start(
+        place.script("echo up; read x; exit 4").with_stdin(),
+        &embedded(),
+    )
+    .await;
     let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
     drop(process);
     let mut again = adopted(&run_dir).await;
     assert_eq!(again.pid(), pid);
-    again.control().write_stdin(b"go\n").await.expect("it reads");
+    again
+        .control()
+        .write_stdin(b"go\n")
+        .await
+        .expect("it reads");
     assert_eq!(exit_of(&mut again).await.code, Some(4));
     match adopt(&run_dir, &embedded()).await {
         Ok(Adopted::Ended(exit)) => assert_eq!(exit.code, Some(4)),
@@ -122,19 +172,38 @@ async fn stop_without_shim() {
     let place = Place::new();
     let mut process = start(place.script("sleep 1000"), &embedded()).await;
     kill_shim(process.run_dir()).await;
-    process.control().stop(stop(2000)).await.expect("a new shim takes it");
+    process
+        .control()
+        .stop(stop(2000))
+        .await
+        .expect("a new shim takes it");
     let exit = exit_of(&mut process).await;
-    assert_eq!(exit.stop.map(|report| report.requested), Some(Some(service_shim::Signal::TERM)));
+    assert_eq!(
+        exit.stop.map(|report| report.requested),
+        Some(Some(service_shim::Signal::TERM))
+    );
 }
 
 async fn deaf(shim: ShimProgram) {
     let place = Place::new();
-    let mut process = start(place.script("trap '' TERM; echo up; while :; do sleep 0.1; done"), &shim).await;
+    let mut process = start(
+        place.script("trap '' TERM; echo up; while :; do sleep 0.1; done"),
+        &shim,
+    )
+    .await;
     place.wait_for(b"up\n").await;
-    process.control().clone().stop(stop(100)).await.expect("alive");
+    process
+        .control()
+        .clone()
+        .stop(stop(100))
+        .await
+        .expect("alive");
     let exit = exit_of(&mut process).await;
     assert_eq!(exit.signal, Some(service_shim::Signal::KILL));
-    assert_eq!(exit.stop.map(|report| report.escalation), Some(Escalation::Killed));
+    assert_eq!(
+        exit.stop.map(|report| report.escalation),
+        Some(Escalation::Killed)
+    );
 }
 
 async fn input() {
@@ -188,7 +257,9 @@ async fn both_dead() {
     let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
     drop(process);
     kill_shim(&run_dir).await;
-    let service = service_shim::ProcessRef::capture(pid).expect("procfs").expect("it outlives its shim");
+    let service = service_shim::ProcessRef::capture(pid)
+        .expect("procfs")
+        .expect("it outlives its shim");
     service.signal(service_shim::Signal::KILL).expect("own");
     while service.identity().is_alive() || Path::new(&format!("/proc/{pid}")).exists() {
         smol::Timer::after(Duration::from_millis(2)).await;
@@ -216,7 +287,9 @@ async fn a_hundred() {
     };
     loop {
         let stats = std::fs::read_dir("/proc").expect("procfs").flatten();
-        let zombies = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok()).filter(|stat| is_zombie(stat.clone()));
+        let zombies = stats
+            .filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok())
+            .filter(|stat| is_zombie(stat.clone()));
         if zombies.count() == 0 {
             break;
         }
@@ -230,7 +303,9 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        Place { dir: tempfile::tempdir().expect("a temporary directory") }
+        Place {
+            dir: tempfile::tempdir().expect("a temporary directory"),
+        }
     }
 
     fn script(&self, script: &str) -> SupervisedLaunch {
@@ -323,10 +398,18 @@ async fn kill_shim(run_dir: &Path) {
         if let Ok(mut stream) = stream {
             let request = service_shim::protocol::encode(service_shim::protocol::Request::Status);
             let mut line = String::new();
-            let asked = stream.write_all(&request).is_ok() && std::io::BufReader::new(&stream).read_line(&mut line).is_ok();
-            if asked && let Ok(service_shim::protocol::Notice::Status(status)) = service_shim::protocol::decode(line.as_bytes()) {
+            let asked = stream.write_all(&request).is_ok()
+                && std::io::BufReader::new(&stream)
+                    .read_line(&mut line)
+                    .is_ok();
+            if asked
+                && let Ok(service_shim::protocol::Notice::Status(status)) =
+                    service_shim::protocol::decode(line.as_bytes())
+            {
                 let shim = service_shim::ProcessRef::capture(status.shim_pid).expect("procfs");
-                shim.expect("it just answered").signal(service_shim::Signal::KILL).expect("own");
+                shim.expect("it just answered")
+                    .signal(service_shim::Signal::KILL)
+                    .expect("own");
                 return;
             }
         }
@@ -335,7 +418,10 @@ async fn kill_shim(run_dir: &Path) {
 }
 
 fn stop(grace_ms: u64) -> StopPolicy {
-    StopPolicy { grace: Duration::from_millis(grace_ms), ..StopPolicy::default() }
+    StopPolicy {
+        grace: Duration::from_millis(grace_ms),
+        ..StopPolicy::default()
+    }
 }
 
 fn embedded() -> ShimProgram {
@@ -343,5 +429,8 @@ fn embedded() -> ShimProgram {
 }
 
 fn tokio_block_on(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().build().expect("a runtime").block_on(test);
+    tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(test);
 }

@@ -13,7 +13,9 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::exit::ExitRecord;
 use crate::log::now_ns;
-use crate::protocol::{LaunchOrder, LineBuffer, Notice, PROTOCOL_VERSION, StartFailure, StartFailureKind};
+use crate::protocol::{
+    LaunchOrder, LineBuffer, Notice, PROTOCOL_VERSION, StartFailure, StartFailureKind,
+};
 use crate::run_dir::RunDir;
 use crate::runner::{self, Adoption, Connection, Host};
 use crate::spec::{LAYOUT_VERSION, LaunchSpec};
@@ -66,8 +68,14 @@ pub fn is_embedded() -> bool {
 ///
 /// # Errors
 /// The thread cannot be made.
-pub fn serve_on_thread(task: Task, run: RunDir, stream: UnixStream) -> io::Result<std::thread::JoinHandle<()>> {
-    let thread = std::thread::Builder::new().name("harness-shim".to_owned()).stack_size(THREAD_STACK);
+pub fn serve_on_thread(
+    task: Task,
+    run: RunDir,
+    stream: UnixStream,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let thread = std::thread::Builder::new()
+        .name("harness-shim".to_owned())
+        .stack_size(THREAD_STACK);
     thread.spawn(move || {
         // The exit code has no taker here; everything it says was said on the connection.
         let _ = serve(task, run, stream, Host::Thread);
@@ -81,7 +89,9 @@ fn run(args: &[OsString]) -> i32 {
         _ => return EXIT_USAGE,
     };
     become_shim();
-    let (Ok(stream), Ok(run)) = (first_connection(), RunDir::open(Path::new(&args[1]))) else { return EXIT_UNAVAILABLE };
+    let (Ok(stream), Ok(run)) = (first_connection(), RunDir::open(Path::new(&args[1]))) else {
+        return EXIT_UNAVAILABLE;
+    };
     serve(task, run, stream, Host::Process)
 }
 
@@ -93,8 +103,7 @@ fn become_shim() {
     let _ = rustix::process::setsid();
     // Whatever the service leaves behind becomes our child. A kernel without it leaves marker and session.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    sys::reset_signals();
-    sys::ignore_group_signals();
+    sys::ignore_signals();
     if rustix::process::geteuid().is_root() {
         // When memory runs out, the service goes before the one who can tell how it ended.
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -107,7 +116,11 @@ fn become_shim() {
 fn first_connection() -> io::Result<UnixStream> {
     let stream = sys::take_stdin()?;
     // Otherwise a second copy of the connection stays open for as long as we live.
-    let nothing = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let nothing = rustix::fs::open(
+        c"/dev/null",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     rustix::stdio::dup2_stdin(&nothing)?;
     Ok(UnixStream::from(stream))
 }
@@ -147,7 +160,11 @@ fn serve_new(run: RunDir, mut stream: UnixStream, host: Host) -> i32 {
                 runner::write_exit(&run, &never_started(instance_id, attempt, failure.clone()));
             }
             connection.send(Notice::Failed { failure });
-            if is_locked { EXIT_LOCKED } else { EXIT_UNAVAILABLE }
+            if is_locked {
+                EXIT_LOCKED
+            } else {
+                EXIT_UNAVAILABLE
+            }
         }
     }
 }
@@ -167,7 +184,11 @@ fn serve_adopted(run: RunDir, stream: UnixStream, host: Host) -> i32 {
         Err(failure) => {
             let is_locked = failure.kind == StartFailureKind::Locked;
             connection.send(Notice::Failed { failure });
-            if is_locked { EXIT_LOCKED } else { EXIT_UNAVAILABLE }
+            if is_locked {
+                EXIT_LOCKED
+            } else {
+                EXIT_UNAVAILABLE
+            }
         }
     }
 }
@@ -187,11 +208,17 @@ fn read_order(stream: &mut UnixStream) -> Result<Option<(LaunchSpec, LineBuffer)
             Err(_) => return Ok(None),
         }
     };
-    let refused = |message| StartFailure { kind: StartFailureKind::Order, message };
-    let order: LaunchOrder =
-        serde_json::from_slice(&line).map_err(|error| refused(format!("cannot read the launch order: {error}")))?;
+    let refused = |message| StartFailure {
+        kind: StartFailureKind::Order,
+        message,
+    };
+    let order: LaunchOrder = serde_json::from_slice(&line)
+        .map_err(|error| refused(format!("cannot read the launch order: {error}")))?;
     if order.v != PROTOCOL_VERSION {
-        return Err(refused(format!("the launch order is of version {}, this shim knows {PROTOCOL_VERSION}", order.v)));
+        return Err(refused(format!(
+            "the launch order is of version {}, this shim knows {PROTOCOL_VERSION}",
+            order.v
+        )));
     }
     Ok(Some((order.launch, input)))
 }

@@ -50,7 +50,9 @@ impl ProcessRef {
         if identity.boot_id != procfs::boot_id()? {
             return Ok(None);
         }
-        let Some(pidfd) = open_pidfd(identity.pid)? else { return Ok(None) };
+        let Some(pidfd) = open_pidfd(identity.pid)? else {
+            return Ok(None);
+        };
         if let (Some(expected), Some(found)) = (identity.pidfd_inode, pidfd_inode(&pidfd)?)
             && expected != found
         {
@@ -58,9 +60,10 @@ impl ProcessRef {
         }
         // Read after the pidfd was opened: if the numbers agree, the pidfd cannot mean anybody else.
         match procfs::stat(identity.pid)? {
-            Some(stat) if stat.start_ticks == identity.start_ticks => {
-                Ok(Some(ProcessRef { pidfd, identity: identity.clone() }))
-            }
+            Some(stat) if stat.start_ticks == identity.start_ticks => Ok(Some(ProcessRef {
+                pidfd,
+                identity: identity.clone(),
+            })),
             _ => Ok(None),
         }
     }
@@ -70,16 +73,28 @@ impl ProcessRef {
     /// # Errors
     /// As [`ProcessRef::open`].
     pub fn capture(pid: u32) -> io::Result<Option<ProcessRef>> {
-        let Some(pidfd) = open_pidfd(pid)? else { return Ok(None) };
+        let Some(pidfd) = open_pidfd(pid)? else {
+            return Ok(None);
+        };
         ProcessRef::from_pidfd(pid, pidfd)
     }
 
     /// Describes the process behind a pidfd that was opened for `pid`.
     pub(crate) fn from_pidfd(pid: u32, pidfd: OwnedFd) -> io::Result<Option<ProcessRef>> {
-        let Some(stat) = procfs::stat(pid)? else { return Ok(None) };
+        let Some(stat) = procfs::stat(pid)? else {
+            return Ok(None);
+        };
         let pidfd_inode = pidfd_inode(&pidfd)?;
         let boot_id = procfs::boot_id()?;
-        Ok(Some(ProcessRef { pidfd, identity: Identity { boot_id, pid, start_ticks: stat.start_ticks, pidfd_inode } }))
+        Ok(Some(ProcessRef {
+            pidfd,
+            identity: Identity {
+                boot_id,
+                pid,
+                start_ticks: stat.start_ticks,
+                pidfd_inode,
+            },
+        }))
     }
 
     /// Who it is.
@@ -90,7 +105,10 @@ impl ProcessRef {
     /// Whether it has not ended yet.
     pub fn is_alive(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         !matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(n) if n > 0)
     }
 
@@ -116,7 +134,9 @@ impl AsFd for ProcessRef {
 }
 
 fn open_pidfd(pid: u32) -> io::Result<Option<OwnedFd>> {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
     match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) => Ok(Some(pidfd)),
         // EINVAL: the number belongs to a thread that leads no process.
@@ -141,19 +161,45 @@ mod tests {
 
     #[test]
     fn a_wrong_start_time_inode_or_boot_is_somebody_else() {
-        let me = ProcessRef::capture(std::process::id()).expect("procfs").expect("alive").identity;
+        let me = ProcessRef::capture(std::process::id())
+            .expect("procfs")
+            .expect("alive")
+            .identity;
         assert!(me.is_alive());
-        assert!(!Identity { start_ticks: me.start_ticks + 1, ..me.clone() }.is_alive());
-        assert!(!Identity { boot_id: "another".into(), ..me.clone() }.is_alive());
+        assert!(
+            !Identity {
+                start_ticks: me.start_ticks + 1,
+                ..me.clone()
+            }
+            .is_alive()
+        );
+        assert!(
+            !Identity {
+                boot_id: "another".into(),
+                ..me.clone()
+            }
+            .is_alive()
+        );
         if let Some(inode) = me.pidfd_inode {
-            assert!(!Identity { pidfd_inode: Some(inode + 1), ..me.clone() }.is_alive());
+            assert!(
+                !Identity {
+                    pidfd_inode: Some(inode + 1),
+                    ..me.clone()
+                }
+                .is_alive()
+            );
         }
     }
 
     #[test]
     fn an_ended_process_is_not_alive_even_before_it_is_reaped() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
-        let process = ProcessRef::capture(child.id()).expect("procfs").expect("alive");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep");
+        let process = ProcessRef::capture(child.id())
+            .expect("procfs")
+            .expect("alive");
         assert!(process.is_alive());
         assert!(process.signal(Signal::KILL).expect("own child"));
         rustix::event::poll(&mut [PollFd::new(&process, PollFlags::IN)], None).expect("poll");

@@ -7,7 +7,9 @@
 //! Start reading at [`run_dir`] for the layout and at `runner` for what the shim does all day. Linux only.
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("service-shim needs Linux: pidfds, splice(2) and /proc are what its guarantees rest on");
+compile_error!(
+    "service-shim needs Linux: pidfds, splice(2) and /proc are what its guarantees rest on"
+);
 
 mod entry;
 pub mod exit;

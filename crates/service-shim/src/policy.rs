@@ -73,7 +73,11 @@ pub struct StopPolicy {
 
 impl Default for StopPolicy {
     fn default() -> StopPolicy {
-        StopPolicy { signal: Signal::TERM, grace: Duration::from_secs(10), scope: StopScope::Main }
+        StopPolicy {
+            signal: Signal::TERM,
+            grace: Duration::from_secs(10),
+            scope: StopScope::Main,
+        }
     }
 }
 

@@ -45,7 +45,9 @@ pub(crate) fn stat(pid: u32) -> io::Result<Option<Stat>> {
     let mut path = [0u8; 32];
     let mut buffer = [0u8; 1024];
     match read_small(proc_path(&mut path, pid, "stat"), &mut buffer) {
-        Ok(read) => parse_stat(&buffer[..read]).map(Some).ok_or_else(|| io::Error::other("unreadable /proc/PID/stat")),
+        Ok(read) => parse_stat(&buffer[..read])
+            .map(Some)
+            .ok_or_else(|| io::Error::other("unreadable /proc/PID/stat")),
         Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -55,7 +57,9 @@ pub(crate) fn stat(pid: u32) -> io::Result<Option<Stat>> {
 pub(crate) fn may_trace(pid: u32) -> bool {
     let own = rustix::process::geteuid();
     let mut path = [0u8; 32];
-    own.is_root() || rustix::fs::stat(proc_path(&mut path, pid, "")).is_ok_and(|stat| stat.st_uid == own.as_raw())
+    own.is_root()
+        || rustix::fs::stat(proc_path(&mut path, pid, ""))
+            .is_ok_and(|stat| stat.st_uid == own.as_raw())
 }
 
 /// Every process there is.
@@ -72,14 +76,19 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 
 /// Whether a process carries `NAME=value` in the environment it was started with. False when it may not be read.
 pub(crate) fn has_in_environment(pid: u32, assignment: &[u8]) -> bool {
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == assignment))
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+        environ
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == assignment)
+    })
 }
 
 /// The v2 cgroup of this process, as the path below the mount.
 pub(crate) fn own_cgroup() -> Option<String> {
     let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+    text.lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .map(str::to_owned)
 }
 
 /// Clock ticks since boot, as `start_ticks` counts them.
@@ -104,7 +113,10 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
-        wait_status: fields.get(49).and_then(|field| field.parse().ok()).unwrap_or(0),
+        wait_status: fields
+            .get(49)
+            .and_then(|field| field.parse().ok())
+            .unwrap_or(0),
     })
 }
 
@@ -127,9 +139,18 @@ mod tests {
 
     #[test]
     fn a_name_full_of_parentheses_does_not_confuse() {
-        let mut line = b"42 (a) b (c)) S 1 42 41 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 777 0".to_vec();
+        let mut line =
+            b"42 (a) b (c)) S 1 42 41 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 777 0".to_vec();
         let stat = parse_stat(&line).expect("well formed");
-        assert_eq!((stat.name.as_str(), stat.parent, stat.session, stat.start_ticks), ("a) b (c)", 1, 41, 777));
+        assert_eq!(
+            (
+                stat.name.as_str(),
+                stat.parent,
+                stat.session,
+                stat.start_ticks
+            ),
+            ("a) b (c)", 1, 41, 777)
+        );
         line.truncate(20);
         assert_eq!(parse_stat(&line), None);
     }

@@ -155,7 +155,10 @@ pub enum StartFailureKind {
 
 /// Writes one frame as a line.
 pub fn encode<T: Serialize>(body: T) -> Vec<u8> {
-    let frame = Frame { v: PROTOCOL_VERSION, body };
+    let frame = Frame {
+        v: PROTOCOL_VERSION,
+        body,
+    };
     let mut line = serde_json::to_vec(&frame).expect("frames hold only strings, numbers and lists");
     line.push(b'\n');
     line
@@ -184,7 +187,10 @@ impl LineBuffer {
 
     /// The next whole line, without its newline.
     pub fn next_line(&mut self) -> Option<Vec<u8>> {
-        let Some(at) = self.bytes[self.scanned..].iter().position(|byte| *byte == b'\n') else {
+        let Some(at) = self.bytes[self.scanned..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        else {
             self.scanned = self.bytes.len();
             return None;
         };
@@ -213,8 +219,12 @@ pub struct LaunchOrder {
 impl LaunchOrder {
     /// Writes the order as a line.
     pub fn encode(launch: LaunchSpec) -> Vec<u8> {
-        let order = LaunchOrder { v: PROTOCOL_VERSION, launch };
-        let mut line = serde_json::to_vec(&order).expect("an order holds only strings, numbers and lists");
+        let order = LaunchOrder {
+            v: PROTOCOL_VERSION,
+            launch,
+        };
+        let mut line =
+            serde_json::to_vec(&order).expect("an order holds only strings, numbers and lists");
         line.push(b'\n');
         line
     }
@@ -233,8 +243,13 @@ mod tests {
             "{\"v\":1,\"request\":\"stop\",\"signal\":15,\"grace_ms\":10000,\"scope\":\"main\"}\n"
         );
         assert_eq!(decode::<Request>(&line).expect("own frame"), request);
-        let stdin = Request::Stdin { data: RawString::from_bytes(vec![0xff, b'\n', 0]) };
-        assert_eq!(decode::<Request>(&encode(&stdin)).expect("own frame"), stdin);
+        let stdin = Request::Stdin {
+            data: RawString::from_bytes(vec![0xff, b'\n', 0]),
+        };
+        assert_eq!(
+            decode::<Request>(&encode(&stdin)).expect("own frame"),
+            stdin
+        );
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl RunDir {
     /// `instance_id` is not twelve hexadecimal digits, the directory exists already, or the system refuses.
     pub fn create(root: &Path, instance_id: &str) -> io::Result<RunDir> {
         if !is_instance_id(instance_id) {
-            let message = format!("`{instance_id}` is not an instance id: twelve hexadecimal digits");
+            let message =
+                format!("`{instance_id}` is not an instance id: twelve hexadecimal digits");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let path = root.join(instance_id);
@@ -66,7 +67,10 @@ impl RunDir {
     pub fn open(path: &Path) -> io::Result<RunDir> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(RunDir { path: path.to_owned(), dir })
+        Ok(RunDir {
+            path: path.to_owned(),
+            dir,
+        })
     }
 
     /// Where it is.
@@ -112,11 +116,22 @@ impl RunDir {
     }
 
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        rustix::fs::openat(&self.dir, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::RUSR | Mode::WUSR)
+        rustix::fs::openat(
+            &self.dir,
+            name,
+            flags | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+            Mode::RUSR | Mode::WUSR,
+        )
     }
 
     pub(crate) fn make_fifo(&self, name: &str) -> rustix::io::Result<()> {
-        match rustix::fs::mknodat(&self.dir, name, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
+        match rustix::fs::mknodat(
+            &self.dir,
+            name,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        ) {
             Err(rustix::io::Errno::EXIST) => Ok(()),
             other => other,
         }
@@ -127,7 +142,10 @@ impl RunDir {
         let fifo = self.open_file(name, flags | OFlags::NONBLOCK)?;
         let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fifo)?.st_mode);
         if kind != rustix::fs::FileType::Fifo {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{name}` is no FIFO")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("`{name}` is no FIFO"),
+            ));
         }
         Ok(fifo)
     }
@@ -158,7 +176,8 @@ impl RunDir {
             Err(error) => return Err(error.into()),
         };
         let text = io::read_to_string(file)?;
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}"));
+        let invalid =
+            |error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}"));
         serde_json::from_str(&text).map(Some).map_err(invalid)
     }
 }
@@ -182,7 +201,10 @@ pub fn remove_run_dir(path: &Path) -> io::Result<()> {
 
 /// Whether a text can name a run directory.
 pub fn is_instance_id(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+    text.len() == 12
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
 }
 
 pub(crate) const LOCK: &str = "lock";

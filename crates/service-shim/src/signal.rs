@@ -28,7 +28,10 @@ impl Signal {
 
     /// The signal with this number, if the kernel has one.
     pub fn from_number(number: i32) -> Option<Signal> {
-        u8::try_from(number).ok().filter(|n| (1..=64).contains(n)).map(Signal)
+        u8::try_from(number)
+            .ok()
+            .filter(|n| (1..=64).contains(n))
+            .map(Signal)
     }
 
     /// Its number, as `kill -l` lists it.
@@ -62,7 +65,11 @@ impl FromStr for Signal {
         }
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-        NAMES.iter().find(|(_, known)| *known == name).map(|(n, _)| Signal(*n)).ok_or_else(unknown)
+        NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(n, _)| Signal(*n))
+            .ok_or_else(unknown)
     }
 }
 

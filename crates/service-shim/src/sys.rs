@@ -61,12 +61,16 @@ pub(crate) enum Stage {
 /// The child gets a session of its own, default signal handling and an empty signal mask.
 pub(crate) fn spawn(exec: &Exec<'_>) -> Result<(u32, OwnedFd), (Stage, Errno)> {
     let fork = |error| (Stage::Fork, error);
-    if [exec.stdin, exec.stdout, exec.stderr, exec.lock].iter().any(|fd| fd.as_raw_fd() < 3) {
+    if [exec.stdin, exec.stdout, exec.stderr, exec.lock]
+        .iter()
+        .any(|fd| fd.as_raw_fd() < 3)
+    {
         return Err((Stage::Fork, Errno::BADF));
     }
     let argv = pointers(exec.args);
     let envp = pointers(exec.env);
-    let (report, report_out) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(fork)?;
+    let (report, report_out) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(fork)?;
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
         flags: CLONE_PIDFD | CLONE_VFORK,
@@ -123,7 +127,11 @@ impl Stage {
 }
 
 /// Runs in the child: only system calls, no allocation, no lock. Returns only when it failed.
-fn become_service(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char]) -> (Stage, Errno) {
+fn become_service(
+    exec: &Exec<'_>,
+    argv: &[*const c_char],
+    envp: &[*const c_char],
+) -> (Stage, Errno) {
     if let Err(error) = prepare(exec) {
         return (Stage::Prepare, error);
     }
@@ -176,7 +184,11 @@ fn prepare(exec: &Exec<'_>) -> Result<(), Errno> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(exec.umask));
     if exec.reset_oom_score {
         let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
-        if let Ok(file) = rustix::fs::open(c"/proc/self/oom_score_adj", flags, rustix::fs::Mode::empty()) {
+        if let Ok(file) = rustix::fs::open(
+            c"/proc/self/oom_score_adj",
+            flags,
+            rustix::fs::Mode::empty(),
+        ) {
             let _ = rustix::io::write(&file, b"0");
         }
     }
@@ -190,19 +202,25 @@ fn switch_user(ids: Ids<'_>) -> Result<(), Errno> {
 }
 
 /// Gives signals that are commonly ignored or blocked their default meaning back.
-pub(crate) fn reset_signals() {
+fn reset_signals() {
     for number in [1, 2, 3, 10, 12, 13, 14, 15, 17, 20, 21, 22] {
         // SAFETY: SIG_DFL (0) is a valid disposition for every one of these signals.
         unsafe { signal(number, 0) };
     }
+    unblock_signals();
+}
+
+fn unblock_signals() {
     let none = [0u64; 16];
     // SAFETY: `none` is at least as large as the C library's sigset_t and all zero, the empty set.
     unsafe { sigprocmask(SIG_SETMASK, none.as_ptr().cast(), ptr::null_mut()) };
 }
 
 /// Makes this process deaf to the signals that are sent to whole groups and machines: it ends when its service has.
-pub(crate) fn ignore_group_signals() {
-    for number in [1, 2, 15] {
+/// And to the one that says that a pipe has no reader, which is an error like any other.
+pub(crate) fn ignore_signals() {
+    unblock_signals();
+    for number in [1, 2, 13, 15] {
         // SAFETY: SIG_IGN (1) is a valid disposition for these signals.
         unsafe { signal(number, 1) };
     }
@@ -244,9 +262,18 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, number: i32) -> Result<()
 
 /// The wait status of a process that has ended and been reaped by anybody, where the kernel keeps it (6.15 and later).
 pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
-    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    let mut info = PidfdInfo {
+        mask: PIDFD_INFO_EXIT,
+        ..PidfdInfo::default()
+    };
     // SAFETY: `info` has the size that is part of the request's number, and lives through the call.
-    let result = unsafe { ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, ptr::from_mut(&mut info).cast::<c_void>()) };
+    let result = unsafe {
+        ioctl(
+            pidfd.as_raw_fd(),
+            PIDFD_GET_INFO,
+            ptr::from_mut(&mut info).cast::<c_void>(),
+        )
+    };
     (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
 }
 
@@ -260,7 +287,11 @@ pub(crate) fn trim_heap() {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 fn last_errno() -> Errno {
@@ -295,7 +326,8 @@ struct PidfdInfo {
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     fn ioctl(fd: c_int, request: std::ffi::c_ulong, ...) -> c_int;
-    fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int;
+    fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char)
+    -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
     fn sigprocmask(how: c_int, set: *const c_void, old: *mut c_void) -> c_int;
     fn _exit(code: c_int) -> !;

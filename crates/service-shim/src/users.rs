@@ -32,12 +32,21 @@ pub(crate) fn resolve(user: Option<&str>, group: Option<&str>) -> io::Result<Acc
     resolve_in(&passwd, &groups, user, group)
 }
 
-fn resolve_in(passwd: &str, groups: &str, user: Option<&str>, group: Option<&str>) -> io::Result<Account> {
+fn resolve_in(
+    passwd: &str,
+    groups: &str,
+    user: Option<&str>,
+    group: Option<&str>,
+) -> io::Result<Account> {
     let own = rustix::process::geteuid();
     let wanted = user.map_or_else(|| own.as_raw().to_string(), str::to_owned);
-    let found = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        fields.len() >= 7 && (fields[0] == wanted || (fields[2] == wanted && wanted.parse::<u32>().is_ok()))
-    });
+    let found = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| {
+            fields.len() >= 7
+                && (fields[0] == wanted || (fields[2] == wanted && wanted.parse::<u32>().is_ok()))
+        });
     let uid = match (&found, wanted.parse::<u32>()) {
         (Some(fields), _) => fields[2].parse().map_err(|_| unknown("user", &wanted))?,
         (None, Ok(number)) => number,
@@ -55,7 +64,11 @@ fn resolve_in(passwd: &str, groups: &str, user: Option<&str>, group: Option<&str
     });
     let mut all = vec![gid];
     if let Some(entry) = &entry {
-        all.extend(groups.lines().filter_map(|line| membership(line, &entry.name)));
+        all.extend(
+            groups
+                .lines()
+                .filter_map(|line| membership(line, &entry.name)),
+        );
     }
     all.sort_unstable();
     all.dedup();
@@ -71,19 +84,30 @@ fn group_number(groups: &str, wanted: &str) -> io::Result<u32> {
     if let Ok(number) = wanted.parse() {
         return Ok(number);
     }
-    let mut lines = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut lines = groups
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
     let found = lines.find(|fields| fields.len() >= 3 && fields[0] == wanted);
-    found.and_then(|fields| fields[2].parse().ok()).ok_or_else(|| unknown("group", wanted))
+    found
+        .and_then(|fields| fields[2].parse().ok())
+        .ok_or_else(|| unknown("group", wanted))
 }
 
 fn membership(line: &str, user: &str) -> Option<u32> {
     let mut fields = line.split(':');
     let gid = fields.nth(2)?.parse().ok()?;
-    fields.next()?.split(',').any(|member| member == user).then_some(gid)
+    fields
+        .next()?
+        .split(',')
+        .any(|member| member == user)
+        .then_some(gid)
 }
 
 fn unknown(what: &str, name: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("there is no {what} `{name}`"))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("there is no {what} `{name}`"),
+    )
 }
 
 #[cfg(test)]
@@ -97,8 +121,18 @@ mod tests {
     fn a_user_brings_its_group_and_its_other_groups() {
         let account = resolve_in(PASSWD, GROUP, Some("db"), None).expect("known");
         assert_eq!((account.uid.as_raw(), account.gid.as_raw()), (105, 110));
-        assert_eq!(account.groups.iter().map(|gid| gid.as_raw()).collect::<Vec<_>>(), [110, 112]);
-        assert_eq!(account.entry.map(|entry| entry.home).as_deref(), Some("/var/lib/db"));
+        assert_eq!(
+            account
+                .groups
+                .iter()
+                .map(|gid| gid.as_raw())
+                .collect::<Vec<_>>(),
+            [110, 112]
+        );
+        assert_eq!(
+            account.entry.map(|entry| entry.home).as_deref(),
+            Some("/var/lib/db")
+        );
     }
 
     #[test]

@@ -11,10 +11,14 @@ use service_shim::{Escalation, Identity, RawString, Signal, StopPolicy, StopScop
 fn the_exit_code_and_all_output_are_kept() {
     let place = Place::new();
     let mut spec = place.script("echo out; echo err >&2; echo $FOO; exit 37");
-    spec.env.push(("FOO".into(), RawString::from_bytes(vec![b'x', 0xff, b'y'])));
+    spec.env
+        .push(("FOO".into(), RawString::from_bytes(vec![b'x', 0xff, b'y'])));
     let (mut shim, identity) = place.started(&spec);
     let exit = shim.exited();
-    assert_eq!((exit.code, exit.signal, exit.exit_unknown), (Some(37), None, false));
+    assert_eq!(
+        (exit.code, exit.signal, exit.exit_unknown),
+        (Some(37), None, false)
+    );
     assert_eq!(exit.pid, Some(identity.pid));
     assert_eq!(exit.stop, None);
     assert_eq!(place.output(Stream::Stdout), b"out\nx\xffy\n");
@@ -29,17 +33,26 @@ fn a_signal_that_ended_it_is_reported_as_one() {
     let place = Place::new();
     let (mut shim, _) = place.started(&place.script("kill -SEGV $$"));
     let exit = shim.exited();
-    assert_eq!((exit.code, exit.signal.map(Signal::number)), (None, Some(11)));
+    assert_eq!(
+        (exit.code, exit.signal.map(Signal::number)),
+        (None, Some(11))
+    );
 }
 
 #[test]
 fn what_cannot_be_started_says_why() {
     let place = Place::new();
     let mut cases = Vec::new();
-    cases.push((place.program("no-such-program", &[]), StartFailureKind::NotFound));
+    cases.push((
+        place.program("no-such-program", &[]),
+        StartFailureKind::NotFound,
+    ));
     let plain = place.path().join("plain");
     std::fs::write(&plain, "text").expect("own directory");
-    cases.push((place.program(plain.to_str().expect("text"), &[]), StartFailureKind::Permission));
+    cases.push((
+        place.program(plain.to_str().expect("text"), &[]),
+        StartFailureKind::Permission,
+    ));
     let mut spec = place.program("true", &[]);
     spec.cwd = Some("/no/such/place".into());
     cases.push((spec, StartFailureKind::WorkingDirectory));
@@ -50,7 +63,9 @@ fn what_cannot_be_started_says_why() {
     for (spec, expected) in cases {
         let mut shim = place.launch(&spec);
         match shim.next() {
-            Some(Notice::Failed { failure }) => assert_eq!(failure.kind, expected, "{}", failure.message),
+            Some(Notice::Failed { failure }) => {
+                assert_eq!(failure.kind, expected, "{}", failure.message)
+            }
             other => panic!("{spec:?}: {other:?}"),
         }
         let exit = shim.run_dir().exit().expect("readable").expect("written");
@@ -68,13 +83,24 @@ fn secrets_never_touch_the_disk_or_an_argument_of_the_shim() {
     let shim_env = std::fs::read(format!("/proc/{}/environ", shim.child.id())).expect("procfs");
     assert!(!String::from_utf8_lossy(&shim_args).contains("canary"));
     assert!(!String::from_utf8_lossy(&shim_env).contains("canary"));
-    for entry in std::fs::read_dir(&shim.run).expect("run directory").flatten() {
+    for entry in std::fs::read_dir(&shim.run)
+        .expect("run directory")
+        .flatten()
+    {
         if entry.file_type().expect("a file").is_file() {
             let text = std::fs::read(entry.path()).expect("readable");
-            assert!(!String::from_utf8_lossy(&text).contains("canary"), "{:?}", entry.file_name());
+            assert!(
+                !String::from_utf8_lossy(&text).contains("canary"),
+                "{:?}",
+                entry.file_name()
+            );
         }
         let mode = std::os::unix::fs::MetadataExt::mode(&entry.metadata().expect("a file"));
-        assert!(mode & 0o077 == 0 || entry.file_type().is_ok_and(|kind| kind.is_dir()), "{:?}", entry.file_name());
+        assert!(
+            mode & 0o077 == 0 || entry.file_type().is_ok_and(|kind| kind.is_dir()),
+            "{:?}",
+            entry.file_name()
+        );
     }
 }
 
@@ -106,7 +132,9 @@ fn an_adopter_leaves_a_served_attempt_alone() {
     let place = Place::new();
     let (shim, _) = place.started(&place.program("sleep", &["60"]));
     let mut second = shim.adopt();
-    assert!(matches!(second.next(), Some(Notice::Failed { failure }) if failure.kind == StartFailureKind::Locked));
+    assert!(
+        matches!(second.next(), Some(Notice::Failed { failure }) if failure.kind == StartFailureKind::Locked)
+    );
     assert_eq!(second.child.wait().expect("own child").code(), Some(100));
     std::mem::forget(second);
 }
@@ -115,7 +143,10 @@ fn an_adopter_leaves_a_served_attempt_alone() {
 fn another_process_with_the_same_number_is_not_taken_for_the_service() {
     let place = Place::new();
     let (mut shim, identity) = place.started(&place.program("sleep", &["60"]));
-    let imposter = Identity { start_ticks: identity.start_ticks - 1, ..identity.clone() };
+    let imposter = Identity {
+        start_ticks: identity.start_ticks - 1,
+        ..identity.clone()
+    };
     assert!(identity.is_alive() && !imposter.is_alive());
     shim.kill_shim();
     let text = serde_json::to_vec(&imposter).expect("json");
@@ -123,7 +154,9 @@ fn another_process_with_the_same_number_is_not_taken_for_the_service() {
     let mut adopted = shim.adopt();
     let exit = adopted.exited();
     assert!(exit.exit_unknown, "{exit:?}");
-    eventually("what carries the marker is ended", || marked(&exit.instance_id).is_empty());
+    eventually("what carries the marker is ended", || {
+        marked(&exit.instance_id).is_empty()
+    });
 }
 
 #[test]
@@ -136,12 +169,32 @@ fn stdin_is_written_to_the_end_and_closed() {
     for round in 0..40u8 {
         let data = vec![round.wrapping_mul(7); 20_000];
         expected.extend(&data);
-        let answer = shim.ask(Request::Stdin { data: RawString::from_bytes(data) });
+        let answer = shim.ask(Request::Stdin {
+            data: RawString::from_bytes(data),
+        });
         assert_eq!(answer, Some(Notice::Done));
     }
     assert_eq!(shim.ask(Request::CloseStdin), Some(Notice::Done));
     assert_eq!(shim.exited().code, Some(0));
     assert!(place.output(Stream::Stdout) == expected);
+}
+
+#[test]
+fn input_that_nobody_reads_is_refused_and_does_no_harm() {
+    let place = Place::new();
+    let mut spec = place.script("exec 0<&-; echo closed; sleep 1000");
+    spec.stdin = true;
+    let (mut shim, identity) = place.started(&spec);
+    eventually("the input is closed", || {
+        place.stdout_text().contains("closed")
+    });
+    let answer = shim.ask(Request::Stdin {
+        data: "text".into(),
+    });
+    assert!(matches!(answer, Some(Notice::Refused { .. })), "{answer:?}");
+    assert!(
+        matches!(shim.ask(Request::Status), Some(Notice::Status(status)) if status.identity == Some(identity))
+    );
 }
 
 #[test]
@@ -154,11 +207,17 @@ fn a_service_without_stdin_reads_the_end_at_once() {
 #[test]
 fn signals_and_status_reach_the_main_process() {
     let place = Place::new();
-    let (mut shim, identity) = place.started(&place.script("trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done"));
+    let (mut shim, identity) = place
+        .started(&place.script("trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done"));
     eventually("the trap is set", || place.stdout_text().contains("up"));
     let usr1: Signal = "USR1".parse().expect("a signal");
-    assert_eq!(shim.ask(Request::Signal { signal: usr1 }), Some(Notice::Done));
-    eventually("the signal arrives", || place.stdout_text().contains("usr1"));
+    assert_eq!(
+        shim.ask(Request::Signal { signal: usr1 }),
+        Some(Notice::Done)
+    );
+    eventually("the signal arrives", || {
+        place.stdout_text().contains("usr1")
+    });
     match shim.ask(Request::Status) {
         Some(Notice::Status(status)) => {
             assert_eq!(status.identity, Some(identity));
@@ -187,7 +246,13 @@ fn readiness_is_reported_and_remembered() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(heard, [(false, Some("warming up".to_owned())), (true, Some("up".to_owned()))]);
+    assert_eq!(
+        heard,
+        [
+            (false, Some("warming up".to_owned())),
+            (true, Some("up".to_owned()))
+        ]
+    );
     shim.kill_shim();
     let mut adopted = shim.adopt();
     assert!(matches!(adopted.next(), Some(Notice::Started { .. })));
@@ -204,7 +269,9 @@ fn readiness_from_a_stranger_is_not_believed() {
     spec.notify = true;
     let (mut shim, _) = place.started(&spec);
     let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
-    socket.send_to(b"READY=1", shim.run.join("notify.sock")).expect("the shim listens");
+    socket
+        .send_to(b"READY=1", shim.run.join("notify.sock"))
+        .expect("the shim listens");
     match shim.ask(Request::Status) {
         Some(Notice::Status(status)) => assert!(!status.notify.ready),
         other => panic!("{other:?}"),
@@ -214,13 +281,20 @@ fn readiness_from_a_stranger_is_not_believed() {
 #[test]
 fn a_polite_service_ends_when_asked_and_the_report_says_so() {
     let place = Place::new();
-    let (mut shim, _) = place.started(&place.script("trap 'exit 5' INT; echo up; while :; do sleep 0.05; done"));
+    let (mut shim, _) =
+        place.started(&place.script("trap 'exit 5' INT; echo up; while :; do sleep 0.05; done"));
     eventually("the trap is set", || place.stdout_text().contains("up"));
-    shim.write(&service_shim::protocol::encode(Request::Stop(StopPolicy { signal: Signal::INT, ..stop(5000) })));
+    shim.write(&service_shim::protocol::encode(Request::Stop(StopPolicy {
+        signal: Signal::INT,
+        ..stop(5000)
+    })));
     let exit = shim.exited();
     let report = exit.stop.expect("it was asked");
     assert_eq!((exit.code, report.requested), (Some(5), Some(Signal::INT)));
-    assert!(report.escalation <= Escalation::TreeTerm, "a sleep may have been left");
+    assert!(
+        report.escalation <= Escalation::TreeTerm,
+        "a sleep may have been left"
+    );
 }
 
 #[test]
@@ -229,7 +303,10 @@ fn a_whole_group_can_be_asked() {
     let script = "sh -c 'trap \"echo child; exit\" TERM; echo up; while :; do sleep 0.05; done' & trap 'wait; exit 3' TERM; wait; exit 9";
     let (mut shim, _) = place.started(&place.script(script));
     eventually("the trap is set", || place.stdout_text().contains("up"));
-    shim.write(&service_shim::protocol::encode(Request::Stop(StopPolicy { scope: StopScope::Group, ..stop(5000) })));
+    shim.write(&service_shim::protocol::encode(Request::Stop(StopPolicy {
+        scope: StopScope::Group,
+        ..stop(5000)
+    })));
     let exit = shim.exited();
     assert_eq!(exit.code, Some(3));
     assert!(place.stdout_text().contains("child"));

@@ -17,7 +17,11 @@ fn not_a_byte_is_lost_or_doubled_over_twenty_kills() {
     let script = "(i=0; while [ $i -lt 300 ]; do i=$((i+1)); printf 'err %d ' $i >&2; sleep 0.005; echo end >&2; done) & \
         i=0; while [ $i -lt 30 ]; do i=$((i+1)); seq 1 20000; sleep 0.05; done; wait; exit 21";
     let mut spec = place.script(script);
-    spec.log = LogPolicy { max_segment_bytes: 1024 * 1024, max_segments: 1000, ..LogPolicy::new(place.log_dir()) };
+    spec.log = LogPolicy {
+        max_segment_bytes: 1024 * 1024,
+        max_segments: 1000,
+        ..LogPolicy::new(place.log_dir())
+    };
     let (mut shim, identity) = place.started(&spec);
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(60));
@@ -37,10 +41,21 @@ fn not_a_byte_is_lost_or_doubled_over_twenty_kills() {
         writeln!(expected, "{number}").expect("memory");
     }
     let expected = expected.repeat(30);
-    assert!(place.output(Stream::Stdout) == expected.as_bytes(), "stdout differs");
-    let expected: String = (1..=300).map(|number| format!("err {number} end\n")).collect();
-    assert_eq!(String::from_utf8_lossy(&place.output(Stream::Stderr)), expected);
-    let gaps = entries(&place.log_dir()).into_iter().filter(|entry| matches!(entry, Entry::Gap { .. })).count();
+    assert!(
+        place.output(Stream::Stdout) == expected.as_bytes(),
+        "stdout differs"
+    );
+    let expected: String = (1..=300)
+        .map(|number| format!("err {number} end\n"))
+        .collect();
+    assert_eq!(
+        String::from_utf8_lossy(&place.output(Stream::Stderr)),
+        expected
+    );
+    let gaps = entries(&place.log_dir())
+        .into_iter()
+        .filter(|entry| matches!(entry, Entry::Gap { .. }))
+        .count();
     assert_eq!(gaps, 0);
 }
 
@@ -56,7 +71,10 @@ fn what_ended_while_nobody_looked_has_no_invented_code() {
     let mut adopted = shim.adopt();
     let exit = adopted.exited();
     // Known only while nobody has reaped it; never guessed.
-    assert!(exit.code == Some(12) || (exit.exit_unknown && exit.code.is_none()), "{exit:?}");
+    assert!(
+        exit.code == Some(12) || (exit.exit_unknown && exit.code.is_none()),
+        "{exit:?}"
+    );
 }
 
 #[test]
@@ -77,7 +95,8 @@ fn a_service_that_was_never_recorded_is_found_by_its_marker() {
 fn a_launch_that_never_began_has_ended() {
     let place = Place::new();
     let spec = place.program("true", &[]);
-    let run = service_shim::RunDir::create(&place.path().join("run"), &spec.instance_id).expect("fresh");
+    let run =
+        service_shim::RunDir::create(&place.path().join("run"), &spec.instance_id).expect("fresh");
     let mut shim = common::Shim::spawn("adopt", run.path());
     let exit = shim.exited();
     assert!(exit.exit_unknown && exit.pid.is_none(), "{exit:?}");
@@ -88,21 +107,35 @@ fn a_launch_that_never_began_has_ended() {
 fn an_orphan_left_by_both_is_found_and_ended() {
     let place = Place::new();
     let (mut shim, identity) = place.started(&place.script("setsid sleep 1000 & echo up; wait"));
-    eventually("the orphan runs", || marked(&identity_marker(&shim)).len() == 2);
+    eventually("the orphan runs", || {
+        marked(&identity_marker(&shim)).len() == 2
+    });
     let instance_id = identity_marker(&shim);
     shim.kill_shim();
-    let service = ProcessRef::open(&identity).expect("procfs").expect("it outlives its shim");
+    let service = ProcessRef::open(&identity)
+        .expect("procfs")
+        .expect("it outlives its shim");
     service.signal(Signal::KILL).expect("own");
     eventually("it has ended", || !identity.is_alive());
     assert_eq!(marked(&instance_id).len(), 1, "the orphan goes on");
     let mut adopted = shim.adopt();
     let exit = adopted.exited();
-    assert!(exit.exit_unknown || exit.signal == Some(Signal::KILL), "{exit:?}");
+    assert!(
+        exit.exit_unknown || exit.signal == Some(Signal::KILL),
+        "{exit:?}"
+    );
     let report = exit.stop.expect("something was left");
-    assert_eq!((report.leftovers.count, report.leftovers.names), (1, vec!["sleep".to_owned()]));
+    assert_eq!(
+        (report.leftovers.count, report.leftovers.names),
+        (1, vec!["sleep".to_owned()])
+    );
     assert!(marked(&instance_id).is_empty());
 }
 
 fn identity_marker(shim: &common::Shim) -> String {
-    shim.run.file_name().expect("named by instance").to_string_lossy().into_owned()
+    shim.run
+        .file_name()
+        .expect("named by instance")
+        .to_string_lossy()
+        .into_owned()
 }

@@ -13,7 +13,11 @@ use service_shim::{LogMode, LogPolicy, OnFull, StopPolicy};
 fn rotation_keeps_the_newest_and_says_what_is_gone() {
     let place = Place::new();
     let mut spec = place.script("seq 1 100000");
-    spec.log = LogPolicy { max_segment_bytes: 50_000, max_segments: 3, ..LogPolicy::new(place.log_dir()) };
+    spec.log = LogPolicy {
+        max_segment_bytes: 50_000,
+        max_segments: 3,
+        ..LogPolicy::new(place.log_dir())
+    };
     let (mut shim, _) = place.started(&spec);
     shim.exited();
     let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
@@ -21,8 +25,17 @@ fn rotation_keeps_the_newest_and_says_what_is_gone() {
     let mut kept = Vec::new();
     for entry in entries(&place.log_dir()) {
         match entry {
-            Entry::Gap { stream: Stream::Stdout, bytes, cause: GapCause::Rotated } if kept.is_empty() => gone += bytes,
-            Entry::Data { stream: Stream::Stdout, offset, bytes, .. } => {
+            Entry::Gap {
+                stream: Stream::Stdout,
+                bytes,
+                cause: GapCause::Rotated,
+            } if kept.is_empty() => gone += bytes,
+            Entry::Data {
+                stream: Stream::Stdout,
+                offset,
+                bytes,
+                ..
+            } => {
                 assert_eq!(offset, gone + kept.len() as u64);
                 kept.extend(bytes);
             }
@@ -30,8 +43,12 @@ fn rotation_keeps_the_newest_and_says_what_is_gone() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(kept.len() > 100_000 && kept.len() <= 150_000, "{}", kept.len());
-    assert!(&expected.as_bytes()[usize::try_from(gone).expect("small")..] == &kept[..]);
+    assert!(
+        kept.len() > 100_000 && kept.len() <= 150_000,
+        "{}",
+        kept.len()
+    );
+    assert!(expected.as_bytes()[usize::try_from(gone).expect("small")..] == kept[..]);
     let files = std::fs::read_dir(place.log_dir()).expect("a log").count();
     assert_eq!(files, 6, "three segments, an index and one stream each");
 }
@@ -39,12 +56,19 @@ fn rotation_keeps_the_newest_and_says_what_is_gone() {
 #[test]
 fn a_reader_that_is_overtaken_learns_how_much_it_missed() {
     let dir = tempfile::tempdir().expect("a directory");
-    let policy = LogPolicy { max_segment_bytes: 1000, max_segments: 2, ..LogPolicy::new(dir.path()) };
+    let policy = LogPolicy {
+        max_segment_bytes: 1000,
+        max_segments: 2,
+        ..LogPolicy::new(dir.path())
+    };
     let mut log = LogWriter::open(&policy, 1).expect("a log");
     log.begin();
     write(&mut log, Stream::Stdout, &[b'a'; 500]);
     let mut reader = LogReader::open(dir.path(), Start::Oldest).expect("a log");
-    assert!(matches!(reader.next_entry(), Ok(Some(Entry::Begin { attempt: 1, .. }))));
+    assert!(matches!(
+        reader.next_entry(),
+        Ok(Some(Entry::Begin { attempt: 1, .. }))
+    ));
     let cursor = reader.cursor();
     drop(reader);
     for _ in 0..10 {
@@ -67,17 +91,28 @@ fn a_reader_that_is_overtaken_learns_how_much_it_missed() {
 #[test]
 fn attempts_follow_each_other_and_can_be_found() {
     let dir = tempfile::tempdir().expect("a directory");
-    let policy = LogPolicy { max_segment_bytes: 300, max_segments: 100, ..LogPolicy::new(dir.path()) };
+    let policy = LogPolicy {
+        max_segment_bytes: 300,
+        max_segments: 100,
+        ..LogPolicy::new(dir.path())
+    };
     for attempt in 1..=5 {
         let mut log = LogWriter::open(&policy, attempt).expect("a log");
         log.begin();
         for line in 0..20 {
-            write(&mut log, Stream::Stdout, format!("attempt {attempt} line {line}\n").as_bytes());
+            write(
+                &mut log,
+                Stream::Stdout,
+                format!("attempt {attempt} line {line}\n").as_bytes(),
+            );
         }
         log.end();
     }
     let mut reader = LogReader::open(dir.path(), Start::Attempt(3)).expect("a log");
-    assert!(matches!(reader.next_entry(), Ok(Some(Entry::Begin { attempt: 3, .. }))));
+    assert!(matches!(
+        reader.next_entry(),
+        Ok(Some(Entry::Begin { attempt: 3, .. }))
+    ));
     let mut reader = LogReader::open(dir.path(), Start::LastLines(2)).expect("a log");
     let mut text = Vec::new();
     while let Some(entry) = reader.next_entry().expect("readable") {
@@ -88,9 +123,18 @@ fn attempts_follow_each_other_and_can_be_found() {
     assert!(text.ends_with(b"attempt 5 line 18\nattempt 5 line 19\n"));
     assert!(text.len() < 100);
     let mut reader = LogReader::open(dir.path(), Start::LastRecords(1)).expect("a log");
-    assert!(matches!(reader.next_entry(), Ok(Some(Entry::End { attempt: 5, .. }))));
+    assert!(matches!(
+        reader.next_entry(),
+        Ok(Some(Entry::End { attempt: 5, .. }))
+    ));
     assert_eq!(reader.next_entry().expect("readable"), None);
-    assert_eq!(output(dir.path(), Stream::Stdout).iter().filter(|byte| **byte == b'\n').count(), 100);
+    assert_eq!(
+        output(dir.path(), Stream::Stdout)
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count(),
+        100
+    );
 }
 
 #[test]
@@ -98,11 +142,15 @@ fn a_time_finds_what_was_written_after_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut log = LogWriter::open(&LogPolicy::new(dir.path()), 1).expect("a log");
     write(&mut log, Stream::Stdout, b"before");
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     let now = u64::try_from(since_1970.as_nanos()).expect("before 2500");
     write(&mut log, Stream::Stdout, b"after");
     let mut reader = LogReader::open(dir.path(), Start::Time(now)).expect("a log");
-    assert!(matches!(reader.next_entry(), Ok(Some(Entry::Data { bytes, .. })) if bytes == b"after"));
+    assert!(
+        matches!(reader.next_entry(), Ok(Some(Entry::Data { bytes, .. })) if bytes == b"after")
+    );
     let mut reader = LogReader::open(dir.path(), Start::Time(now + 60_000_000_000)).expect("a log");
     assert_eq!(reader.next_entry().expect("readable"), None);
 }
@@ -110,11 +158,16 @@ fn a_time_finds_what_was_written_after_it() {
 #[test]
 fn a_cursor_survives_being_stored_in_the_middle_of_a_record() {
     let dir = tempfile::tempdir().expect("a directory");
-    let policy = LogPolicy { max_segment_bytes: 10 << 20, ..LogPolicy::new(dir.path()) };
+    let policy = LogPolicy {
+        max_segment_bytes: 10 << 20,
+        ..LogPolicy::new(dir.path())
+    };
     let mut log = LogWriter::open(&policy, 1).expect("a log");
     let text: Vec<u8> = (0..900_000u32).map(|n| (n % 251) as u8).collect();
     write(&mut log, Stream::Stdout, &text);
-    let mut cursor = LogReader::open(dir.path(), Start::Oldest).expect("a log").cursor();
+    let mut cursor = LogReader::open(dir.path(), Start::Oldest)
+        .expect("a log")
+        .cursor();
     let mut read = Vec::new();
     loop {
         let stored = serde_json::to_string(&cursor).expect("json");
@@ -144,7 +197,10 @@ fn bytes_without_a_record_are_indexed_by_the_next_writer() {
     append(&dir.path().join("000001.idx"), &[1, 0, 0]);
     let mut log = LogWriter::open(&policy, 1).expect("a log");
     write(&mut log, Stream::Stdout, b"later");
-    assert_eq!(output(dir.path(), Stream::Stdout), b"indexed not indexed later");
+    assert_eq!(
+        output(dir.path(), Stream::Stdout),
+        b"indexed not indexed later"
+    );
     assert_eq!(output(dir.path(), Stream::Stderr), b"neither");
 }
 
@@ -173,7 +229,9 @@ fn a_follower_is_woken_and_sees_invalid_text_as_it_is() {
     let odd = [0xff, 0xfe, 0, b'\n', 0xc3];
     write(&mut log, Stream::Stderr, &odd);
     assert!(watch.wait(common::PATIENCE).expect("inotify"));
-    assert!(matches!(reader.next_entry(), Ok(Some(Entry::Data { stream: Stream::Stderr, bytes, .. })) if bytes == odd));
+    assert!(
+        matches!(reader.next_entry(), Ok(Some(Entry::Data { stream: Stream::Stderr, bytes, .. })) if bytes == odd)
+    );
 }
 
 #[test]
@@ -208,7 +266,11 @@ fn a_service_may_write_its_file_itself() {
                 seen.extend(bytes);
             }
         }
-        assert_eq!(String::from_utf8_lossy(&seen), "out\nerr\nmore\n", "attempt {attempt}");
+        assert_eq!(
+            String::from_utf8_lossy(&seen),
+            "out\nerr\nmore\n",
+            "attempt {attempt}"
+        );
     }
     assert_eq!(place.stdout_text(), "out\nmore\nout\nmore\n");
 }
@@ -236,26 +298,43 @@ fn a_flood_without_a_newline_leaves_the_shim_as_small_as_it_was() {
 
 #[test]
 fn on_a_full_disk_output_is_dropped_and_counted_or_waits() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     for on_full in [OnFull::Drop, OnFull::Block] {
         let place = Place::new();
         let log_dir = disk.path.join(format!("{on_full:?}"));
         let mut spec = place.script("seq 1 200000; echo written >&2; read x; echo last; exit 0");
         spec.stdin = true;
-        spec.log = LogPolicy { on_full, max_segment_bytes: 100 << 20, ..LogPolicy::new(&log_dir) };
+        spec.log = LogPolicy {
+            on_full,
+            max_segment_bytes: 100 << 20,
+            ..LogPolicy::new(&log_dir)
+        };
         let ballast = disk.path.join("ballast");
         std::fs::write(&ballast, vec![0u8; 600 << 10]).expect("there is room");
         let (mut shim, _) = place.started(&spec);
         let expected: String = (1..=200_000).map(|number| format!("{number}\n")).collect();
         if on_full == OnFull::Drop {
             // It never waits, however full the disk is.
-            assert_eq!(shim.ask(Request::Stdin { data: "\n".into() }), Some(Notice::Done));
+            assert_eq!(
+                shim.ask(Request::Stdin { data: "\n".into() }),
+                Some(Notice::Done)
+            );
             assert_eq!(shim.exited().code, Some(0));
             let (mut kept, mut dropped) = (0, 0);
             for entry in entries(&log_dir) {
                 match entry {
-                    Entry::Data { stream: Stream::Stdout, bytes, .. } => kept += bytes.len(),
-                    Entry::Gap { stream: Stream::Stdout, bytes, cause: GapCause::DiskFull } => {
+                    Entry::Data {
+                        stream: Stream::Stdout,
+                        bytes,
+                        ..
+                    } => kept += bytes.len(),
+                    Entry::Gap {
+                        stream: Stream::Stdout,
+                        bytes,
+                        cause: GapCause::DiskFull,
+                    } => {
                         dropped += usize::try_from(bytes).expect("small");
                     }
                     _ => {}
@@ -268,10 +347,16 @@ fn on_a_full_disk_output_is_dropped_and_counted_or_waits() {
                 std::fs::write(disk.path.join("probe"), [1u8; 8192]).is_err()
             });
             std::fs::remove_file(disk.path.join("probe")).expect("just made");
-            assert!(matches!(shim.ask(Request::Status), Some(Notice::Status(_))), "the shim answers on a full disk");
+            assert!(
+                matches!(shim.ask(Request::Status), Some(Notice::Status(_))),
+                "the shim answers on a full disk"
+            );
             std::fs::remove_file(&ballast).expect("just made");
             disk.grow();
-            assert_eq!(shim.ask(Request::Stdin { data: "\n".into() }), Some(Notice::Done));
+            assert_eq!(
+                shim.ask(Request::Stdin { data: "\n".into() }),
+                Some(Notice::Done)
+            );
             assert_eq!(shim.exited().code, Some(0));
             assert!(output(&log_dir, Stream::Stdout) == format!("{expected}last\n").into_bytes());
         }
@@ -282,12 +367,15 @@ fn on_a_full_disk_output_is_dropped_and_counted_or_waits() {
 
 #[test]
 fn a_full_disk_does_not_hide_the_exit() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let place = Place::new();
     let mut spec = place.script("read x; exit 33");
     spec.stdin = true;
     spec.stop = StopPolicy::default();
-    let run = service_shim::RunDir::create(&disk.path.join("run"), &spec.instance_id).expect("fresh");
+    let run =
+        service_shim::RunDir::create(&disk.path.join("run"), &spec.instance_id).expect("fresh");
     let mut shim = common::Shim::spawn("run", run.path());
     shim.write(&service_shim::protocol::LaunchOrder::encode(spec));
     assert!(matches!(shim.next(), Some(Notice::Started { .. })));
@@ -295,7 +383,10 @@ fn a_full_disk_does_not_hide_the_exit() {
     assert!(ballast.is_err(), "the disk is full now");
     assert_eq!(shim.ask(Request::CloseStdin), Some(Notice::Done));
     assert_eq!(shim.exited().code, Some(33));
-    assert_eq!(run.exit().expect("readable").expect("written").code, Some(33));
+    assert_eq!(
+        run.exit().expect("readable").expect("written").code,
+        Some(33)
+    );
 }
 
 fn write(log: &mut LogWriter, stream: Stream, mut bytes: &[u8]) {
@@ -305,20 +396,31 @@ fn write(log: &mut LogWriter, stream: Stream, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let written = rustix::io::write(&writer, bytes).expect("room");
         bytes = &bytes[written..];
-        log.drain(stream, std::os::fd::AsFd::as_fd(&reader)).expect("drained");
+        log.drain(stream, std::os::fd::AsFd::as_fd(&reader))
+            .expect("drained");
     }
 }
 
 fn append(path: &Path, bytes: &[u8]) {
     use std::io::Write;
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("own file");
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("own file");
     file.write_all(bytes).expect("room");
 }
 
 fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("alive");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("in every status");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .expect("in every status");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
 }
 
 /// A file system of one megabyte. Needs root.
@@ -343,13 +445,19 @@ impl SmallDisk {
     }
 
     fn grow(&self) {
-        let done = std::process::Command::new("mount").args(["-o", "remount,size=8m"]).arg(&self.path).status();
+        let done = std::process::Command::new("mount")
+            .args(["-o", "remount,size=8m"])
+            .arg(&self.path)
+            .status();
         assert!(done.expect("mount").success());
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.dir.path()).status();
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.dir.path())
+            .status();
     }
 }

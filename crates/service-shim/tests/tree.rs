@@ -24,12 +24,21 @@ fn must_be_gone(place: &Place, mut shim: Shim, spec: &LaunchSpec) {
     let exit = shim.exited();
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(500 + 2000), "took {took:?}");
-    assert!(took >= Duration::from_millis(500), "the grace was not kept: {took:?}");
+    assert!(
+        took >= Duration::from_millis(500),
+        "the grace was not kept: {took:?}"
+    );
     assert_eq!(exit.signal, Some(Signal::KILL));
     let report = exit.stop.expect("it was asked");
-    assert_eq!((report.requested, report.escalation), (Some(Signal::TERM), Escalation::Killed));
+    assert_eq!(
+        (report.requested, report.escalation),
+        (Some(Signal::TERM), Escalation::Killed)
+    );
     assert!(report.leftovers.count >= 3, "{report:?}");
-    assert!(report.leftovers.names.contains(&"sleep".to_owned()), "{report:?}");
+    assert!(
+        report.leftovers.names.contains(&"sleep".to_owned()),
+        "{report:?}"
+    );
     assert!(marked(&spec.instance_id).is_empty());
 }
 
@@ -55,12 +64,16 @@ fn a_deaf_tree_is_gone_with_a_cgroup_where_one_can_be_made() {
     let (shim, identity) = place.started(&spec);
     let record = shim.run_dir().launch().expect("readable").expect("written");
     if let Some(cgroup) = &record.cgroup {
-        let group = std::fs::read_to_string(format!("/proc/{}/cgroup", identity.pid)).expect("procfs");
+        let group =
+            std::fs::read_to_string(format!("/proc/{}/cgroup", identity.pid)).expect("procfs");
         assert!(group.contains(&spec.instance_id), "{group}");
         assert!(cgroup.exists());
     }
     must_be_gone(&place, shim, &spec);
-    assert!(record.cgroup.is_none_or(|cgroup| !cgroup.exists()), "the group is left behind");
+    assert!(
+        record.cgroup.is_none_or(|cgroup| !cgroup.exists()),
+        "the group is left behind"
+    );
 }
 
 #[test]
@@ -78,7 +91,14 @@ fn a_deaf_tree_of_an_ordinary_user_is_gone() {
         Some(Notice::Started { .. }) => {}
         other => panic!("{other:?}"),
     }
-    assert_eq!(shim.run_dir().launch().expect("readable").expect("written").cgroup, None);
+    assert_eq!(
+        shim.run_dir()
+            .launch()
+            .expect("readable")
+            .expect("written")
+            .cgroup,
+        None
+    );
     must_be_gone(&place, shim, &spec);
 }
 
@@ -102,7 +122,10 @@ fn leftovers_of_a_service_that_ended_by_itself_are_ended() {
     let exit = shim.exited();
     assert_eq!(exit.code, Some(6));
     let report = exit.stop.expect("something was left");
-    assert_eq!((report.requested, report.escalation), (None, Escalation::TreeTerm));
+    assert_eq!(
+        (report.requested, report.escalation),
+        (None, Escalation::TreeTerm)
+    );
     assert_eq!(report.leftovers.count, 1);
     assert!(marked(&spec.instance_id).is_empty());
 }
@@ -134,13 +157,16 @@ fn a_service_becomes_another_user_with_all_its_groups() {
 }
 
 fn launch_as_nobody(place: &Place, spec: &LaunchSpec) -> Shim {
-    let run = service_shim::RunDir::create(&place.path().join("run"), &spec.instance_id).expect("fresh");
+    let run =
+        service_shim::RunDir::create(&place.path().join("run"), &spec.instance_id).expect("fresh");
     std::os::unix::fs::chown(run.path(), Some(NOBODY), Some(NOBODY)).expect("root");
     // The build directory may be closed to others; a copy in the test's place is not.
     let program = place.path().join("shim");
     std::fs::copy(env!("CARGO_BIN_EXE_service-shim"), &program).expect("the shim's program");
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program);
     let mut shim = Shim::spawn_by(command, "run", run.path());
     shim.write(&LaunchOrder::encode(spec.clone()));
     shim

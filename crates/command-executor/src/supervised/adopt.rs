@@ -38,10 +38,17 @@ pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptE
     match blocking::unblock(move || find(&path, &program)).await? {
         Found::Ended(exit) => Ok(Adopted::Ended(exit)),
         Found::Alive(contact) => {
-            let silent = |_| AdoptError::Silent { path: run_dir.to_owned() };
+            let silent = |_| AdoptError::Silent {
+                path: run_dir.to_owned(),
+            };
             let notices = NoticeReader::resume(contact.stream, contact.lines).map_err(silent)?;
-            let mut process =
-                SupervisedProcess::new(run_dir.to_owned(), shim.clone(), contact.identity, notices, contact.child);
+            let mut process = SupervisedProcess::new(
+                run_dir.to_owned(),
+                shim.clone(),
+                contact.identity,
+                notices,
+                contact.child,
+            );
             process.remember(contact.notify);
             Ok(Adopted::Alive(process))
         }
@@ -71,7 +78,9 @@ pub(super) fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError>
             return Ok(found);
         }
         if Instant::now() >= give_up {
-            return Err(AdoptError::Silent { path: path.to_owned() });
+            return Err(AdoptError::Silent {
+                path: path.to_owned(),
+            });
         }
         std::thread::sleep(PAUSE);
     }
@@ -79,11 +88,16 @@ pub(super) fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError>
 
 /// One round of questions; none when it is worth asking again.
 fn look(path: &Path, shim: &ShimProgram) -> Result<Option<Found>, AdoptError> {
-    let unreadable = |source| AdoptError::RunDirectory { path: path.to_owned(), source };
+    let unreadable = |source| AdoptError::RunDirectory {
+        path: path.to_owned(),
+        source,
+    };
     let run = match RunDir::open(path) {
         Ok(run) => run,
         // The directory is made before anything else: nothing was ever started.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Found::Ended(never_started(path)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Some(Found::Ended(never_started(path))));
+        }
         Err(error) => return Err(unreadable(error)),
     };
     if let Some(exit) = run.exit().map_err(unreadable)? {
@@ -93,8 +107,12 @@ fn look(path: &Path, shim: &ShimProgram) -> Result<Option<Found>, AdoptError> {
         Ok(stream) => Ok(greet(stream, None).unwrap_or(None)),
         Err(error) if is_unserved(&error) => {
             let program = shim.path();
-            let Started { stream, shim: child } =
-                shim.start(Task::Adopt, run).map_err(|source| AdoptError::Shim { program, source })?;
+            let Started {
+                stream,
+                shim: child,
+            } = shim
+                .start(Task::Adopt, run)
+                .map_err(|source| AdoptError::Shim { program, source })?;
             wait_for_adopter(stream, child)
         }
         Err(error) => Err(unreadable(error)),
@@ -102,48 +120,77 @@ fn look(path: &Path, shim: &ShimProgram) -> Result<Option<Found>, AdoptError> {
 }
 
 fn is_unserved(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
-fn wait_for_adopter(stream: UnixStream, child: Option<ShimChild>) -> Result<Option<Found>, AdoptError> {
-    let mut talk = Talk { stream, lines: LineBuffer::default() };
+fn wait_for_adopter(
+    stream: UnixStream,
+    child: Option<ShimChild>,
+) -> Result<Option<Found>, AdoptError> {
+    let mut talk = Talk {
+        stream,
+        lines: LineBuffer::default(),
+    };
     // No limit: it may have leftovers to end first, for as long as their grace lasts. It always answers or dies.
     let first = talk.next();
     match first {
         Ok(Some(Notice::Started { .. })) => Ok(greet(talk.stream, child).unwrap_or(None)),
         Ok(Some(Notice::Exited { exit })) => {
-            child.map(ShimChild::reap);
+            reap(child);
             Ok(Some(Found::Ended(exit)))
         }
         Ok(Some(Notice::Failed { failure })) => {
-            child.map(ShimChild::reap);
+            reap(child);
             match failure.kind {
                 // Somebody else was quicker: ask that one.
                 StartFailureKind::Locked => Ok(None),
-                _ => Err(AdoptError::Refused { message: failure.message }),
+                _ => Err(AdoptError::Refused {
+                    message: failure.message,
+                }),
             }
         }
         Ok(Some(_) | None) | Err(_) => Ok(None),
     }
 }
 
+fn reap(child: Option<ShimChild>) {
+    if let Some(child) = child {
+        child.reap();
+    }
+}
+
 /// Subscribes and learns who the service is; none when the shim went away meanwhile.
 fn greet(stream: UnixStream, child: Option<ShimChild>) -> io::Result<Option<Found>> {
-    let mut talk = Talk { stream, lines: LineBuffer::default() };
+    let mut talk = Talk {
+        stream,
+        lines: LineBuffer::default(),
+    };
     talk.stream.set_read_timeout(Some(PATIENCE))?;
-    talk.stream.write_all(&protocol::encode(Request::Subscribe))?;
+    talk.stream
+        .write_all(&protocol::encode(Request::Subscribe))?;
     talk.stream.write_all(&protocol::encode(Request::Status))?;
     while let Some(notice) = talk.next()? {
         match notice {
             Notice::Status(status) => {
-                let Some(identity) = status.identity else { return Ok(None) };
+                let Some(identity) = status.identity else {
+                    return Ok(None);
+                };
                 talk.stream.set_read_timeout(None)?;
                 let Talk { stream, lines } = talk;
-                let contact = Contact { identity, notify: status.notify, stream, lines, child };
+                let contact = Contact {
+                    identity,
+                    notify: status.notify,
+                    stream,
+                    lines,
+                    child,
+                };
                 return Ok(Some(Found::Alive(contact)));
             }
             Notice::Exited { exit } => {
-                child.map(ShimChild::reap);
+                reap(child);
                 return Ok(Some(Found::Ended(exit)));
             }
             _ => {}
@@ -179,10 +226,15 @@ impl Talk {
 }
 
 fn never_started(path: &Path) -> ExitRecord {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     ExitRecord {
         layout: LAYOUT_VERSION,
-        instance_id: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        instance_id: path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         attempt: 0,
         pid: None,
         code: None,

@@ -49,7 +49,9 @@ impl Control {
     /// [`ControlError::Refused`] when there is no such signal or it may not be sent; else as [`Control::stop`].
     pub async fn signal(&self, number: i32) -> Result<(), ControlError> {
         let Some(signal) = Signal::from_number(number) else {
-            return Err(ControlError::Refused { message: format!("there is no signal {number}") });
+            return Err(ControlError::Refused {
+                message: format!("there is no signal {number}"),
+            });
         };
         self.request(Request::Signal { signal }).await
     }
@@ -72,7 +74,9 @@ impl Control {
     pub async fn write_stdin(&self, bytes: &[u8]) -> Result<(), ControlError> {
         let mut link = self.connect().await?;
         for piece in bytes.chunks(MAX_PIECE) {
-            let request = Request::Stdin { data: RawString::from_bytes(piece.to_vec()) };
+            let request = Request::Stdin {
+                data: RawString::from_bytes(piece.to_vec()),
+            };
             // No limit: the service reads when it likes.
             exchange(&mut link, request).await?;
         }
@@ -89,7 +93,10 @@ impl Control {
 
     async fn request(&self, request: Request) -> Result<(), ControlError> {
         // Asked twice they mean the same, so they may be asked again when a shim dies with one in its hands.
-        let may_repeat = matches!(request, Request::Stop(_) | Request::Kill | Request::CloseStdin);
+        let may_repeat = matches!(
+            request,
+            Request::Stop(_) | Request::Kill | Request::CloseStdin
+        );
         let mut tries = if may_repeat { MAX_TRIES } else { 1 };
         loop {
             tries -= 1;
@@ -132,20 +139,28 @@ impl Control {
     }
 
     fn recorded_end(&self) -> Option<ControlError> {
-        let exit = RunDir::open(&self.address.run_dir).and_then(|run| run.exit()).ok()??;
+        let exit = RunDir::open(&self.address.run_dir)
+            .and_then(|run| run.exit())
+            .ok()??;
         Some(ControlError::Ended(Box::new(exit)))
     }
 }
 
 async fn exchange(link: &mut NoticeReader, request: Request) -> Result<(), ControlError> {
-    link.write(&protocol::encode(request)).await.map_err(ControlError::Broken)?;
+    link.write(&protocol::encode(request))
+        .await
+        .map_err(ControlError::Broken)?;
     loop {
         match link.next().await.map_err(ControlError::Broken)? {
             Some(Notice::Done) => return Ok(()),
             Some(Notice::Refused { message }) => return Err(ControlError::Refused { message }),
             Some(Notice::Exited { exit }) => return Err(ControlError::Ended(Box::new(exit))),
             Some(_) => {}
-            None => return Err(ControlError::Broken(std::io::ErrorKind::UnexpectedEof.into())),
+            None => {
+                return Err(ControlError::Broken(
+                    std::io::ErrorKind::UnexpectedEof.into(),
+                ));
+            }
         }
     }
 }

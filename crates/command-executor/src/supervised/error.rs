@@ -39,7 +39,7 @@ pub enum LaunchError {
     #[error("the shim died while starting the service")]
     ShimDied {
         /// What was found out about the service.
-        exit: ExitRecord,
+        exit: Box<ExitRecord>,
     },
     /// The shim died while starting, and whether the service runs is not known: adopt its run directory later.
     #[error("the shim died while starting the service")]

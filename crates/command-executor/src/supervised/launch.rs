@@ -21,17 +21,32 @@ use super::program::{ShimProgram, Started};
 /// # Cancellation
 /// Dropping the future may leave a running service: [`adopt`](super::adopt()) its run directory, or remove it when
 /// that says it has ended.
-pub async fn launch(order: SupervisedLaunch, shim: &ShimProgram) -> Result<SupervisedProcess, LaunchError> {
+pub async fn launch(
+    order: SupervisedLaunch,
+    shim: &ShimProgram,
+) -> Result<SupervisedProcess, LaunchError> {
     let run_dir = order.run_dir();
     let starter = shim.clone();
     let started = blocking::unblock(move || start(order, &starter)).await?;
-    let Started { stream, shim: child } = started;
-    let broken = |source| LaunchError::Shim { program: shim.path(), source };
+    let Started {
+        stream,
+        shim: child,
+    } = started;
+    let broken = |source| LaunchError::Shim {
+        program: shim.path(),
+        source,
+    };
     let mut notices = NoticeReader::new(stream).map_err(broken)?;
     loop {
         match notices.next().await {
             Ok(Some(Notice::Started { identity })) => {
-                return Ok(SupervisedProcess::new(run_dir, shim.clone(), identity, notices, child));
+                return Ok(SupervisedProcess::new(
+                    run_dir,
+                    shim.clone(),
+                    identity,
+                    notices,
+                    child,
+                ));
             }
             Ok(Some(Notice::Failed { failure })) => {
                 if let Some(child) = child {
@@ -39,7 +54,10 @@ pub async fn launch(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Super
                 }
                 // Nothing ran. What cannot be removed now is found, ended, when run directories are next looked at.
                 drop(blocking::unblock(move || remove_run_dir(&run_dir)).await);
-                return Err(LaunchError::Refused { kind: failure.kind, message: failure.message });
+                return Err(LaunchError::Refused {
+                    kind: failure.kind,
+                    message: failure.message,
+                });
             }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => break,
@@ -51,15 +69,19 @@ pub async fn launch(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Super
     // The shim is gone. Whether it came as far as starting the service, only its successor can tell.
     match adopt(&run_dir, shim).await {
         Ok(Adopted::Alive(process)) => Ok(process),
-        Ok(Adopted::Ended(exit)) => Err(LaunchError::ShimDied { exit }),
+        Ok(Adopted::Ended(exit)) => Err(LaunchError::ShimDied { exit: Box::new(exit) }),
         Err(error) => Err(LaunchError::Unclear(error)),
     }
 }
 
 fn start(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Started, LaunchError> {
     let path = order.run_dir();
-    let run = RunDir::create(&order.run_root, &order.instance_id)
-        .map_err(|source| LaunchError::RunDirectory { path: path.clone(), source })?;
+    let run = RunDir::create(&order.run_root, &order.instance_id).map_err(|source| {
+        LaunchError::RunDirectory {
+            path: path.clone(),
+            source,
+        }
+    })?;
     let line = LaunchOrder::encode(order.into_spec());
     let started = shim.start(Task::Run, run).and_then(|mut started| {
         started.stream.write_all(&line)?;
@@ -68,6 +90,9 @@ fn start(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Started, LaunchE
     started.map_err(|source| {
         // Without a complete order the shim has started nothing.
         drop(remove_run_dir(&path));
-        LaunchError::Shim { program: shim.path(), source }
+        LaunchError::Shim {
+            program: shim.path(),
+            source,
+        }
     })
 }

@@ -50,7 +50,8 @@ impl SupervisedLaunch {
     }
 
     pub(super) fn into_spec(self) -> LaunchSpec {
-        let pair = |(name, value): (OsString, OsString)| (RawString::from(name), RawString::from(value));
+        let pair =
+            |(name, value): (OsString, OsString)| (RawString::from(name), RawString::from(value));
         // A service that becomes another user on purpose may need to do so again (a server with workers of their own).
         let no_new_privs = self.user.is_none() && self.group.is_none();
         LaunchSpec {

@@ -60,7 +60,13 @@ impl SupervisedProcess {
         child: Option<ShimChild>,
     ) -> SupervisedProcess {
         let address = Address { run_dir, shim };
-        SupervisedProcess { address, identity, link: Link::Connected(notices), child, waiting: VecDeque::new() }
+        SupervisedProcess {
+            address,
+            identity,
+            link: Link::Connected(notices),
+            child,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// The service's main process.
@@ -176,7 +182,10 @@ impl NoticeReader {
 
     /// Goes on behind what was read before.
     pub(super) fn resume(stream: UnixStream, lines: LineBuffer) -> io::Result<NoticeReader> {
-        Ok(NoticeReader { stream: Async::new(stream)?, lines })
+        Ok(NoticeReader {
+            stream: Async::new(stream)?,
+            lines,
+        })
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -43,10 +43,19 @@ impl ShimProgram {
             return ShimProgram::at(path);
         }
         let own = std::env::current_exe().ok();
-        let beside = own.as_ref().and_then(|own| own.parent()).map(|dir| dir.join(NAME));
+        let beside = own
+            .as_ref()
+            .and_then(|own| own.parent())
+            .map(|dir| dir.join(NAME));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(NAME));
-        if let Some(found) = beside.into_iter().chain(in_path).find(|path| is_executable(path)) {
+        let in_path = std::env::split_paths(&path)
+            .filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join(NAME));
+        if let Some(found) = beside
+            .into_iter()
+            .chain(in_path)
+            .find(|path| is_executable(path))
+        {
             return ShimProgram::at(found);
         }
         match own {
@@ -96,10 +105,20 @@ impl ShimProgram {
         };
         let mut command = Command::new(path);
         // Only what stays on the posix_spawn path: a fork of a large program is slow.
-        command.args(flag.map(OsStr::new)).arg(verb).arg(std::path::absolute(run.path())?);
-        command.env_clear().stdin(Stdio::from(OwnedFd::from(end))).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(flag.map(OsStr::new))
+            .arg(verb)
+            .arg(std::path::absolute(run.path())?);
+        command
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(end)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn()?;
-        Ok(Started { stream, shim: Some(ShimChild(Some(child))) })
+        Ok(Started {
+            stream,
+            shim: Some(ShimChild(Some(child))),
+        })
     }
 }
 
@@ -132,7 +151,9 @@ fn sweep() {
 }
 
 fn left_alone() -> std::sync::MutexGuard<'static, Vec<Child>> {
-    LEFT_ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    LEFT_ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -81,7 +81,8 @@ impl Header {
 
     /// None when the bytes are no header of a version this crate reads.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Header> {
-        let known = bytes.len() >= HEADER_LEN && &bytes[..8] == MAGIC && word(bytes, 8) == FORMAT_VERSION;
+        let known =
+            bytes.len() >= HEADER_LEN && &bytes[..8] == MAGIC && word(bytes, 8) == FORMAT_VERSION;
         known.then(|| Header {
             base: [long(bytes, 16), long(bytes, 24)],
             created_ns: long(bytes, 32),
@@ -119,7 +120,11 @@ impl Record {
         };
         Some(Record {
             kind,
-            stream: if bytes[1] == 0 { Stream::Stdout } else { Stream::Stderr },
+            stream: if bytes[1] == 0 {
+                Stream::Stdout
+            } else {
+                Stream::Stderr
+            },
             direct: bytes[2] & 1 == 1,
             length: word(bytes, 4),
             offset: long(bytes, 8),
@@ -144,7 +149,11 @@ pub(crate) fn segments(dir: &OwnedFd) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;
-        let name = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(".idx"));
+        let name = entry
+            .file_name()
+            .to_str()
+            .ok()
+            .and_then(|name| name.strip_suffix(".idx"));
         found.extend(name.and_then(|digits| digits.parse::<u64>().ok()));
     }
     found.sort_unstable();

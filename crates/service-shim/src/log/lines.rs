@@ -36,11 +36,20 @@ struct Unfinished {
 impl LineSplitter {
     /// Lines longer than `max_bytes` come in pieces of that length.
     pub fn new(max_bytes: usize) -> LineSplitter {
-        LineSplitter { max_bytes: max_bytes.max(1), unfinished: Default::default() }
+        LineSplitter {
+            max_bytes: max_bytes.max(1),
+            unfinished: Default::default(),
+        }
     }
 
     /// Adds a chunk and hands out every line that it finishes.
-    pub fn push(&mut self, stream: Stream, at_ns: u64, mut chunk: &[u8], mut each: impl FnMut(Line<'_>)) {
+    pub fn push(
+        &mut self,
+        stream: Stream,
+        at_ns: u64,
+        mut chunk: &[u8],
+        mut each: impl FnMut(Line<'_>),
+    ) {
         let max_bytes = self.max_bytes;
         let held = &mut self.unfinished[stream.index()];
         held.at_ns = at_ns;
@@ -60,10 +69,22 @@ impl LineSplitter {
             let complete = newline.is_some();
             let continues = held.continues;
             if held.bytes.is_empty() {
-                each(Line { stream, at_ns, bytes: &chunk[..taken], continues, complete });
+                each(Line {
+                    stream,
+                    at_ns,
+                    bytes: &chunk[..taken],
+                    continues,
+                    complete,
+                });
             } else {
                 held.bytes.extend_from_slice(&chunk[..taken]);
-                each(Line { stream, at_ns, bytes: &held.bytes, continues, complete });
+                each(Line {
+                    stream,
+                    at_ns,
+                    bytes: &held.bytes,
+                    continues,
+                    complete,
+                });
                 held.bytes.clear();
             }
             held.continues = !complete;
@@ -82,7 +103,13 @@ impl LineSplitter {
     pub fn flush_stream(&mut self, stream: Stream, mut each: impl FnMut(Line<'_>)) {
         let held = std::mem::take(&mut self.unfinished[stream.index()]);
         if !held.bytes.is_empty() {
-            each(Line { stream, at_ns: held.at_ns, bytes: &held.bytes, continues: held.continues, complete: false });
+            each(Line {
+                stream,
+                at_ns: held.at_ns,
+                bytes: &held.bytes,
+                continues: held.continues,
+                complete: false,
+            });
         }
     }
 }
@@ -95,7 +122,8 @@ mod tests {
 
     fn split(max_bytes: usize, chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool, bool)> {
         let mut lines = Vec::new();
-        let mut take = |line: Line<'_>| lines.push((line.bytes.to_vec(), line.continues, line.complete));
+        let mut take =
+            |line: Line<'_>| lines.push((line.bytes.to_vec(), line.continues, line.complete));
         let mut splitter = LineSplitter::new(max_bytes);
         for chunk in chunks {
             splitter.push(Stream::Stdout, 0, chunk, &mut take);
@@ -106,20 +134,26 @@ mod tests {
 
     #[test]
     fn a_line_of_exactly_the_limit_is_one_piece() {
-        assert_eq!(split(4, &[b"abcd\n", b"ab", b"cd", b"\n"]), vec![
-            (b"abcd".to_vec(), false, true),
-            (b"abcd".to_vec(), false, true)
-        ]);
+        assert_eq!(
+            split(4, &[b"abcd\n", b"ab", b"cd", b"\n"]),
+            vec![
+                (b"abcd".to_vec(), false, true),
+                (b"abcd".to_vec(), false, true)
+            ]
+        );
     }
 
     #[test]
     fn a_longer_line_comes_in_pieces_that_say_so() {
-        assert_eq!(split(4, &[b"abcdefghij\nx"]), vec![
-            (b"abcd".to_vec(), false, false),
-            (b"efgh".to_vec(), true, false),
-            (b"ij".to_vec(), true, true),
-            (b"x".to_vec(), false, false),
-        ]);
+        assert_eq!(
+            split(4, &[b"abcdefghij\nx"]),
+            vec![
+                (b"abcd".to_vec(), false, false),
+                (b"efgh".to_vec(), true, false),
+                (b"ij".to_vec(), true, true),
+                (b"x".to_vec(), false, false),
+            ]
+        );
     }
 
     #[test]
@@ -130,7 +164,13 @@ mod tests {
         splitter.push(Stream::Stdout, 0, b"out", &mut take);
         splitter.push(Stream::Stderr, 0, b"err\n", &mut take);
         splitter.push(Stream::Stdout, 0, b"put\n", &mut take);
-        assert_eq!(lines, vec![(Stream::Stderr, b"err".to_vec()), (Stream::Stdout, b"output".to_vec())]);
+        assert_eq!(
+            lines,
+            vec![
+                (Stream::Stderr, b"err".to_vec()),
+                (Stream::Stdout, b"output".to_vec())
+            ]
+        );
     }
 
     proptest! {

@@ -39,5 +39,5 @@ pub use lines::{Line, LineSplitter};
 pub use reader::{Cursor, Entry, GapCause, LogReader, ReadError};
 pub use seek::Start;
 pub use watch::LogWatch;
-pub use writer::{Drained, LogWriter};
 pub(crate) use writer::now_ns;
+pub use writer::{Drained, LogWriter};

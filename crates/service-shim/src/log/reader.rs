@@ -134,11 +134,23 @@ impl LogReader {
     pub fn open(dir: &Path, start: Start) -> Result<LogReader, ReadError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = dir.to_owned();
-        let dir = rustix::fs::open(dir, flags, rustix::fs::Mode::empty())
-            .map_err(|source| ReadError::Open { path: path.clone(), source: source.into() })?;
-        let cursor = super::seek::find(&dir, start)
-            .map_err(|source| ReadError::Read { path: path.clone(), source })?;
-        Ok(LogReader { path, dir, cursor, open: None, waiting: VecDeque::new() })
+        let dir = rustix::fs::open(dir, flags, rustix::fs::Mode::empty()).map_err(|source| {
+            ReadError::Open {
+                path: path.clone(),
+                source: source.into(),
+            }
+        })?;
+        let cursor = super::seek::find(&dir, start).map_err(|source| ReadError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(LogReader {
+            path,
+            dir,
+            cursor,
+            open: None,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// Where the next entry stands.
@@ -151,7 +163,10 @@ impl LogReader {
     /// # Errors
     /// [`ReadError`] when a file cannot be read. Calling again is allowed.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        self.advance().map_err(|source| ReadError::Read { path: self.path.clone(), source })
+        self.advance().map_err(|source| ReadError::Read {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn advance(&mut self) -> io::Result<Option<Entry>> {
@@ -177,10 +192,17 @@ impl LogReader {
                 Step::Again => {}
                 Step::Dry => {
                     // The writer ends a segment before it makes the next: seen in this order, nothing is skipped.
-                    if !format::segments(&self.dir)?.into_iter().any(|other| other > number) {
+                    if !format::segments(&self.dir)?
+                        .into_iter()
+                        .any(|other| other > number)
+                    {
                         return Ok(None);
                     }
-                    let late = self.open.as_mut().expect("just put back").record(self.cursor.record)?;
+                    let late = self
+                        .open
+                        .as_mut()
+                        .expect("just put back")
+                        .record(self.cursor.record)?;
                     if late.is_none() && !self.enter(true)? {
                         return Ok(None);
                     }
@@ -197,13 +219,19 @@ impl LogReader {
                 continue;
             }
             // Removed since it was listed, or not yet complete: the one after it is as good.
-            let Some(segment) = Segment::open(&self.dir, number)? else { continue };
+            let Some(segment) = Segment::open(&self.dir, number)? else {
+                continue;
+            };
             if number != self.cursor.segment {
                 self.cursor.segment = number;
                 self.cursor.record = 0;
             }
             for stream in Stream::ALL {
-                self.skip_to(stream, segment.header.base[stream.index()], GapCause::Rotated);
+                self.skip_to(
+                    stream,
+                    segment.header.base[stream.index()],
+                    GapCause::Rotated,
+                );
             }
             self.open = Some(segment);
             return Ok(true);
@@ -216,7 +244,11 @@ impl LogReader {
         let delivered = &mut self.cursor.delivered[stream.index()];
         match *delivered {
             Some(done) if done < offset => {
-                self.waiting.push_back(Entry::Gap { stream, bytes: offset - done, cause });
+                self.waiting.push_back(Entry::Gap {
+                    stream,
+                    bytes: offset - done,
+                    cause,
+                });
                 *delivered = Some(offset);
             }
             _ => {}
@@ -224,7 +256,12 @@ impl LogReader {
     }
 
     fn take(&mut self, segment: &mut Segment, record: Record) -> io::Result<Step> {
-        let Record { attempt, at_ns, stream, .. } = record;
+        let Record {
+            attempt,
+            at_ns,
+            stream,
+            ..
+        } = record;
         let entry = match record.kind {
             Kind::Data => return self.take_data(segment, record),
             Kind::Begin => {
@@ -235,17 +272,28 @@ impl LogReader {
                 segment.direct = None;
                 Entry::End { attempt, at_ns }
             }
-            Kind::Dropped => Entry::Gap { stream, bytes: u64::from(record.length), cause: GapCause::DiskFull },
+            Kind::Dropped => Entry::Gap {
+                stream,
+                bytes: u64::from(record.length),
+                cause: GapCause::DiskFull,
+            },
         };
         self.cursor.record += 1;
         Ok(Step::Entry(entry))
     }
 
     fn take_data(&mut self, segment: &mut Segment, record: Record) -> io::Result<Step> {
-        let Record { attempt, at_ns, stream, .. } = record;
+        let Record {
+            attempt,
+            at_ns,
+            stream,
+            ..
+        } = record;
         let at = stream.index();
         let end = record.offset + u64::from(record.length);
-        let from = self.cursor.delivered[at].unwrap_or(record.offset).max(record.offset);
+        let from = self.cursor.delivered[at]
+            .unwrap_or(record.offset)
+            .max(record.offset);
         if from >= end {
             self.cursor.record += 1;
             return Ok(Step::Again);
@@ -261,7 +309,13 @@ impl LogReader {
         let done = from + bytes.len() as u64;
         self.cursor.delivered[at] = Some(done);
         self.cursor.record += u64::from(done == end);
-        let entry = Entry::Data { stream, attempt, at_ns, offset: from, bytes };
+        let entry = Entry::Data {
+            stream,
+            attempt,
+            at_ns,
+            offset: from,
+            bytes,
+        };
         // A gap that was found on the way comes first.
         self.waiting.push_back(entry);
         Ok(Step::Again)
@@ -269,7 +323,9 @@ impl LogReader {
 
     /// Reads on in files that the service writes itself.
     fn take_direct(&mut self, segment: &mut Segment) -> io::Result<Step> {
-        let Some(attempt) = segment.direct_attempt(self.cursor.record)? else { return Ok(Step::Dry) };
+        let Some(attempt) = segment.direct_attempt(self.cursor.record)? else {
+            return Ok(Step::Dry);
+        };
         for stream in Stream::ALL {
             let at = stream.index();
             let from = self.cursor.delivered[at].unwrap_or(segment.header.base[at]);
@@ -277,7 +333,13 @@ impl LogReader {
             if !bytes.is_empty() {
                 self.cursor.delivered[at] = Some(from + bytes.len() as u64);
                 let at_ns = now_ns();
-                return Ok(Step::Entry(Entry::Data { stream, attempt, at_ns, offset: from, bytes }));
+                return Ok(Step::Entry(Entry::Data {
+                    stream,
+                    attempt,
+                    at_ns,
+                    offset: from,
+                    bytes,
+                }));
             }
         }
         Ok(Step::Dry)
@@ -298,9 +360,17 @@ impl Segment {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let Some(header) = format::read_header(&index)? else { return Ok(None) };
-        let mut segment =
-            Segment { number, header, index, data: [None, None], ahead: VecDeque::new(), direct: None };
+        let Some(header) = format::read_header(&index)? else {
+            return Ok(None);
+        };
+        let mut segment = Segment {
+            number,
+            header,
+            index,
+            data: [None, None],
+            ahead: VecDeque::new(),
+            direct: None,
+        };
         for stream in Stream::ALL {
             segment.open_data(dir, stream)?;
         }
@@ -332,33 +402,50 @@ impl Segment {
         if self.ahead.is_empty() {
             let mut bytes = [0u8; RECORD_LEN * READ_AHEAD];
             let read = rustix::io::pread(&self.index, &mut bytes, format::position(number))?;
-            let whole = bytes[..read].chunks_exact(RECORD_LEN).map_while(Record::decode);
+            let whole = bytes[..read]
+                .chunks_exact(RECORD_LEN)
+                .map_while(Record::decode);
             self.ahead.extend((number..).zip(whole));
         }
         Ok(self.ahead.front().map(|(_, record)| *record))
     }
 
     /// Up to `length` bytes of a stream from `offset` on; none when they are not there.
-    pub(super) fn read(&mut self, dir: &OwnedFd, stream: Stream, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn read(
+        &mut self,
+        dir: &OwnedFd,
+        stream: Stream,
+        offset: u64,
+        length: u64,
+    ) -> io::Result<Vec<u8>> {
         let at = stream.index();
         if self.data[at].is_none() {
             self.open_data(dir, stream)?;
         }
-        let (Some(file), Some(position)) = (&self.data[at], offset.checked_sub(self.header.base[at])) else {
+        let (Some(file), Some(position)) =
+            (&self.data[at], offset.checked_sub(self.header.base[at]))
+        else {
             return Ok(Vec::new());
         };
         let wanted = usize::try_from(length).unwrap_or(MAX_READ).min(MAX_READ);
         // A reader that polls a file the service writes itself mostly finds nothing: look before allocating.
-        let there = usize::try_from(format::size(file)?.saturating_sub(position)).unwrap_or(MAX_READ);
+        let there =
+            usize::try_from(format::size(file)?.saturating_sub(position)).unwrap_or(MAX_READ);
         let mut bytes = vec![0u8; wanted.min(there)];
-        let read = if bytes.is_empty() { 0 } else { rustix::io::pread(file, &mut bytes[..], position)? };
+        let read = if bytes.is_empty() {
+            0
+        } else {
+            rustix::io::pread(file, &mut bytes[..], position)?
+        };
         bytes.truncate(read);
         Ok(bytes)
     }
 
     /// How many bytes of a stream it holds.
     pub(super) fn data_size(&self, stream: Stream) -> io::Result<u64> {
-        self.data[stream.index()].as_ref().map_or(Ok(0), format::size)
+        self.data[stream.index()]
+            .as_ref()
+            .map_or(Ok(0), format::size)
     }
 
     /// Why data with a record is not there.
@@ -375,11 +462,19 @@ impl Segment {
             // A reader that resumed behind the `begin` looks back for it; such a segment has few records.
             for earlier in (0..number).rev() {
                 match self.record(earlier)? {
-                    Some(Record { kind: Kind::Begin, direct, attempt, .. }) => {
+                    Some(Record {
+                        kind: Kind::Begin,
+                        direct,
+                        attempt,
+                        ..
+                    }) => {
                         self.direct = direct.then_some(attempt);
                         break;
                     }
-                    Some(Record { kind: Kind::End, .. }) | None => break,
+                    Some(Record {
+                        kind: Kind::End, ..
+                    })
+                    | None => break,
                     Some(_) if number - earlier > MAX_LOOK_BACK => break,
                     Some(_) => {}
                 }

@@ -29,7 +29,10 @@ pub enum Start {
 
 pub(super) fn find(dir: &OwnedFd, start: Start) -> io::Result<Cursor> {
     match start {
-        Start::Oldest => Ok(Cursor { delivered: [Some(0), Some(0)], ..Cursor::default() }),
+        Start::Oldest => Ok(Cursor {
+            delivered: [Some(0), Some(0)],
+            ..Cursor::default()
+        }),
         Start::Cursor(cursor) => Ok(cursor),
         Start::End => end(dir),
         Start::LastRecords(count) => from_the_end(dir, count, |_, _| Ok(1)),
@@ -38,10 +41,16 @@ pub(super) fn find(dir: &OwnedFd, start: Start) -> io::Result<Cursor> {
         Start::LastLines(count) => from_the_end(dir, count.saturating_add(1), |segment, record| {
             count_newlines(dir, segment, record)
         }),
-        Start::Attempt(attempt) => {
-            first(dir, |header_attempt, _| header_attempt >= attempt, |record| record.attempt >= attempt)
-        }
-        Start::Time(at_ns) => first(dir, |_, created_ns| created_ns >= at_ns, |record| record.at_ns >= at_ns),
+        Start::Attempt(attempt) => first(
+            dir,
+            |header_attempt, _| header_attempt >= attempt,
+            |record| record.attempt >= attempt,
+        ),
+        Start::Time(at_ns) => first(
+            dir,
+            |_, created_ns| created_ns >= at_ns,
+            |record| record.at_ns >= at_ns,
+        ),
     }
 }
 
@@ -50,7 +59,8 @@ fn end(dir: &OwnedFd) -> io::Result<Cursor> {
     let mut place = from_the_end(dir, 0, |_, _| Ok(1))?;
     if let Some(segment) = Segment::open(dir, place.segment)? {
         for stream in Stream::ALL {
-            place.delivered[stream.index()] = Some(segment.header.base[stream.index()] + segment.data_size(stream)?);
+            place.delivered[stream.index()] =
+                Some(segment.header.base[stream.index()] + segment.data_size(stream)?);
         }
     }
     Ok(place)
@@ -65,10 +75,16 @@ fn from_the_end(
     let mut place = Cursor::default();
     let mut weight = 0;
     for (age, number) in format::segments(dir)?.into_iter().rev().enumerate() {
-        let Some(mut segment) = Segment::open(dir, number)? else { continue };
+        let Some(mut segment) = Segment::open(dir, number)? else {
+            continue;
+        };
         let records = segment.records()?;
         if age == 0 || place.segment == 0 {
-            place = Cursor { segment: number, record: records, ..place };
+            place = Cursor {
+                segment: number,
+                record: records,
+                ..place
+            };
         }
         for at in (0..records).rev() {
             if weight >= wanted {
@@ -77,7 +93,11 @@ fn from_the_end(
             if let Some(record) = segment.record(at)? {
                 weight += weigh(&mut segment, &record)?;
             }
-            place = Cursor { segment: number, record: at, ..place };
+            place = Cursor {
+                segment: number,
+                record: at,
+                ..place
+            };
         }
     }
     Ok(place)
@@ -109,7 +129,9 @@ fn first(
 ) -> io::Result<Cursor> {
     let mut place = Cursor::default();
     for number in format::segments(dir)?.into_iter().rev() {
-        let Some(mut segment) = Segment::open(dir, number)? else { continue };
+        let Some(mut segment) = Segment::open(dir, number)? else {
+            continue;
+        };
         let (mut low, mut high) = (0, segment.records()?);
         let records = high;
         while low < high {
@@ -121,7 +143,11 @@ fn first(
         }
         // Nothing late enough here: it begins in the segment after, or, in the newest, has not been written yet.
         if low < records || place.segment == 0 {
-            place = Cursor { segment: number, record: low, ..place };
+            place = Cursor {
+                segment: number,
+                record: low,
+                ..place
+            };
         }
         if !late_header(segment.header.attempt, segment.header.created_ns) {
             break;

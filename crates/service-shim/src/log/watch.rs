@@ -25,8 +25,11 @@ impl LogWatch {
     /// # Errors
     /// It cannot be watched: missing, or the user's limit of inotify instances is reached.
     pub fn open(dir: &Path) -> io::Result<LogWatch> {
-        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        let what = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::ONLYDIR;
+        let inotify =
+            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        let what = inotify::WatchFlags::MODIFY
+            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::ONLYDIR;
         inotify::add_watch(&inotify, dir, what)?;
         Ok(LogWatch { inotify })
     }

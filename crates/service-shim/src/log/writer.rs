@@ -83,12 +83,23 @@ impl LogWriter {
             writer.recover(&header)?;
             return Ok(writer);
         }
-        let header = Header { base: [0, 0], created_ns: now_ns(), attempt };
+        let header = Header {
+            base: [0, 0],
+            created_ns: now_ns(),
+            attempt,
+        };
         let index = new_index(&dir, 1, &header)?;
         Ok(LogWriter::at(dir, limits, attempt, (1, 1), header, index))
     }
 
-    fn at(dir: OwnedFd, limits: Limits, attempt: u64, segments: (u64, u64), header: Header, index: OwnedFd) -> Self {
+    fn at(
+        dir: OwnedFd,
+        limits: Limits,
+        attempt: u64,
+        segments: (u64, u64),
+        header: Header,
+        index: OwnedFd,
+    ) -> Self {
         let base = header.base;
         LogWriter {
             dir,
@@ -142,7 +153,11 @@ impl LogWriter {
     }
 
     fn close_segment(&mut self) {
-        let header = Header { base: self.stored, created_ns: now_ns(), attempt: self.attempt };
+        let header = Header {
+            base: self.stored,
+            created_ns: now_ns(),
+            attempt: self.attempt,
+        };
         for stream in Stream::ALL {
             self.write_index(stream, header.created_ns);
         }
@@ -158,7 +173,11 @@ impl LogWriter {
     /// It cannot be made.
     pub fn direct_file(&self, stream: Stream) -> io::Result<OwnedFd> {
         let name = format::data_name(self.segments.1, stream);
-        Ok(format::open_in(&self.dir, &name, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?)
+        Ok(format::open_in(
+            &self.dir,
+            &name,
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+        )?)
     }
 
     /// Moves what is in the pipe to the log, without waiting for more. The pipe must be non-blocking.
@@ -176,7 +195,11 @@ impl LogWriter {
                 }
                 self.rotate();
             }
-            let length = usize::try_from(self.room().max(MIN_SPLICE)).unwrap_or(usize::MAX).min(MAX_SPLICE);
+            let room = match self.room() {
+                0 => MIN_SPLICE,
+                room => room,
+            };
+            let length = usize::try_from(room).unwrap_or(MAX_SPLICE).min(MAX_SPLICE);
             match self.splice_to_file(stream, pipe, length) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok(self.finish(stream, total)),
                 Ok(moved) => {
@@ -184,7 +207,9 @@ impl LogWriter {
                     total.bytes += moved;
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::BADF | Errno::NOTCONN | Errno::PIPE) => return Err(io::Error::other("the pipe is gone")),
+                Err(Errno::BADF | Errno::NOTCONN | Errno::PIPE) => {
+                    return Err(io::Error::other("the pipe is gone"));
+                }
                 Err(_) if self.limits.on_full == OnFull::Block => {
                     total.blocked = true;
                     return Ok(self.finish(stream, total));
@@ -223,7 +248,12 @@ impl LogWriter {
         self.limits.max_segment_bytes.saturating_sub(held)
     }
 
-    fn splice_to_file(&mut self, stream: Stream, pipe: BorrowedFd<'_>, length: usize) -> rustix::io::Result<u64> {
+    fn splice_to_file(
+        &mut self,
+        stream: Stream,
+        pipe: BorrowedFd<'_>,
+        length: usize,
+    ) -> rustix::io::Result<u64> {
         let at = stream.index();
         if self.data[at].is_none() {
             // Many services never write to one of the streams: no file for those.
@@ -232,18 +262,33 @@ impl LogWriter {
             }
             let name = format::data_name(self.segments.1, stream);
             // Not for appending, which splice refuses: the position is ours alone.
-            self.data[at] = Some(format::open_in(&self.dir, &name, OFlags::WRONLY | OFlags::CREATE)?);
+            self.data[at] = Some(format::open_in(
+                &self.dir,
+                &name,
+                OFlags::WRONLY | OFlags::CREATE,
+            )?);
         }
         let mut position = self.stored[at] - self.base[at];
         let file = self.data[at].as_ref().expect("opened above");
-        let moved = rustix::pipe::splice(pipe, None, file, Some(&mut position), length, SpliceFlags::NONBLOCK)?;
+        let moved = rustix::pipe::splice(
+            pipe,
+            None,
+            file,
+            Some(&mut position),
+            length,
+            SpliceFlags::NONBLOCK,
+        )?;
         Ok(moved as u64)
     }
 
     fn throw_away(&mut self, pipe: BorrowedFd<'_>) -> rustix::io::Result<u64> {
         if self.void.is_none() {
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            self.void = Some(rustix::fs::open(c"/dev/null", flags, rustix::fs::Mode::empty())?);
+            self.void = Some(rustix::fs::open(
+                c"/dev/null",
+                flags,
+                rustix::fs::Mode::empty(),
+            )?);
         }
         let void = self.void.as_ref().expect("opened above");
         Ok(rustix::pipe::splice(pipe, None, void, None, MAX_SPLICE, SpliceFlags::NONBLOCK)? as u64)
@@ -254,14 +299,20 @@ impl LogWriter {
         let at = stream.index();
         while self.dropped[at] > 0 {
             let length = u32::try_from(self.dropped[at]).unwrap_or(u32::MAX);
-            if !self.append(Record { length, ..self.record(Kind::Dropped, stream, at_ns) }) {
+            if !self.append(Record {
+                length,
+                ..self.record(Kind::Dropped, stream, at_ns)
+            }) {
                 return;
             }
             self.dropped[at] -= u64::from(length);
         }
         while self.indexed[at] < self.stored[at] {
             let length = u32::try_from(self.stored[at] - self.indexed[at]).unwrap_or(u32::MAX);
-            if !self.append(Record { length, ..self.record(Kind::Data, stream, at_ns) }) {
+            if !self.append(Record {
+                length,
+                ..self.record(Kind::Data, stream, at_ns)
+            }) {
                 return;
             }
             self.indexed[at] += u64::from(length);
@@ -275,7 +326,15 @@ impl LogWriter {
 
     fn record(&self, kind: Kind, stream: Stream, at_ns: u64) -> Record {
         let offset = self.indexed[stream.index()];
-        Record { kind, stream, direct: false, length: 0, offset, attempt: self.attempt, at_ns }
+        Record {
+            kind,
+            stream,
+            direct: false,
+            length: 0,
+            offset,
+            attempt: self.attempt,
+            at_ns,
+        }
     }
 
     /// Whether the record is in the index now. At a fixed position, so that a piece of one is simply overwritten.
@@ -288,7 +347,9 @@ impl LogWriter {
     }
 
     fn enter(&mut self, number: u64, header: &Header) {
-        let Ok(index) = new_index(&self.dir, number, header) else { return };
+        let Ok(index) = new_index(&self.dir, number, header) else {
+            return;
+        };
         self.index = index;
         self.records = 0;
         self.base = header.base;
@@ -344,12 +405,20 @@ impl LogWriter {
     fn read_record(&self, number: u64) -> io::Result<Option<Record>> {
         let mut bytes = [0u8; RECORD_LEN];
         let read = rustix::io::pread(&self.index, &mut bytes, format::position(number))?;
-        Ok(if read == RECORD_LEN { Record::decode(&bytes) } else { None })
+        Ok(if read == RECORD_LEN {
+            Record::decode(&bytes)
+        } else {
+            None
+        })
     }
 
     fn data_size(&self, stream: Stream) -> io::Result<u64> {
         let name = format::data_name(self.segments.1, stream);
-        match rustix::fs::statat(&self.dir, name.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(
+            &self.dir,
+            name.as_str(),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        ) {
             Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
             Err(Errno::NOENT) => Ok(0),
             Err(error) => Err(error.into()),

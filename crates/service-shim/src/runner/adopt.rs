@@ -36,13 +36,24 @@ pub(crate) enum Adoption {
 /// # Errors
 /// Another shim serves it, or the system refuses.
 pub(crate) fn adopt(run: RunDir, host: Host) -> Result<Adoption, StartFailure> {
-    let system = |error| failure(StartFailureKind::System, format!("cannot adopt {}", run.path().display()), error);
+    let system = |error| {
+        failure(
+            StartFailureKind::System,
+            format!("cannot adopt {}", run.path().display()),
+            error,
+        )
+    };
     if let Some(exit) = run.exit().map_err(system)? {
         return Ok(Adoption::Ended(exit));
     }
-    let lock = run.open_file(run_dir::LOCK, OFlags::RDWR | OFlags::CREATE).map_err(|error| system(error.into()))?;
+    let lock = run
+        .open_file(run_dir::LOCK, OFlags::RDWR | OFlags::CREATE)
+        .map_err(|error| system(error.into()))?;
     serve_alone(&lock, host).map_err(|error| match error {
-        Errno::WOULDBLOCK => StartFailure { kind: StartFailureKind::Locked, message: "another shim serves it".to_owned() },
+        Errno::WOULDBLOCK => StartFailure {
+            kind: StartFailureKind::Locked,
+            message: "another shim serves it".to_owned(),
+        },
         other => system(other.into()),
     })?;
     // Somebody may have finished it between our first look and the lock.
@@ -57,13 +68,21 @@ pub(crate) fn adopt(run: RunDir, host: Host) -> Result<Adoption, StartFailure> {
     };
     let found = find_main(&run, &record, &lock).map_err(system)?;
     let Some((main, is_recorded)) = found else {
-        return finish_without_main(&run, &record).map(Adoption::Ended).map_err(system);
+        return finish_without_main(&run, &record)
+            .map(Adoption::Ended)
+            .map_err(system);
     };
     if !is_recorded {
-        run.write_json(run_dir::IDENTITY, main.identity()).map_err(system)?;
+        run.write_json(run_dir::IDENTITY, main.identity())
+            .map_err(system)?;
     }
-    let mut runner = take_over(run, record, lock, main, host)
-        .map_err(|error| failure(StartFailureKind::System, "cannot adopt the service".to_owned(), error))?;
+    let mut runner = take_over(run, record, lock, main, host).map_err(|error| {
+        failure(
+            StartFailureKind::System,
+            "cannot adopt the service".to_owned(),
+            error,
+        )
+    })?;
     if !runner.main.is_alive() {
         let end = MainEnd::of_stranger(&runner.main, host);
         runner.main_ended(end);
@@ -107,27 +126,54 @@ fn take_over(
         LogMode::File => Vec::new(),
     };
     let listener = bind_control(&run)?;
-    let notify = if record.notify { Some(reopen_notify(&run, &record)?) } else { None };
-    let stdin = if record.stdin { reopen_stdin(&run) } else { None };
+    let notify = if record.notify {
+        Some(reopen_notify(&run, &record)?)
+    } else {
+        None
+    };
+    let stdin = if record.stdin {
+        reopen_stdin(&run)
+    } else {
+        None
+    };
     let cgroup = record.cgroup.as_deref().and_then(Cgroup::open);
     let tree = Tree::new(&record.instance_id, false, cgroup);
-    let parts = Parts { host, record, lock, log, pipes, children: None, listener, notify, stdin, tree, main };
+    let parts = Parts {
+        host,
+        record,
+        lock,
+        log,
+        pipes,
+        children: None,
+        listener,
+        notify,
+        stdin,
+        tree,
+        main,
+    };
     Ok(Runner::new(run, parts))
 }
 
 fn reopen_outputs(run: &RunDir) -> io::Result<Vec<Pipe>> {
-    Stream::ALL.into_iter().map(|stream| Ok(Pipe::new(stream, reopen_output(run, stream)?))).collect()
+    Stream::ALL
+        .into_iter()
+        .map(|stream| Ok(Pipe::new(stream, reopen_output(run, stream)?)))
+        .collect()
 }
 
 fn reopen_notify(run: &RunDir, record: &LaunchRecord) -> io::Result<NotifySocket> {
     let (mut notify, _) = NotifySocket::open(run, &record.instance_id, record.uid.is_some())?;
-    notify.state = run.read_json::<NotifyState>(run_dir::NOTIFY_STATE)?.unwrap_or_default();
+    notify.state = run
+        .read_json::<NotifyState>(run_dir::NOTIFY_STATE)?
+        .unwrap_or_default();
     Ok(notify)
 }
 
 /// The service's input again, if it still reads it.
 fn reopen_stdin(run: &RunDir) -> Option<StdinPipe> {
-    run.open_fifo(run_dir::STDIN, OFlags::WRONLY).ok().map(StdinPipe::new)
+    run.open_fifo(run_dir::STDIN, OFlags::WRONLY)
+        .ok()
+        .map(StdinPipe::new)
 }
 
 /// The main process is gone without a trace: end what is left of its tree, keep what is left in its pipes.
@@ -144,7 +190,11 @@ fn finish_without_main(run: &RunDir, record: &LaunchRecord) -> io::Result<ExitRe
         }
     }
     log.end();
-    let mut exit = end::record(record, identity.map(|identity| identity.pid), MainEnd::Unknown);
+    let mut exit = end::record(
+        record,
+        identity.map(|identity| identity.pid),
+        MainEnd::Unknown,
+    );
     exit.stop = stop;
     end::write(run, &exit);
     if let Some(cgroup) = &tree.cgroup {
@@ -154,16 +204,31 @@ fn finish_without_main(run: &RunDir, record: &LaunchRecord) -> io::Result<ExitRe
 }
 
 /// Ends what the main process left behind, as the ladder does while somebody serves.
-fn end_leftovers(tree: &Tree, main: Option<&Identity>, stop: &StopPolicy) -> Option<crate::StopReport> {
+fn end_leftovers(
+    tree: &Tree,
+    main: Option<&Identity>,
+    stop: &StopPolicy,
+) -> Option<crate::StopReport> {
     use super::ladder::{Effect, Input, Ladder};
     use crate::signal::Signal;
 
     let mut ladder = Ladder::new(stop);
     let mut members = tree.members(main);
-    let mut effects = ladder.step(if members.is_empty() { &Input::AllGone } else { &Input::MainEnded }, Instant::now());
+    let mut effects = ladder.step(
+        if members.is_empty() {
+            &Input::AllGone
+        } else {
+            &Input::MainEnded
+        },
+        Instant::now(),
+    );
     while !ladder.is_over() {
         for effect in effects {
-            let signal = if effect == Effect::KillRest { Signal::KILL } else { Signal::TERM };
+            let signal = if effect == Effect::KillRest {
+                Signal::KILL
+            } else {
+                Signal::TERM
+            };
             for member in members.iter().filter(|_| effect != Effect::Announce) {
                 if effect == Effect::AskRest {
                     ladder.note_leftover(&member.name);
@@ -174,7 +239,14 @@ fn end_leftovers(tree: &Tree, main: Option<&Identity>, stop: &StopPolicy) -> Opt
         }
         wait_for_one(&members, ladder.deadline());
         members = tree.members(main);
-        effects = ladder.step(if members.is_empty() { &Input::AllGone } else { &Input::Tick }, Instant::now());
+        effects = ladder.step(
+            if members.is_empty() {
+                &Input::AllGone
+            } else {
+                &Input::Tick
+            },
+            Instant::now(),
+        );
     }
     ladder.report()
 }
@@ -182,7 +254,10 @@ fn end_leftovers(tree: &Tree, main: Option<&Identity>, stop: &StopPolicy) -> Opt
 fn wait_for_one(members: &[tree::Member], until: Option<Instant>) {
     use rustix::event::{PollFd, PollFlags};
 
-    let mut fds: Vec<_> = members.iter().map(|member| PollFd::new(&member.process, PollFlags::IN)).collect();
+    let mut fds: Vec<_> = members
+        .iter()
+        .map(|member| PollFd::new(&member.process, PollFlags::IN))
+        .collect();
     let limit = until.map(|until| super::timespec(until.saturating_duration_since(Instant::now())));
     // Woken too early, we only look once more.
     let _ = rustix::event::poll(&mut fds, limit.as_ref());
@@ -190,7 +265,10 @@ fn wait_for_one(members: &[tree::Member], until: Option<Instant>) {
 
 /// What is known of an attempt whose shim never came as far as writing it down: the name of its directory.
 fn never_launched(run: &RunDir) -> LaunchRecord {
-    let name = run.path().file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = run
+        .path()
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     LaunchRecord {
         layout: LAYOUT_VERSION,
         instance_id: name.unwrap_or_default(),

@@ -39,8 +39,16 @@ impl Cgroup {
 
     /// Opens the group an attempt was started in; none when it is gone.
     pub(super) fn open(path: &Path) -> Option<Cgroup> {
-        let dir = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        Some(Cgroup { path: path.to_owned(), dir })
+        let dir = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()?;
+        Some(Cgroup {
+            path: path.to_owned(),
+            dir,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -77,7 +85,8 @@ impl AsFd for Cgroup {
 }
 
 fn is_cgroup2(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|stat| u64::try_from(stat.f_type).ok() == Some(CGROUP2_MAGIC))
+    rustix::fs::statfs(path)
+        .is_ok_and(|stat| u64::try_from(stat.f_type).ok() == Some(CGROUP2_MAGIC))
 }
 
 fn collect(path: &Path, found: &mut Vec<u32>) {
@@ -97,9 +106,15 @@ fn remove_below(path: &Path) {
 }
 
 fn subgroups(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return Vec::new();
+    };
     let is_group = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    entries.flatten().filter(is_group).map(|entry| entry.path()).collect()
+    entries
+        .flatten()
+        .filter(is_group)
+        .map(|entry| entry.path())
+        .collect()
 }
 
 // Hybrid machines have version 2 beside version 1; the others have it alone.

@@ -27,7 +27,14 @@ impl Connection {
     pub(crate) fn new(stream: UnixStream, input: LineBuffer, is_subscribed: bool) -> Connection {
         // A stream that cannot be made non-blocking would stall everything else.
         let is_closed = stream.set_nonblocking(true).is_err();
-        Connection { stream, input, output: Vec::new(), is_subscribed, awaits_stdin: false, is_closed }
+        Connection {
+            stream,
+            input,
+            output: Vec::new(),
+            is_subscribed,
+            awaits_stdin: false,
+            is_closed,
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -61,7 +68,11 @@ impl Connection {
 
     pub(crate) fn next_request(&mut self) -> Option<Vec<u8>> {
         // Also from a client that is gone: it may have asked and left.
-        if self.awaits_stdin { None } else { self.input.next_line() }
+        if self.awaits_stdin {
+            None
+        } else {
+            self.input.next_line()
+        }
     }
 
     pub(crate) fn send<T: Serialize>(&mut self, notice: T) {

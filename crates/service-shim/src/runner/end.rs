@@ -39,7 +39,8 @@ impl MainEnd {
         if host == Host::Thread {
             // Our child, unless a predecessor started it.
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            if let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(main.as_fd()), options) {
+            if let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(main.as_fd()), options)
+            {
                 return match (status.exit_status(), status.terminating_signal()) {
                     (Some(code), _) => MainEnd::Code(code),
                     (None, Some(signal)) => MainEnd::Signal(signal),
@@ -66,7 +67,10 @@ impl MainEnd {
                     }
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                _ => return sys::pidfd_exit_status(main.as_fd()).map_or(MainEnd::Unknown, MainEnd::from_status),
+                _ => {
+                    return sys::pidfd_exit_status(main.as_fd())
+                        .map_or(MainEnd::Unknown, MainEnd::from_status);
+                }
             }
         }
     }
@@ -98,10 +102,14 @@ pub(crate) fn write(run: &RunDir, exit: &ExitRecord) {
     if run.write_json(run_dir::EXIT, exit).is_ok() {
         return;
     }
-    let Ok(mut bytes) = serde_json::to_vec(exit) else { return };
+    let Ok(mut bytes) = serde_json::to_vec(exit) else {
+        return;
+    };
     // Blanks over the rest of the old text: cutting the file would give its block away.
     bytes.resize(bytes.len().max(MAX_LAUNCH), b' ');
-    let Ok(file) = run.open_file(run_dir::LAUNCH, OFlags::WRONLY) else { return };
+    let Ok(file) = run.open_file(run_dir::LAUNCH, OFlags::WRONLY) else {
+        return;
+    };
     if rustix::io::pwrite(&file, &bytes, 0) == Ok(bytes.len()) {
         // If even this fails the end stays unknown to whoever comes later; those connected now are told.
         let _ = rustix::fs::renameat(run, run_dir::LAUNCH, run, run_dir::EXIT);

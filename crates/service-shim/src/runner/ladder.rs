@@ -123,13 +123,17 @@ impl Ladder {
             (Phase::Running, Input::Stop(policy)) => {
                 self.requested = Some(policy.signal);
                 self.grace = policy.grace;
-                self.phase = Phase::Asked { until: now + policy.grace };
+                self.phase = Phase::Asked {
+                    until: now + policy.grace,
+                };
                 vec![Effect::Announce, ask(policy)]
             }
             (Phase::Asked { until }, Input::Stop(policy)) => {
                 // A second request may hurry the first, never slow it down.
                 self.grace = self.grace.min(policy.grace);
-                self.phase = Phase::Asked { until: until.min(now + policy.grace) };
+                self.phase = Phase::Asked {
+                    until: until.min(now + policy.grace),
+                };
                 vec![ask(policy)]
             }
             (Phase::Running, Input::MainEnded) => {
@@ -139,7 +143,9 @@ impl Ladder {
             }
             (Phase::Asked { .. }, Input::MainEnded) => self.terminate(now),
             (Phase::Asked { until }, Input::Tick) if until <= now => self.terminate(now),
-            (Phase::Terminating { until }, Input::Tick) if until <= now => self.kill(now, FIRST_PAUSE),
+            (Phase::Terminating { until }, Input::Tick) if until <= now => {
+                self.kill(now, FIRST_PAUSE)
+            }
             (Phase::Killing { again, pause }, Input::Tick) if again <= now => {
                 self.kill(now, (pause * 2).min(LONGEST_PAUSE))
             }
@@ -149,22 +155,35 @@ impl Ladder {
                 effects.extend(self.kill(now, FIRST_PAUSE));
                 effects
             }
-            (Phase::Asked { .. } | Phase::Terminating { .. }, Input::Kill) => self.kill(now, FIRST_PAUSE),
-            (Phase::Terminating { .. } | Phase::Killing { .. }, Input::Stop(_) | Input::MainEnded)
+            (Phase::Asked { .. } | Phase::Terminating { .. }, Input::Kill) => {
+                self.kill(now, FIRST_PAUSE)
+            }
+            (
+                Phase::Terminating { .. } | Phase::Killing { .. },
+                Input::Stop(_) | Input::MainEnded,
+            )
             | (Phase::Killing { .. }, Input::Kill)
-            | (Phase::Asked { .. } | Phase::Terminating { .. } | Phase::Killing { .. }, Input::Tick) => vec![],
+            | (
+                Phase::Asked { .. } | Phase::Terminating { .. } | Phase::Killing { .. },
+                Input::Tick,
+            ) => vec![],
         }
     }
 
     fn terminate(&mut self, now: Instant) -> Vec<Effect> {
         self.escalation = Escalation::TreeTerm;
-        self.phase = Phase::Terminating { until: now + (self.grace / 5).min(LONGEST_TERM) };
+        self.phase = Phase::Terminating {
+            until: now + (self.grace / 5).min(LONGEST_TERM),
+        };
         vec![Effect::AskRest]
     }
 
     fn kill(&mut self, now: Instant, pause: Duration) -> Vec<Effect> {
         self.escalation = Escalation::Killed;
-        self.phase = Phase::Killing { again: now + pause, pause };
+        self.phase = Phase::Killing {
+            again: now + pause,
+            pause,
+        };
         vec![Effect::KillRest]
     }
 }
@@ -187,7 +206,11 @@ mod tests {
     use super::*;
 
     fn policy(grace_ms: u64) -> StopPolicy {
-        StopPolicy { signal: Signal::INT, grace: Duration::from_millis(grace_ms), scope: StopScope::Main }
+        StopPolicy {
+            signal: Signal::INT,
+            grace: Duration::from_millis(grace_ms),
+            scope: StopScope::Main,
+        }
     }
 
     #[test]
@@ -199,7 +222,10 @@ mod tests {
         assert_eq!(ladder.step(&Input::AllGone, now), []);
         assert!(ladder.is_over());
         let report = ladder.report().expect("was asked");
-        assert_eq!((report.requested, report.escalation), (Some(Signal::INT), Escalation::None));
+        assert_eq!(
+            (report.requested, report.escalation),
+            (Some(Signal::INT), Escalation::None)
+        );
     }
 
     #[test]
@@ -216,20 +242,32 @@ mod tests {
             }
         }
         assert_eq!(killed_at, Some(Duration::from_secs(11)));
-        assert!(ladder.deadline().is_some_and(|again| again > now), "kills again until nothing is left");
+        assert!(
+            ladder.deadline().is_some_and(|again| again > now),
+            "kills again until nothing is left"
+        );
         ladder.step(&Input::AllGone, now);
-        assert_eq!(ladder.report().map(|report| report.escalation), Some(Escalation::Killed));
+        assert_eq!(
+            ladder.report().map(|report| report.escalation),
+            Some(Escalation::Killed)
+        );
     }
 
     #[test]
     fn leftovers_of_a_service_that_ended_by_itself_are_ended_too() {
         let now = Instant::now();
         let mut ladder = Ladder::new(&policy(100));
-        assert_eq!(ladder.step(&Input::MainEnded, now), [Effect::Announce, Effect::AskRest]);
+        assert_eq!(
+            ladder.step(&Input::MainEnded, now),
+            [Effect::Announce, Effect::AskRest]
+        );
         ladder.note_leftover("worker");
         ladder.step(&Input::AllGone, now);
         let report = ladder.report().expect("something was left");
-        assert_eq!((report.requested, report.escalation), (None, Escalation::TreeTerm));
+        assert_eq!(
+            (report.requested, report.escalation),
+            (None, Escalation::TreeTerm)
+        );
         assert_eq!(report.leftovers.names, ["worker"]);
     }
 

@@ -9,6 +9,7 @@ mod connection;
 mod end;
 mod ladder;
 mod notify;
+mod order;
 mod pipe;
 mod requests;
 mod start;
@@ -29,10 +30,10 @@ use crate::exit::ExitRecord;
 use crate::identity::ProcessRef;
 use crate::log::LogWriter;
 use crate::protocol::Notice;
+use crate::run_dir;
 use crate::run_dir::RunDir;
 use crate::signal::Signal;
 use crate::spec::LaunchRecord;
-use crate::run_dir;
 use end::MainEnd;
 use ladder::{Effect, Input, Ladder};
 use notify::NotifySocket;
@@ -111,7 +112,9 @@ impl Runner {
 
     /// Adds a client that is connected already, and tells it who the service is.
     pub(crate) fn greet(&mut self, mut connection: Connection) {
-        connection.send(Notice::Started { identity: self.main.identity().clone() });
+        connection.send(Notice::Started {
+            identity: self.main.identity().clone(),
+        });
         self.connections.push(connection);
     }
 
@@ -124,7 +127,8 @@ impl Runner {
             for source in self.wait() {
                 self.handle(source);
             }
-            self.connections.retain(|connection| !connection.is_closed());
+            self.connections
+                .retain(|connection| !connection.is_closed());
             if self.ladder.deadline().is_some() {
                 self.step(&Input::Tick);
             }
@@ -142,8 +146,10 @@ impl Runner {
         let due = holds.chain(self.ladder.deadline()).min();
         let limit = due.map(|due| timespec(due.saturating_duration_since(now)));
         let sources = self.sources(now);
-        let mut fds: Vec<_> =
-            sources.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        let mut fds: Vec<_> = sources
+            .iter()
+            .map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
+            .collect();
         // An interruption is the signal of an ended child, which its own descriptor tells of.
         let ready = rustix::event::poll(&mut fds, limit.as_ref()).unwrap_or(0);
         let mut woken = Vec::with_capacity(ready);
@@ -180,7 +186,15 @@ impl Runner {
         add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
         for (at, connection) in self.connections.iter().enumerate() {
             let busy = connection.awaits_stdin;
-            add(Source::Read(at), connection.as_fd(), if busy { PollFlags::empty() } else { PollFlags::IN });
+            add(
+                Source::Read(at),
+                connection.as_fd(),
+                if busy {
+                    PollFlags::empty()
+                } else {
+                    PollFlags::IN
+                },
+            );
             if connection.wants_to_write() {
                 add(Source::Write(at), connection.as_fd(), PollFlags::OUT);
             }
@@ -225,7 +239,9 @@ impl Runner {
 
     /// Takes in every child that has ended, descendants that became ours included.
     fn reap(&mut self) {
-        let Some(children) = &self.children else { return };
+        let Some(children) = &self.children else {
+            return;
+        };
         // Empties the counter; what was counted is found by waiting.
         let _ = rustix::io::read(children, &mut [0u8; 8]);
         loop {
@@ -258,9 +274,15 @@ impl Runner {
         }
         let all_gone = match self.children.is_some() {
             true => !self.has_children,
-            false => self.watched.is_empty() && self.tree.members(Some(self.main.identity())).is_empty(),
+            false => {
+                self.watched.is_empty() && self.tree.members(Some(self.main.identity())).is_empty()
+            }
         };
-        self.step(if all_gone { &Input::AllGone } else { &Input::MainEnded });
+        self.step(if all_gone {
+            &Input::AllGone
+        } else {
+            &Input::MainEnded
+        });
     }
 
     fn step(&mut self, input: &Input) {
@@ -331,5 +353,8 @@ impl Runner {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(duration.subsec_nanos()) }
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
 }

@@ -35,26 +35,43 @@ impl NotifySocket {
     ///
     /// A path where the service can reach it; an abstract name when the run directory is closed to the service's
     /// user, or its path is too long for an address.
-    pub(super) fn open(run: &RunDir, instance_id: &str, other_user: bool) -> io::Result<(NotifySocket, OsString)> {
+    pub(super) fn open(
+        run: &RunDir,
+        instance_id: &str,
+        other_user: bool,
+    ) -> io::Result<(NotifySocket, OsString)> {
         let path = run.path().join(NOTIFY);
         let fits = path.is_absolute() && path.as_os_str().as_bytes().len() < MAX_PATH;
         let (socket, address) = if fits && !other_user {
             run.unlink(NOTIFY);
-            (UnixDatagram::bind(run.short_path(NOTIFY))?, path.into_os_string())
+            (
+                UnixDatagram::bind(run.short_path(NOTIFY))?,
+                path.into_os_string(),
+            )
         } else {
             let name = format!("harness-notify-{instance_id}");
             let address = SocketAddr::from_abstract_name(name.as_bytes())?;
-            (UnixDatagram::bind_addr(&address)?, OsString::from(format!("@{name}")))
+            (
+                UnixDatagram::bind_addr(&address)?,
+                OsString::from(format!("@{name}")),
+            )
         };
         socket.set_nonblocking(true)?;
         rustix::net::sockopt::set_socket_passcred(&socket, true)?;
-        Ok((NotifySocket { socket, state: NotifyState::default() }, address))
+        Ok((
+            NotifySocket {
+                socket,
+                state: NotifyState::default(),
+            },
+            address,
+        ))
     }
 
     /// The next message; none when there is none now.
     pub(super) fn receive(&self) -> Option<Message> {
         let mut text = vec![0u8; MAX_MESSAGE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8), ScmCredentials(1))];
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let mut parts = [IoSliceMut::new(&mut text)];
@@ -89,7 +106,10 @@ impl NotifySocket {
                 }
             }
         }
-        news.then(|| NotifyState { watchdog, ..self.state.clone() })
+        news.then(|| NotifyState {
+            watchdog,
+            ..self.state.clone()
+        })
     }
 }
 

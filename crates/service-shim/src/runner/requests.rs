@@ -7,16 +7,17 @@ use crate::protocol::{self, LineBuffer, Notice, NotifyState, Request, Status};
 use crate::run_dir;
 use crate::signal::Signal;
 
+use super::Runner;
 use super::connection::Connection;
 use super::ladder::Input;
 use super::pipe::{InputClosed, StdinPipe};
-use super::Runner;
 
 impl Runner {
     pub(super) fn accept(&mut self) {
         // Non-blocking: ends once nobody waits. A client that gave up meanwhile is no concern.
         while let Ok((stream, _)) = self.listener.accept() {
-            self.connections.push(Connection::new(stream, LineBuffer::default(), false));
+            self.connections
+                .push(Connection::new(stream, LineBuffer::default(), false));
         }
     }
 
@@ -31,7 +32,9 @@ impl Runner {
         while let Some(line) = self.connections[at].next_request() {
             let answer = match protocol::decode::<Request>(&line) {
                 Ok(request) => self.carry_out(at, request),
-                Err(error) => Some(Notice::Refused { message: format!("cannot read the request: {error}") }),
+                Err(error) => Some(Notice::Refused {
+                    message: format!("cannot read the request: {error}"),
+                }),
             };
             if let Some(answer) = answer {
                 self.connections[at].send(answer);
@@ -63,20 +66,30 @@ impl Runner {
             shim_pid: std::process::id(),
             attempt: self.record.attempt,
             stopping: self.ladder.is_stopping(),
-            notify: self.notify.as_ref().map(|notify| notify.state.clone()).unwrap_or_default(),
+            notify: self
+                .notify
+                .as_ref()
+                .map(|notify| notify.state.clone())
+                .unwrap_or_default(),
         }
     }
 
     fn signal_main(&self, signal: Signal) -> Notice {
         match self.main.signal(signal) {
             Ok(true) => Notice::Done,
-            Ok(false) => Notice::Refused { message: "the main process has ended".to_owned() },
-            Err(error) => Notice::Refused { message: format!("cannot send {signal}: {error}") },
+            Ok(false) => Notice::Refused {
+                message: "the main process has ended".to_owned(),
+            },
+            Err(error) => Notice::Refused {
+                message: format!("cannot send {signal}: {error}"),
+            },
         }
     }
 
     fn write_stdin(&mut self, at: usize, bytes: &[u8]) -> Option<Notice> {
-        let Some(stdin) = &mut self.stdin else { return Some(no_stdin()) };
+        let Some(stdin) = &mut self.stdin else {
+            return Some(no_stdin());
+        };
         match stdin.push(bytes) {
             Ok(true) => Some(Notice::Done),
             Ok(false) => {
@@ -105,40 +118,65 @@ impl Runner {
     /// Takes in what the service says by `sd_notify`.
     pub(super) fn hear(&mut self) {
         while let Some(message) = self.notify.as_ref().and_then(|notify| notify.receive()) {
-            let Some(sender) = message.sender else { continue };
+            let Some(sender) = message.sender else {
+                continue;
+            };
             let pid = sender.pid.as_raw_nonzero().get();
-            let is_believed = match u32::try_from(pid).ok().map(|pid| (pid, crate::procfs::stat(pid))) {
+            let is_believed = match u32::try_from(pid)
+                .ok()
+                .map(|pid| (pid, crate::procfs::stat(pid)))
+            {
                 Some((pid, Ok(Some(_)))) => self.tree.contains(self.main.identity(), pid),
                 // Gone already: nobody but the service's own user, who could also attach to it, can have sent it.
                 Some((_, Ok(None))) => sender.uid.as_raw() == self.service_uid(),
                 Some((_, Err(_))) | None => false,
             };
-            let Some(notify) = self.notify.as_mut().filter(|_| is_believed) else { continue };
+            let Some(notify) = self.notify.as_mut().filter(|_| is_believed) else {
+                continue;
+            };
             let before = notify.state.clone();
-            let Some(news) = notify.apply(&message) else { continue };
+            let Some(news) = notify.apply(&message) else {
+                continue;
+            };
             if (news.ready, news.stopping) != (before.ready, before.stopping) {
                 // For a successor of this shim. Without it, readiness has to be told again.
-                drop(self.run.write_json(run_dir::NOTIFY_STATE, &NotifyState { watchdog: false, ..news.clone() }));
+                drop(self.run.write_json(
+                    run_dir::NOTIFY_STATE,
+                    &NotifyState {
+                        watchdog: false,
+                        ..news.clone()
+                    },
+                ));
             }
             self.tell(&Notice::Notify(news));
         }
     }
 
     fn service_uid(&self) -> u32 {
-        self.record.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw())
+        self.record
+            .uid
+            .unwrap_or_else(|| rustix::process::geteuid().as_raw())
     }
 
     pub(super) fn tell(&mut self, notice: &Notice) {
-        for connection in self.connections.iter_mut().filter(|connection| connection.is_subscribed) {
+        for connection in self
+            .connections
+            .iter_mut()
+            .filter(|connection| connection.is_subscribed)
+        {
             connection.send(notice);
         }
     }
 }
 
 fn no_stdin() -> Notice {
-    Notice::Refused { message: "the service was launched without a standard input".to_owned() }
+    Notice::Refused {
+        message: "the service was launched without a standard input".to_owned(),
+    }
 }
 
 fn input_closed() -> Notice {
-    Notice::Refused { message: "the service's standard input is closed".to_owned() }
+    Notice::Refused {
+        message: "the service's standard input is closed".to_owned(),
+    }
 }

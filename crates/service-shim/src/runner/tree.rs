@@ -31,7 +31,12 @@ pub(super) struct Member {
 
 impl Tree {
     pub(super) fn new(instance_id: &str, is_reaper: bool, cgroup: Option<Cgroup>) -> Tree {
-        Tree { cgroup, marker: marker(instance_id), is_reaper, main_seen_ticks: procfs::ticks_now() }
+        Tree {
+            cgroup,
+            marker: marker(instance_id),
+            is_reaper,
+            main_seen_ticks: procfs::ticks_now(),
+        }
     }
 
     /// Notes that the main process lives now.
@@ -68,8 +73,12 @@ impl Tree {
             found.insert(own);
         } else {
             for (pid, stat) in &stats {
-                let is_main = main.is_some_and(|main| main.pid == *pid && main.start_ticks == stat.start_ticks);
-                if is_main || self.is_in_session(main, stat) || procfs::has_in_environment(*pid, &self.marker) {
+                let is_main = main
+                    .is_some_and(|main| main.pid == *pid && main.start_ticks == stat.start_ticks);
+                if is_main
+                    || self.is_in_session(main, stat)
+                    || procfs::has_in_environment(*pid, &self.marker)
+                {
                     found.insert(*pid);
                 }
             }
@@ -108,7 +117,10 @@ impl Tree {
         let own = std::process::id();
         let mut at = pid;
         while let Ok(Some(stat)) = procfs::stat(at) {
-            if stat.session == main.pid || stat.parent == main.pid || (self.is_reaper && stat.parent == own) {
+            if stat.session == main.pid
+                || stat.parent == main.pid
+                || (self.is_reaper && stat.parent == own)
+            {
                 return true;
             }
             at = stat.parent;
@@ -122,14 +134,18 @@ pub(super) fn find_unrecorded(instance_id: &str) -> Option<ProcessRef> {
     let marker = marker(instance_id);
     let mut found: Option<(u64, u32)> = None;
     for pid in procfs::pids().unwrap_or_default() {
-        let Ok(Some(stat)) = procfs::stat(pid) else { continue };
+        let Ok(Some(stat)) = procfs::stat(pid) else {
+            continue;
+        };
         let is_older = found.is_none_or(|(ticks, _)| stat.start_ticks < ticks);
         if stat.session == pid && is_older && procfs::has_in_environment(pid, &marker) {
             found = Some((stat.start_ticks, pid));
         }
     }
     let (ticks, pid) = found?;
-    ProcessRef::capture(pid).ok()?.filter(|process| process.identity().start_ticks == ticks)
+    ProcessRef::capture(pid)
+        .ok()?
+        .filter(|process| process.identity().start_ticks == ticks)
 }
 
 /// The variable every process of an attempt carries.
@@ -142,14 +158,19 @@ fn marker(instance_id: &str) -> Vec<u8> {
 fn open_all(pids: Vec<u32>) -> Vec<Member> {
     let mut members = Vec::new();
     for pid in pids {
-        let Ok(Some(before)) = procfs::stat(pid) else { continue };
+        let Ok(Some(before)) = procfs::stat(pid) else {
+            continue;
+        };
         if before.is_zombie() {
             continue;
         }
         if let Ok(Some(process)) = ProcessRef::capture(pid)
             && process.identity().start_ticks == before.start_ticks
         {
-            members.push(Member { process, name: before.name });
+            members.push(Member {
+                process,
+                name: before.name,
+            });
         }
     }
     members

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use service_shim::log::{Entry, LogReader, Start, Stream};
 use service_shim::protocol::{self, LaunchOrder, LineBuffer, Notice, Request};
-use service_shim::{ExitRecord, Identity, LaunchSpec, LogPolicy, RawString, RunDir, StopPolicy, StopScope};
+use service_shim::{
+    ExitRecord, Identity, LaunchSpec, LogPolicy, RawString, RunDir, StopPolicy, StopScope,
+};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,7 +34,11 @@ impl Place {
     pub(crate) fn new() -> Place {
         let dir = tempfile::tempdir().expect("a temporary directory");
         // Services of other users must reach their programs and logs below it.
-        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("own");
+        std::fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .expect("own");
         Place { dir }
     }
 
@@ -73,7 +79,8 @@ impl Place {
     }
 
     pub(crate) fn launch(&self, spec: &LaunchSpec) -> Shim {
-        let run = RunDir::create(&self.path().join("run"), &spec.instance_id).expect("a fresh run directory");
+        let run = RunDir::create(&self.path().join("run"), &spec.instance_id)
+            .expect("a fresh run directory");
         let mut shim = Shim::spawn("run", run.path());
         shim.write(&LaunchOrder::encode(spec.clone()));
         shim
@@ -113,7 +120,12 @@ impl Shim {
             .stderr(Stdio::null())
             .spawn()
             .expect("the shim's program");
-        Shim { run: run.to_owned(), child, stream, lines: LineBuffer::default() }
+        Shim {
+            run: run.to_owned(),
+            child,
+            stream,
+            lines: LineBuffer::default(),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
@@ -180,7 +192,11 @@ impl Drop for Shim {
 }
 
 pub(crate) fn stop(grace_ms: u64) -> StopPolicy {
-    StopPolicy { grace: Duration::from_millis(grace_ms), scope: StopScope::Main, ..StopPolicy::default() }
+    StopPolicy {
+        grace: Duration::from_millis(grace_ms),
+        scope: StopScope::Main,
+        ..StopPolicy::default()
+    }
 }
 
 pub(crate) fn entries(dir: &Path) -> Vec<Entry> {
@@ -214,9 +230,18 @@ pub(crate) fn marked(instance_id: &str) -> Vec<u32> {
     let marker = format!("HARNESS_INSTANCE_ID={instance_id}");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("procfs").flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
         let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environ.split(|byte| *byte == 0).any(|item| item == marker.as_bytes()) {
+        if environ
+            .split(|byte| *byte == 0)
+            .any(|item| item == marker.as_bytes())
+        {
             found.push(pid);
         }
     }
