@@ -5,14 +5,14 @@
 //! | file | written by | what |
 //! |---|---|---|
 //! | `lock` | shim | `flock` held by the shim and, inherited, by the service; a record lock held by the one shim that serves |
-//! | `launch.json` | shim | [`LaunchRecord`](crate::LaunchRecord), before the service is started |
+//! | `launch.json` | shim | [`LaunchRecord`], before the service is started |
 //! | `stdout`, `stderr` | service | FIFOs; the service holds both ends of each |
 //! | `stdin` | shim | FIFO, only when asked for |
-//! | `identity.json` | shim | [`Identity`](crate::Identity) of the service |
+//! | `identity.json` | shim | [`Identity`] of the service |
 //! | `control.sock` | shim | see [`crate::protocol`] |
 //! | `notify.sock` | shim | `sd_notify`, only when asked for |
 //! | `notify.json` | shim | what the service said there, for a successor of the shim |
-//! | `exit.json` | shim | [`ExitRecord`](crate::ExitRecord), once every process is gone |
+//! | `exit.json` | shim | [`ExitRecord`], once every process is gone |
 //!
 //! A FIFO keeps what is in it as long as anybody has it open: the service alone is enough, so a shim may die at any
 //! instant. When the service ends too before a successor has come, what was still in its pipes (256 KiB at most)

@@ -1,6 +1,6 @@
 //! Signal numbers with names: what a stop policy asks for and an exit record reports.
 //!
-//! Owns: the name ↔ number table. Never sends anything: signals go out in [`crate::process`] only.
+//! Owns: the name ↔ number table. Never sends anything: signals go out in [`crate::identity`] only.
 
 use std::fmt;
 use std::str::FromStr;

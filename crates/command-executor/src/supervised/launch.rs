@@ -69,7 +69,9 @@ pub async fn launch(
     // The shim is gone. Whether it came as far as starting the service, only its successor can tell.
     match adopt(&run_dir, shim).await {
         Ok(Adopted::Alive(process)) => Ok(process),
-        Ok(Adopted::Ended(exit)) => Err(LaunchError::ShimDied { exit: Box::new(exit) }),
+        Ok(Adopted::Ended(exit)) => Err(LaunchError::ShimDied {
+            exit: Box::new(exit),
+        }),
         Err(error) => Err(LaunchError::Unclear(error)),
     }
 }
