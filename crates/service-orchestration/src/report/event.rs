@@ -42,7 +42,7 @@ pub enum EventKind {
     ServiceStarted,
     /// It is ready. `address`.
     ServiceReady,
-    /// Its readiness is lost. `health_status`, `reason`.
+    /// Its readiness is lost. `health_status`, `health_reason`.
     ServiceUnhealthy,
     /// Its readiness is back. `health_status`.
     ServiceHealthy,

@@ -2,6 +2,8 @@
 //!
 //! Owns: the way from a change of state to a record and an event.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::turn::Supervisor;
@@ -31,8 +33,17 @@ impl Supervisor {
             // What is on its way down is not asked how it is.
             self.units.get_mut(moved.unit).probes = None;
         }
+        let delay = self.delay(&moved);
         for kind in self.kinds(&moved) {
-            self.emit_unit(kind, moved.unit, |data| describe(data, &moved));
+            self.emit_unit(kind, moved.unit, |data| {
+                describe(data, &moved);
+                if let (EventKind::ServiceRestarting | EventKind::TaskRestarting, Some(delay)) =
+                    (kind, delay)
+                {
+                    let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    data.insert("delay_ms".into(), milliseconds.into());
+                }
+            });
         }
         self.record(moved.unit);
     }
@@ -49,6 +60,17 @@ impl Supervisor {
         entry.facts.container_id = None;
         entry.facts.launched_hash = Some(entry.hash.clone());
         entry.health = super::units::HealthFacts::default();
+    }
+
+    /// How long it rests before it is started again, if it is.
+    fn delay(&self, moved: &Moved) -> Option<Duration> {
+        let unit = self.world.unit(moved.unit);
+        if moved.to == State::Backoff {
+            return Some(unit.until?.saturating_sub(self.clock.now()));
+        }
+        // The first restart is decided in the step that takes in the end.
+        let is_at_once = moved.to == State::Idle && unit.restarts > moved.restarts;
+        is_at_once.then_some(Duration::ZERO)
     }
 
     /// The events that a change of state is told by.
@@ -81,8 +103,11 @@ impl Supervisor {
             State::SettingUp => Some(E::ServiceSettingUp),
             State::Ready => (!is_task).then_some(E::ServiceReady),
             State::Stopping => Some(pick(E::ServiceStopping, E::TaskStopping)),
-            State::Idle => was_up(moved.from).then(|| pick(E::ServiceStopped, E::TaskStopped)),
-            State::Backoff => Some(pick(E::ServiceRestarting, E::TaskRestarting)),
+            State::Idle if !was_up(moved.from) => None,
+            State::Idle if self.delay(moved).is_none() => {
+                Some(pick(E::ServiceStopped, E::TaskStopped))
+            }
+            State::Idle | State::Backoff => Some(pick(E::ServiceRestarting, E::TaskRestarting)),
             State::CrashLoop => Some(E::ServiceCrashLoop),
             State::Done => Some(pick(E::ServiceCompleted, E::TaskCompleted)),
             State::Failed => Some(pick(E::ServiceFailed, E::TaskFailed)),
