@@ -1,7 +1,7 @@
 //! Clearing away what attempts left behind.
 //!
-//! Owns: the one task that does it, in order and off the loop. What it does not come to, the next start of the daemon
-//! finds as a run directory of an attempt that is known to have ended.
+//! Owns: the one task that does it, in order and off the loop. What a killed daemon did not come to, its next start finds
+//! as a run directory of an attempt that is known to have ended.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::executors::ServiceExecutor;
 #[derive(Debug)]
 pub(super) struct Cleaner {
     rubbish: Sender<(Arc<dyn ServiceExecutor>, String)>,
-    _task: Task<()>,
+    task: Task<()>,
 }
 
 impl Cleaner {
@@ -24,15 +24,18 @@ impl Cleaner {
                 executor.forget(&instance_id).await;
             }
         });
-        Self {
-            rubbish,
-            _task: task,
-        }
+        Self { rubbish, task }
     }
 
     /// This attempt has ended, and its end was kept.
     pub(super) fn forget(&self, executor: Arc<dyn ServiceExecutor>, instance_id: String) {
         // Unbounded, and its task lives as long as this value: it cannot fail.
         drop(self.rubbish.try_send((executor, instance_id)));
+    }
+
+    /// Clears away what is still there.
+    pub(super) async fn finish(self) {
+        drop(self.rubbish);
+        self.task.await;
     }
 }

@@ -126,6 +126,7 @@ impl Supervisor {
             self.fire_timers();
             self.finish_turn();
         }
+        self.cleaner.finish().await;
     }
 
     /// Answers the waiting and hands over to the store what changed.
