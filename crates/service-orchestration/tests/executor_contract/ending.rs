@@ -98,7 +98,8 @@ pub(crate) async fn a_grandchild_that_left_its_session_is_gone_after_the_stop(gr
 pub(crate) async fn what_a_service_leaves_behind_is_ended_before_its_end_is_told(
     ground: &dyn Ground,
 ) {
-    let mut attempt = launch(ground, fixture(ground, &["daemonize"])).await;
+    let script = "setsid sleep 1000 > /dev/null 2>&1 & echo orphan $!";
+    let mut attempt = launch(ground, shell(ground, script)).await;
     let exit = end_of(&mut *attempt).await;
     assert!(!ground.is_alive(told(ground, "orphan").await));
     assert_eq!(plain(&exit), code(0), "the end is the main process's own");
