@@ -76,6 +76,10 @@ impl Supervisor {
         stack: &StackSpec,
     ) -> Result<BTreeMap<String, String>, LaunchError> {
         let mut env = stack.environment.clone();
+        if matches!(&entry.spec.target, TargetSpec::Process(process) if process.user.is_some()) {
+            // These are of whoever started the stack; the shim knows those of the user it becomes.
+            env.retain(|name, _| !["HOME", "USER", "LOGNAME", "SHELL"].contains(&name.as_str()));
+        }
         env.extend(self.variables_of(entry));
         for (position, (name, number)) in entry.ports().into_iter().enumerate() {
             if entry.spec.ports[position].port == PortNumber::Auto {
