@@ -27,6 +27,33 @@ use crate::supervisor::{
 /// When the last one is dropped, a manager without a state directory stops all its services; when it drives itself (see
 /// [`ManagerBuilder::start`]), the drop waits for that. Call [`ServiceManager::shutdown`] to wait without blocking a
 /// thread, or [`ServiceManager::detach`] to leave them running.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use service_orchestration::{ServiceConfig, ServiceManager, ServiceTarget};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # smol::block_on(async {
+/// let manager = ServiceManager::new().await?;
+/// let config = ServiceConfig {
+///     name: "sleeper".to_owned(),
+///     target: ServiceTarget::Process {
+///         binary: "sleep".to_owned(),
+///         args: vec!["1000".to_owned()],
+///         env: HashMap::new(),
+///         working_dir: None,
+///     },
+///     dependencies: vec![],
+///     health_check: None,
+/// };
+/// let service = manager.start_service("sleeper", config).await?;
+/// let status = manager.get_service_status("sleeper").await?;
+/// assert_eq!((status.pid, status.state.as_str()), (service.pid, "ready"));
+/// manager.stop_service("sleeper").await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServiceManager {
     shared: Arc<Shared>,
