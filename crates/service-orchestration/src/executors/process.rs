@@ -24,6 +24,34 @@ use crate::report::{ExitInfo, StopInfo};
 use crate::spec::{Log, LogMode, OnFull, StopScope, TargetKind, TargetSpec};
 
 /// Runs programs on this machine, each beside a shim that outlives us.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use futures::StreamExt;
+/// use service_orchestration::{ProcessExecutor, ServiceConfig, ServiceExecutor, ServiceTarget};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # smol::block_on(async {
+/// let executor = ProcessExecutor::new();
+/// let greeter = ServiceConfig {
+///     name: "greeter".to_owned(),
+///     target: ServiceTarget::Process {
+///         binary: "echo".to_owned(),
+///         args: vec!["hello".to_owned()],
+///         env: HashMap::new(),
+///         working_dir: None,
+///     },
+///     dependencies: vec![],
+///     health_check: None,
+/// };
+/// let service = executor.start(greeter).await?;
+/// let events: Vec<_> = executor.stream_events(&service).await?.collect().await;
+/// let said: Vec<_> = events.iter().map(|event| event.data.as_str()).collect();
+/// assert_eq!(said[1..], ["hello", "0"], "its output, and its exit code");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProcessExecutor {
     run_root: Arc<RunRoot>,
