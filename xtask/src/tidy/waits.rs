@@ -9,7 +9,7 @@ const SLEEPS: [&str; 2] = ["thread::sleep", "Timer::after("];
 /// The files whose tests may sleep.
 const EXCEPTIONS: &[Exception] = &[
     (
-        "crates/harness-http/tests/http.rs",
+        "crates/harness-http/tests/support/mod.rs",
         "the deadline of every test, and a body that never ends",
     ),
     (
@@ -21,8 +21,16 @@ const EXCEPTIONS: &[Exception] = &[
         "the deadline of every test, raced against its work",
     ),
     (
-        "crates/harness-wire/tests/conversation.rs",
+        "crates/harness-wire/tests/subscriptions.rs",
         "a silence longer than the limit is what is tested",
+    ),
+    (
+        "crates/command-executor/tests/supervised.rs",
+        "looks again at logs and processes, raced against the deadline of every test",
+    ),
+    (
+        "crates/service-shim/tests/crash.rs",
+        "the time between two kills is what is tested",
     ),
 ];
 
