@@ -17,6 +17,9 @@ use crate::spec::StackName;
 /// Events kept in memory for listeners that come (back) late. 4,096 of some 300 bytes are 1.2 MB at most.
 const KEPT: usize = 4096;
 
+/// Events that a listener may fall behind by at the most. Room for all of them is made at once.
+const MAX_CAPACITY: usize = 4096;
+
 #[derive(Debug)]
 pub(crate) struct EventHub {
     source: String,
@@ -87,13 +90,14 @@ impl EventHub {
             (Some(since), Some(first)) => first.seq.saturating_sub(since.max(1)),
             (None, _) | (_, None) => 0,
         };
-        let (sender, events): (Sender<_>, Receiver<_>) =
-            async_channel::bounded(capacity.max(1) + replay.len());
+        let capacity = capacity.clamp(1, MAX_CAPACITY) + replay.len();
+        let (sender, events): (Sender<_>, Receiver<_>) = async_channel::bounded(capacity);
         for event in replay {
             sender
                 .try_send(event)
                 .expect("the channel was made large enough for the replay");
         }
+        self.listeners.retain(|listener| !listener.is_closed());
         self.listeners.push(sender);
         Subscribed { missed, events }
     }
