@@ -12,12 +12,35 @@ pub(crate) struct Timers {
     /// By time and order of arming.
     due: BTreeMap<(Duration, u64), (Index, Token)>,
     armed: u64,
+    /// The timers of each unit's latest stay: with the next one they are stale.
+    latest: BTreeMap<Index, (Token, Vec<(Duration, u64)>)>,
 }
 
 impl Timers {
     pub(crate) fn arm(&mut self, at: Duration, unit: Index, token: Token) {
         self.armed += 1;
-        self.due.insert((at, self.armed), (unit, token));
+        let key = (at, self.armed);
+        self.due.insert(key, (unit, token));
+        let (stay, keys) = self.latest.entry(unit).or_insert((token, Vec::new()));
+        if *stay != token {
+            *stay = token;
+            for stale in keys.drain(..) {
+                self.due.remove(&stale);
+            }
+        }
+        keys.push(key);
+    }
+
+    /// The unit is no more.
+    pub(crate) fn forget(&mut self, unit: Index) {
+        for key in self
+            .latest
+            .remove(&unit)
+            .into_iter()
+            .flat_map(|(_, keys)| keys)
+        {
+            self.due.remove(&key);
+        }
     }
 
     /// When the next one is due.
@@ -35,6 +58,17 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_that_is_restarted_over_and_over_leaves_no_timers_behind() {
+        let mut timers = Timers::default();
+        for stay in 0..10_000 {
+            timers.arm(Duration::from_secs(3600 + stay), Index(1), Token(stay));
+        }
+        assert_eq!((timers.due.len(), timers.latest[&Index(1)].1.len()), (1, 1));
+        timers.forget(Index(1));
+        assert_eq!((timers.next(), timers.latest.len()), (None, 0));
+    }
 
     #[test]
     fn timers_fire_in_the_order_of_their_times() {
