@@ -3,7 +3,8 @@
 //! Owns: the way from a specification to an entry of the registry, the choice of free ports, and the values of
 //! references. The routes are the registry's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
@@ -80,17 +81,28 @@ impl Supervisor {
     ///
     /// The port is free when it is chosen; another program may take it before the unit does.
     pub(super) fn choose_ports(&mut self, unit: Index) -> Result<(), LaunchError> {
-        let entry = self.units.get_mut(unit);
-        for (position, port) in (0u32..).zip(&entry.spec.ports) {
-            if port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(&position) {
-                let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                    .and_then(|listener| listener.local_addr());
-                let free = free.map_err(|source| LaunchError::Machine {
-                    program: entry.id.local_name(),
-                    source: source.into(),
-                })?;
-                entry.facts.chosen_ports.insert(position, free.port());
-            }
+        let entry = self.units.get(unit);
+        let missing: Vec<u32> = (0u32..)
+            .zip(&entry.spec.ports)
+            .filter(|(position, port)| {
+                port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(position)
+            })
+            .map(|(position, _)| position)
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        // What another unit was given need not be in use yet.
+        let ports = self.units.all().flat_map(UnitEntry::ports);
+        let mut taken: BTreeSet<u16> = ports.map(|(_, port)| port).collect();
+        for position in missing {
+            let free = free_port(&taken).map_err(|source| LaunchError::Machine {
+                program: self.units.get(unit).id.local_name(),
+                source: source.into(),
+            })?;
+            taken.insert(free);
+            let facts = &mut self.units.get_mut(unit).facts;
+            facts.chosen_ports.insert(position, free);
         }
         Ok(())
     }
@@ -184,6 +196,20 @@ impl Supervisor {
     /// Where a unit can be reached from this machine: `ip:port`.
     pub(super) fn address_of(&self, entry: &UnitEntry) -> Option<String> {
         self.locate(entry, entry)?.addr()
+    }
+}
+
+/// A port that nobody listens on, and none of these.
+fn free_port(taken: &BTreeSet<u16>) -> io::Result<u16> {
+    // Those that are refused stay bound meanwhile, so that each is offered once.
+    let mut refused = Vec::new();
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        if !taken.contains(&port) {
+            return Ok(port);
+        }
+        refused.push(listener);
     }
 }
 
