@@ -51,8 +51,9 @@ pub(super) struct Keeper {
     store: Arc<dyn Store>,
     next: Turn,
     under_way: Option<(Arc<Batch>, Vec<Deferred>, Task<()>)>,
-    /// Launches that wait until the store can be written again.
-    held_back: Vec<Effect>,
+    /// What waits until the store can be written again: launches, and the removal of what attempts left behind, which
+    /// is all that the next daemon would know of their ends.
+    held_back: Vec<Deferred>,
     failed: Option<Failure>,
 }
 
@@ -65,6 +66,9 @@ struct Failure {
     _retry: Option<Task<()>>,
     may_try: bool,
 }
+
+/// Events that wait for a store that fails; of more, the oldest go. As many as the store itself keeps.
+const MAX_UNKEPT_EVENTS: usize = 10_000;
 
 /// How long a store that failed is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -104,8 +108,9 @@ impl Keeper {
     /// Takes back a launch that waits for the store. Answers whether there was one.
     pub(super) fn take_back_launch(&mut self, unit: crate::model::Index) -> bool {
         let before = self.held_back.len();
-        self.held_back
-            .retain(|effect| !matches!(effect, Effect::Launch(held, _) if *held == unit));
+        self.held_back.retain(
+            |what| !matches!(what, Deferred::Effect(Effect::Launch(held, _)) if *held == unit),
+        );
         self.held_back.len() != before
     }
 
@@ -171,8 +176,8 @@ impl Supervisor {
         if self.keeper.failed.take().is_some() {
             tracing::warn!("the state can be kept again");
             self.emit_plain(EventKind::StorageRecovered, None, serde_json::Map::new());
-            let launches = std::mem::take(&mut self.keeper.held_back);
-            self.release(launches.into_iter().map(Deferred::Effect).collect());
+            let held_back = std::mem::take(&mut self.keeper.held_back);
+            self.release(held_back);
         }
     }
 
@@ -188,6 +193,8 @@ impl Supervisor {
             events: shared.events.clone(),
         });
         earlier.merge(std::mem::take(&mut self.keeper.next.batch));
+        let too_many = earlier.events.len().saturating_sub(MAX_UNKEPT_EVENTS);
+        earlier.events.drain(..too_many);
         self.keeper.next.batch = earlier;
         let inbox = self.sender.clone();
         let retry = self.setting.spawner.spawn(async move {
@@ -210,8 +217,10 @@ impl Supervisor {
     fn release(&mut self, deferred: Vec<Deferred>) {
         for what in deferred {
             match what {
-                Deferred::Effect(effect @ Effect::Launch(..)) if self.keeper.failed.is_some() => {
-                    self.keeper.held_back.push(effect);
+                Deferred::Effect(Effect::Launch(..)) | Deferred::Forget(..)
+                    if self.keeper.failed.is_some() =>
+                {
+                    self.keeper.held_back.push(what);
                 }
                 Deferred::Effect(effect) => self.perform(effect),
                 Deferred::Answer(answer) => answer(),
