@@ -98,7 +98,13 @@ impl Supervisor {
     }
 
     fn waiting_for(&self, unit: Index) -> Vec<WaitingFor> {
-        let name = |unit: Index| self.units.get(unit).id.local_name();
+        let name = |unit: Index| {
+            let entry = self.units.find(unit);
+            entry.map_or_else(
+                || "a unit that is gone".into(),
+                |entry| entry.id.local_name(),
+            )
+        };
         let mut waiting = Vec::new();
         for what in self.world.waiting_for(unit) {
             match what {
@@ -233,7 +239,10 @@ impl Supervisor {
 
     /// What is the matter with a unit that runs and is not ready.
     pub(super) fn health_sentence(&self, unit: Index) -> String {
-        let health = &self.units.get(unit).health;
+        let Some(entry) = self.units.find(unit) else {
+            return "it is not defined".into();
+        };
+        let health = &entry.health;
         let said = match health.verdict {
             Health::Unhealthy => "its health check fails",
             Health::Unknown => "its health check cannot be run",
