@@ -181,7 +181,10 @@ impl Tail {
         while self.lines.len() < AT_ONCE {
             match self.source.next()? {
                 Some(line) => {
-                    self.newest = Some(line.time);
+                    // Nobody knows when what is missing was written.
+                    if line.gap.is_none() {
+                        self.newest = Some(line.time);
+                    }
                     if self.query.wants(&line, self.attempt) {
                         self.lines.push_back(line);
                     }
