@@ -189,8 +189,8 @@ impl ManagerBuilder {
         };
         let driver = Driver {
             executor: spawner,
-            main,
-            own: own.map(OwnDirectory),
+            main: Some(main),
+            _own: own.map(OwnDirectory),
         };
         Ok((shared, driver))
     }
@@ -200,8 +200,19 @@ impl ManagerBuilder {
 #[derive(Debug)]
 pub struct Driver {
     executor: Arc<Executor<'static>>,
-    main: async_executor::Task<()>,
-    own: Option<OwnDirectory>,
+    main: Option<async_executor::Task<()>>,
+    _own: Option<OwnDirectory>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A task that is dropped goes when the executor runs it once more, and the supervisor holds the executor: without
+        // this, neither would ever go, nor the lock on the state.
+        if let Some(main) = self.main.take() {
+            drop(main);
+            while self.executor.try_tick() {}
+        }
+    }
 }
 
 impl Driver {
@@ -214,14 +225,12 @@ impl Driver {
     ///
     /// # Cancellation
     /// Dropping the future stops the manager where it is; its services run on.
-    pub async fn run(self) {
-        let Self {
-            executor,
-            main,
-            own,
-        } = self;
-        executor.run(main).await;
-        drop(own);
+    pub async fn run(mut self) {
+        if let Some(main) = &mut self.main {
+            self.executor.run(main).await;
+        }
+        // It has ended: there is nothing left that would have to be dropped.
+        self.main = None;
     }
 }
 
@@ -252,7 +261,9 @@ impl OwnThread {
 
     /// Returns when the manager has ended.
     pub(super) fn join(&mut self) {
+        // Where something that the manager itself drives had the last handle, it cannot wait for its own end.
         if let Some(thread) = self.0.take()
+            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the manager's thread has panicked");
