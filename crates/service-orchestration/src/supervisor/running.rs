@@ -77,13 +77,16 @@ impl Supervisor {
                 .and_then(|runner| runner.control.clone()),
             end,
         };
-        match (&facts.exit, facts.stopped_at) {
-            (Some(exit), Some(_)) => drop(told.try_send(exit.clone())),
-            (None, _) | (_, None) => self.end_watchers.push(EndWatcher {
+        if facts.stopped_at.is_some() {
+            drop(told.try_send(facts.exit.clone().unwrap_or_default()));
+        } else {
+            self.end_watchers
+                .retain(|watcher| !watcher.told.is_closed());
+            self.end_watchers.push(EndWatcher {
                 unit,
                 attempt,
                 told,
-            }),
+            });
         }
         Ok(run)
     }
