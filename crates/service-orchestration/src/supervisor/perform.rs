@@ -12,7 +12,7 @@ use super::inbox::AttemptNews;
 use super::turn::Supervisor;
 use super::units::{Ending, Runner};
 use super::{ending, runner};
-use crate::model::{Attempt, Effect, Index};
+use crate::model::{Attempt, Effect, Index, State};
 use crate::report::ExitInfo;
 use crate::spec::TargetKind;
 
@@ -36,9 +36,11 @@ impl Supervisor {
 
     fn launch(&mut self, unit: Index, attempt: Attempt) {
         let reporter = self.reporter(unit, attempt);
-        let Some(entry) = self.units.find(unit) else {
+        // Its end was ordered while the launch was being kept: that finds that there is nothing to end.
+        if !self.is_in(unit, attempt, |state| state == State::Starting) {
             return;
-        };
+        }
+        let entry = self.units.get(unit);
         let instance_id = entry
             .facts
             .instance_id
@@ -74,13 +76,39 @@ impl Supervisor {
         });
     }
 
+    /// Whether an attempt is in such a state now. Effects wait until what was decided is kept, and it may have ended
+    /// meanwhile.
+    fn is_in(&self, unit: Index, attempt: Attempt, state: impl Fn(State) -> bool) -> bool {
+        let view = self.world.unit(unit);
+        self.units.find(unit).is_some() && view.attempt == attempt && state(view.state)
+    }
+
+    /// Whether an attempt runs and is not on its way down.
+    pub(super) fn is_up(&self, unit: Index, attempt: Attempt) -> bool {
+        self.is_in(unit, attempt, |state| match state {
+            State::Settling | State::SetupRequired | State::SettingUp | State::Ready => true,
+            State::Idle
+            | State::Starting
+            | State::Stopping
+            | State::Backoff
+            | State::CrashLoop
+            | State::Done
+            | State::Failed
+            | State::Lost
+            | State::Held => false,
+        })
+    }
+
     /// Ends an attempt. One that was never launched is gone at once.
     fn end(&mut self, unit: Index, attempt: Attempt, ending: Ending) {
         let held_back = self.keeper.take_back_launch(unit);
-        let reporter = self.reporter(unit, attempt);
-        let Some(entry) = self.units.find_mut(unit) else {
+        // It has ended already: nothing may be made up over how it did.
+        if !self.is_in(unit, attempt, |state| state == State::Stopping) {
             return;
-        };
+        }
+        let is_known = self.world.unit(unit).confirmed;
+        let reporter = self.reporter(unit, attempt);
+        let entry = self.units.get_mut(unit);
         match &mut entry.runner {
             Some(runner) if runner.attempt == attempt.0 && !held_back => match &runner.control {
                 Some(control) => {
@@ -89,7 +117,11 @@ impl Supervisor {
                 }
                 None => runner.pending = Some(ending),
             },
-            Some(_) | None => reporter.report(AttemptNews::Exited(ExitInfo::default())),
+            Some(_) | None if is_known => {
+                reporter.report(AttemptNews::Exited(ExitInfo::default()));
+            }
+            // An attempt of an earlier daemon, which nobody can find: it must be taken for alive.
+            Some(_) | None => {}
         }
     }
 

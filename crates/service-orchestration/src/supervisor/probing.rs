@@ -21,10 +21,11 @@ use crate::spec::{Probe, TargetSpec};
 impl Supervisor {
     /// Begins to probe an attempt.
     pub(super) fn probe(&mut self, unit: Index, attempt: Attempt) {
-        let reporter = self.reporter(unit, attempt);
-        let Some(entry) = self.units.find(unit) else {
+        if !self.is_up(unit, attempt) {
             return;
-        };
+        }
+        let reporter = self.reporter(unit, attempt);
+        let entry = self.units.get(unit);
         let probes = match self.prepare(entry) {
             Ok(probes) => probes,
             Err(error) => {
@@ -118,7 +119,12 @@ impl Supervisor {
 
     /// An answer came.
     pub(super) fn probed(&mut self, unit: Index, attempt: Attempt, checked: Checked) {
-        let health = &mut self.units.get_mut(unit).health;
+        let entry = self.units.get_mut(unit);
+        if entry.probes.is_none() {
+            // It has ended, or is on its way down, since it was asked.
+            return;
+        }
+        let health = &mut entry.health;
         health.verdict = match checked.health {
             probe::Health::Starting => Health::Starting,
             probe::Health::Healthy => Health::Healthy,
