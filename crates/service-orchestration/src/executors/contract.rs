@@ -253,6 +253,9 @@ pub enum LaunchError {
         #[source]
         source: crate::logs::LogError,
     },
+    /// Nobody can say whether it runs: it must be treated as alive, and looked for.
+    #[error("it is not known whether it was launched")]
+    Unclear(#[source] AdoptError),
     /// The machine did not let us: no process, no descriptor, no room. It may work the next time.
     #[error("cannot launch `{program}`")]
     Machine {

@@ -12,7 +12,7 @@ use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
     self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
 };
-use service_shim::{ExitRecord, LogPolicy, Signal, StopPolicy};
+use service_shim::{ExitRecord, LogPolicy, RunDir, Signal, StopPolicy};
 
 use super::contract::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
@@ -120,11 +120,20 @@ impl ServiceExecutor for ProcessExecutor {
     }
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+        let (unit, instance_id) = (order.unit.clone(), order.instance_id.clone());
         let launch = self.supervised_launch(order)?;
         let program = launch.program.to_string_lossy().into_owned();
-        let process = supervised::launch(launch, &self.shim)
-            .await
-            .map_err(|error| launch_error(program, error))?;
+        let process =
+            supervised::launch(launch, &self.shim)
+                .await
+                .map_err(|error| match error {
+                    supervised::LaunchError::Unclear(source) => LaunchError::Unclear(AdoptError {
+                        unit,
+                        instance_id,
+                        source: source.into(),
+                    }),
+                    error => launch_error(program, error),
+                })?;
         Ok(Box::new(ShimmedAttempt::new(process)))
     }
 
@@ -146,7 +155,9 @@ impl ServiceExecutor for ProcessExecutor {
     async fn forget(&self, instance_id: &str) {
         let run_dir = self.run_root().join(instance_id);
         blocking::unblock(move || {
-            if let Err(error) = service_shim::remove_run_dir(&run_dir) {
+            if is_alive(&run_dir) {
+                tracing::error!(path = %run_dir.display(), "a service runs that is not known: its run directory is left alone");
+            } else if let Err(error) = service_shim::remove_run_dir(&run_dir) {
                 tracing::warn!(path = %run_dir.display(), %error, "a run directory is left behind");
             }
         })
@@ -222,6 +233,15 @@ impl ProcessExecutor {
             cgroup: true,
         })
     }
+}
+
+/// Whether the service of a run directory is alive, whatever is known of it elsewhere.
+fn is_alive(run_dir: &Path) -> bool {
+    let Ok(run) = RunDir::open(run_dir) else {
+        return false;
+    };
+    let has_ended = matches!(run.exit(), Ok(Some(_)));
+    !has_ended && matches!(run.identity(), Ok(Some(identity)) if identity.is_alive())
 }
 
 /// The program of this name: itself when it has a slash, else the first executable one in PATH.

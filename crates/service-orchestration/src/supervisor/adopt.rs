@@ -144,7 +144,7 @@ impl Supervisor {
         let reporter = self.reporter(unit, attempt);
         let kind = self.units.get(unit).spec.target.kind();
         let Some(executor) = self.setting.executors.get(kind).cloned() else {
-            reporter.report(AttemptNews::NotAdopted(AdoptError {
+            reporter.report(AttemptNews::NotFound(AdoptError {
                 unit: ticket.unit,
                 instance_id: ticket.instance_id,
                 source: format!("this program has no executor for targets of type `{kind}`").into(),
@@ -160,6 +160,11 @@ impl Supervisor {
             control: None,
             pending: None,
         });
+    }
+
+    /// Whether nobody can say if the attempt of a unit lives, after it was looked for.
+    pub(super) fn is_missing(&self, unit: Index) -> bool {
+        !self.world.unit(unit).confirmed && !self.adoption.pending.contains(&unit)
     }
 
     /// One attempt has been found, or found gone.
@@ -180,9 +185,9 @@ impl Adoption {
 }
 
 /// Units that the definition no longer names and that may still be alive: known by their name alone, so that they can
-/// be found and stopped.
+/// be found and stopped. How to start them is not known any more.
 fn orphans(stack: &StackSpec, records: &[UnitRecord]) -> Vec<crate::spec::ServiceSpec> {
-    use crate::spec::{ProcessTarget, ServiceSpec, TargetSpec, UnitKind};
+    use crate::spec::{ProcessTarget, Restart, ServiceSpec, TargetSpec, UnitKind};
     records
         .iter()
         .filter(|record| {
@@ -190,7 +195,13 @@ fn orphans(stack: &StackSpec, records: &[UnitRecord]) -> Vec<crate::spec::Servic
         })
         .map(|record| {
             let target = TargetSpec::Process(ProcessTarget::default());
-            ServiceSpec::new(record.id.name.clone(), UnitKind::Service, target)
+            ServiceSpec {
+                restart: Restart {
+                    when: RestartWhen::Never,
+                    ..Restart::default()
+                },
+                ..ServiceSpec::new(record.id.name.clone(), UnitKind::Service, target)
+            }
         })
         .collect()
 }

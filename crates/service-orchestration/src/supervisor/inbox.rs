@@ -37,8 +37,8 @@ pub(crate) enum AttemptNews {
     NotLaunched(LaunchError),
     /// An earlier daemon's attempt was found again, alive.
     Adopted(AttemptFacts, Arc<dyn AttemptControl>),
-    /// Nobody can say whether an earlier daemon's attempt lives.
-    NotAdopted(AdoptError),
+    /// Nobody can say whether an attempt lives. It is looked for again.
+    NotFound(AdoptError),
     /// It ended; no process of it is left.
     Exited(ExitInfo),
     /// It said something by the sd_notify protocol.

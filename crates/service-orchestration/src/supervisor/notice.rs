@@ -22,7 +22,7 @@ impl Supervisor {
             AttemptNews::Launched(facts, control) => self.launched(unit, attempt, facts, control),
             AttemptNews::NotLaunched(error) => self.not_launched(unit, attempt, &error),
             AttemptNews::Adopted(facts, control) => self.adopted(unit, attempt, facts, control),
-            AttemptNews::NotAdopted(error) => {
+            AttemptNews::NotFound(error) => {
                 let reason = crate::error_chain(&error);
                 tracing::error!(unit = %self.units.get(unit).id, reason, "it must be taken for alive");
                 self.units.get_mut(unit).facts.reason = Some(reason);
@@ -123,6 +123,7 @@ impl Supervisor {
             LaunchError::Unresolved { .. }
             | LaunchError::NoSuchProcess(_)
             | LaunchError::Log { .. }
+            | LaunchError::Unclear(_)
             | LaunchError::Machine { .. } => LaunchFailure::Transient,
         };
         let now = self.clock.wall();
@@ -130,7 +131,9 @@ impl Supervisor {
         entry.runner = None;
         entry.facts.reason = Some(crate::error_chain(error));
         entry.facts.stopped_at = Some(now);
+        entry.facts.exit = None;
         self.forget_left_behind(unit);
+        self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
     }
 
@@ -212,10 +215,10 @@ impl Supervisor {
         F: Future<Output = SetupNews> + Send + 'static,
     {
         let reporter = self.reporter(unit, attempt);
-        let Some(entry) = self.units.find(unit) else {
+        if !self.is_up(unit, attempt) {
             return;
-        };
-        let Some(hook) = entry.spec.setup.clone() else {
+        }
+        let Some(hook) = self.units.get(unit).spec.setup.clone() else {
             reporter.report(AttemptNews::Setup(SetupNews::Complete));
             return;
         };

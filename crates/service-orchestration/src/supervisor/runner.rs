@@ -3,11 +3,12 @@
 //! Owns: nothing but the way from an executor's events to the inbox. Dropping it lets go of the attempt, which runs on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inbox::AttemptNews;
 use super::turn::Reporter;
 use crate::executors::{
-    Adoption, AttemptEvent, LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
+    Adoption, AttemptEvent, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
 };
 use crate::spec::UnitId;
 
@@ -22,26 +23,48 @@ pub(super) async fn launch(
     order: LaunchOrder,
     reporter: Reporter,
 ) {
+    let ticket = Ticket {
+        unit: order.unit.clone(),
+        attempt: order.attempt,
+        instance_id: order.instance_id.clone(),
+        details: None,
+    };
     match executor.launch(order).await {
         Ok(attempt) => {
             reporter.report(AttemptNews::Launched(attempt.facts(), attempt.control()));
             watch(attempt, &reporter).await;
         }
+        Err(LaunchError::Unclear(error)) => {
+            reporter.report(AttemptNews::NotFound(error));
+            adopt(executor, ticket, reporter).await;
+        }
         Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
     }
 }
 
-/// Finds an earlier daemon's attempt again and reports what happened and happens to it, to its end.
+/// Finds an attempt again and reports what happened and happens to it, to its end. Looks again, less and less often,
+/// while nobody can say what became of it.
 pub(super) async fn adopt(executor: Arc<dyn ServiceExecutor>, ticket: Ticket, reporter: Reporter) {
-    match executor.adopt(ticket).await {
-        Ok(Adoption::Alive(attempt)) => {
-            reporter.report(AttemptNews::Adopted(attempt.facts(), attempt.control()));
-            watch(attempt, &reporter).await;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match executor.adopt(ticket.clone()).await {
+            Ok(Adoption::Alive(attempt)) => {
+                reporter.report(AttemptNews::Adopted(attempt.facts(), attempt.control()));
+                return watch(attempt, &reporter).await;
+            }
+            Ok(Adoption::Ended(exit)) => return reporter.report(AttemptNews::Exited(exit)),
+            Err(error) => reporter.report(AttemptNews::NotFound(error)),
         }
-        Ok(Adoption::Ended(exit)) => reporter.report(AttemptNews::Exited(exit)),
-        Err(error) => reporter.report(AttemptNews::NotAdopted(error)),
+        async_io::Timer::after(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
+
+/// Between looking for an attempt for the first and the second time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between looking for an attempt in vain and once more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 async fn watch(mut attempt: Box<dyn RunningAttempt>, reporter: &Reporter) {
     loop {
