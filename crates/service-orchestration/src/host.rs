@@ -69,9 +69,9 @@ impl Clock {
         self.epoch.elapsed()
     }
 
-    /// The instant at which [`Clock::now`] will be `at`.
-    pub(crate) fn instant(&self, at: Duration) -> Instant {
-        self.epoch + at
+    /// The instant at which [`Clock::now`] will be `at`; none when it is too far away to have a name.
+    pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
+        self.epoch.checked_add(at)
     }
 
     /// The wall's time, for people to read.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use service_registry::Incarnation;
 use sha2::{Digest, Sha256};
 
 use super::request::{Applied, ApplyError, ApplyMode};
@@ -89,6 +90,10 @@ impl Supervisor {
         let id = self.units.get(index).id.clone();
         if self.world.remove(index).is_ok() {
             self.units.remove(index);
+            self.timers.forget(index);
+            // Its withdrawal may still wait to be carried out, and finds no unit then.
+            self.registry
+                .withdraw(&super::address::key(&id), Incarnation(u64::MAX));
             self.keeper.batch().units.insert(id, None);
         }
     }
@@ -130,9 +135,10 @@ impl Supervisor {
                 }
             }
         }
-        let policies: Vec<(Index, Policy)> = touched
-            .iter()
-            .map(|index| (*index, self.policy(*index)))
+        let policies: Vec<(Index, Policy)> = self
+            .with_those_next_to(&stack.name, &touched)
+            .into_iter()
+            .map(|index| (index, self.policy(index)))
             .collect();
         self.world
             .define_all(policies)
@@ -143,8 +149,25 @@ impl Supervisor {
             if self.world.unit(index).state == State::Done && is_outdated {
                 self.world.forget_completion(index);
             }
-            self.record(index);
         }
+    }
+
+    /// These units, and those whose edges lead to them: which units an edge leads to, and what it waits for unless it
+    /// says so itself, follows from the definition at its other end.
+    fn with_those_next_to(&self, stack: &StackName, units: &[Index]) -> BTreeSet<Index> {
+        let names: BTreeSet<&UnitName> = units
+            .iter()
+            .map(|unit| &self.units.get(*unit).id.name)
+            .collect();
+        let dependents = self.units.of_stack(stack).filter(|entry| {
+            let mut needs = entry.spec.dependencies.iter();
+            needs.any(|dependency| names.contains(&dependency.unit))
+        });
+        let dependents: BTreeSet<Index> = dependents.map(|entry| entry.index).collect();
+        dependents
+            .into_iter()
+            .chain(units.iter().copied())
+            .collect()
     }
 
     /// What the model must know of a unit.

@@ -50,6 +50,10 @@ impl Supervisor {
 
     /// A new attempt gets a name, and the traces of the one before are wiped off.
     fn begin_attempt(&mut self, unit: Index) {
+        if let Err(error) = self.choose_ports(unit) {
+            // The launch tries again, and fails if it cannot either.
+            tracing::warn!(unit = %self.units.get(unit).id, error = %crate::error_chain(&error), "no port could be chosen");
+        }
         let now = self.clock.wall();
         let entry = self.units.get_mut(unit);
         entry.facts.instance_id = Some(crate::host::instance_id());
@@ -173,11 +177,25 @@ impl Supervisor {
         self.keeper.batch().events.push(event);
     }
 
-    /// What is kept of a unit, into the next write.
+    /// What is kept of a unit, into the next write, when it is not what was kept of it last.
     pub(super) fn record(&mut self, unit: Index) {
-        if let Some(entry) = self.units.find(unit) {
-            let (id, record) = (entry.id.clone(), entry.record(&self.world.save(unit)));
-            self.keeper.batch().units.insert(id, Some(record));
+        let life = self.world.save(unit);
+        if let Some(entry) = self.units.find_mut(unit) {
+            let record = entry.record(&life);
+            if entry.kept.as_ref() != Some(&record) {
+                entry.kept = Some(record.clone());
+                let id = entry.id.clone();
+                self.keeper.batch().units.insert(id, Some(record));
+            }
+        }
+    }
+
+    /// What the model changed without a move, into the next write.
+    pub(super) fn record_changed(&mut self) {
+        for unit in self.world.take_changed() {
+            if self.units.find(unit).is_some() {
+                self.record(unit);
+            }
         }
     }
 }

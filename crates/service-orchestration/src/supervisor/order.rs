@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::commit::Deferred;
-use super::request::{ForgetError, Order, OrderError, Ordered, Reply, Request};
+use super::request::{ApplyError, ForgetError, Order, OrderError, Ordered, Reply, Request};
 use super::turn::Supervisor;
 use crate::model::{Command, Goal, Index, Input, State};
 use crate::report::EventKind;
@@ -14,10 +14,18 @@ use crate::spec::{StackName, UnitName};
 impl Supervisor {
     pub(super) fn answer(&mut self, request: Request) {
         match request {
+            Request::Apply { reply, .. } if self.is_ending => {
+                self.reply(reply, Err(ApplyError::Ended));
+            }
             Request::Apply { stack, mode, reply } => {
                 let answer = self.apply(*stack, mode);
                 self.reply(reply, answer);
             }
+            Request::Command {
+                order: Order::Start { .. } | Order::Restart,
+                reply,
+                ..
+            } if self.is_ending => self.reply(reply, Err(OrderError::Ended)),
             Request::Command {
                 stack,
                 units,
@@ -121,7 +129,13 @@ impl Supervisor {
         names: &[UnitName],
         order: &Order,
     ) -> Result<Ordered, OrderError> {
-        let named = self.resolve(stack, names)?;
+        let mut named = self.resolve(stack, names)?;
+        if let (Order::Start { .. }, true, Some(spec)) =
+            (order, names.is_empty(), self.units.stack(stack))
+        {
+            // What still runs and is no longer defined is nobody's to start.
+            named.retain(|unit| spec.units.contains_key(&self.units.get(*unit).id.name));
+        }
         match order {
             Order::Start {
                 no_dependencies,
@@ -333,6 +347,7 @@ impl Supervisor {
             self.keeper.defer(Deferred::End);
             return;
         }
+        self.is_ending = true;
         let all: Vec<Index> = self.units.all().map(|entry| entry.index).collect();
         self.command(all.clone(), Command::Stop);
         self.wait_to_end(all, Goal::Stopped, reply);

@@ -60,8 +60,10 @@ pub(crate) struct Supervisor {
     pub(super) cleaner: Cleaner,
     pub(super) prober: Prober,
     pub(super) sender: Sender<Inbox>,
-    inbox: Receiver<Inbox>,
+    inbox: Mailbox,
     pub(super) ended: bool,
+    /// It ends once everything is stopped: nothing is defined or started any more.
+    pub(super) is_ending: bool,
     /// Who waits for the end of a run.
     pub(super) end_watchers: Vec<EndWatcher>,
     /// Whether it is known that nobody has a handle any more.
@@ -97,8 +99,9 @@ impl Supervisor {
             cleaner,
             prober: Prober::new(),
             sender,
-            inbox,
+            inbox: Mailbox(inbox),
             ended: false,
+            is_ending: false,
             end_watchers: Vec::new(),
             alone: false,
             _gone: gone,
@@ -114,7 +117,7 @@ impl Supervisor {
                     self.take(input);
                     let mut taken = 1;
                     while taken < MAX_INPUTS
-                        && let Ok(input) = self.inbox.try_recv()
+                        && let Ok(input) = self.inbox.0.try_recv()
                     {
                         self.take(input);
                         taken += 1;
@@ -132,12 +135,13 @@ impl Supervisor {
     /// Answers the waiting and hands over to the store what changed.
     fn finish_turn(&mut self) {
         self.answer_waiters();
+        self.record_changed();
         self.keep();
     }
 
     async fn next(&mut self) -> Wake {
         let input = async {
-            match self.inbox.recv().await {
+            match self.inbox.0.recv().await {
                 Ok(input) => Wake::Input(input),
                 Err(_) => unreachable!("the supervisor itself can send to its inbox"),
             }
@@ -152,7 +156,10 @@ impl Supervisor {
         };
         let timer = async {
             match self.timers.next() {
-                Some(at) => Timer::at(self.clock.instant(at)).await,
+                Some(at) => match self.clock.instant(at) {
+                    Some(at) => Timer::at(at).await,
+                    None => future::pending().await,
+                },
                 None => future::pending().await,
             };
             Wake::Timer
@@ -207,7 +214,8 @@ impl Supervisor {
     }
 
     fn arm(&mut self, unit: Index, token: crate::model::Token, after: Duration) {
-        self.timers.arm(self.clock.now() + after, unit, token);
+        let at = self.clock.now().saturating_add(after);
+        self.timers.arm(at, unit, token);
     }
 
     /// A sender of news about one attempt.
@@ -217,6 +225,18 @@ impl Supervisor {
             attempt,
             sender: self.sender.clone(),
         }
+    }
+}
+
+/// The end of the inbox that is read. Once it is gone, whoever still waits for an answer is told that none comes.
+#[derive(Debug)]
+struct Mailbox(Receiver<Inbox>);
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.0.close();
+        // What was never read holds the senders of its answers, and the channel would hold it for its own senders.
+        while self.0.try_recv().is_ok() {}
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct UnitEntry {
     pub(crate) probes: Option<Probes>,
     /// The last order to the running attempt, while it is being given.
     pub(crate) ordering: Option<Task<()>>,
+    /// What was last handed over to be kept.
+    pub(crate) kept: Option<UnitRecord>,
     /// Instead of the unit's own grace, for the stop that was asked for last.
     pub(crate) grace: Option<std::time::Duration>,
 }
@@ -97,6 +99,7 @@ impl UnitEntry {
             runner: None,
             probes: None,
             ordering: None,
+            kept: None,
             grace: None,
         }
     }
@@ -149,6 +152,7 @@ impl UnitEntry {
 
     /// Takes over what was kept of it.
     pub(crate) fn recall(&mut self, record: &UnitRecord) {
+        self.kept = Some(record.clone());
         self.facts = Facts {
             instance_id: record.instance_id.clone(),
             pid: None,

@@ -16,7 +16,8 @@ pub(super) struct Waiters {
 
 #[derive(Debug)]
 struct Waiter {
-    units: Vec<Index>,
+    /// Whom it waits for, and their names: a unit may be forgotten meanwhile.
+    units: Vec<(Index, String)>,
     goal: Goal,
     /// One of them is enough.
     any: bool,
@@ -38,6 +39,7 @@ impl Supervisor {
         any: bool,
         reply: Reply<Result<Waited, OrderError>>,
     ) {
+        let units = self.named(units);
         self.waiters.waiting.push(Waiter {
             units,
             goal,
@@ -47,12 +49,18 @@ impl Supervisor {
     }
 
     pub(super) fn wait_to_end(&mut self, units: Vec<Index>, goal: Goal, reply: Reply<()>) {
+        let units = self.named(units);
         self.waiters.waiting.push(Waiter {
             units,
             goal,
             any: false,
             then: Then::End(reply),
         });
+    }
+
+    fn named(&self, units: Vec<Index>) -> Vec<(Index, String)> {
+        let name = |unit: Index| (unit, self.units.get(unit).id.local_name());
+        units.into_iter().map(name).collect()
     }
 
     /// Answers those who need not wait any longer.
@@ -80,17 +88,19 @@ impl Supervisor {
     /// What came of a wait; nothing yet while it goes on.
     fn outcome(&self, waiter: &Waiter) -> Option<Waited> {
         let (mut reached, mut blocked) = (0, Vec::new());
-        for unit in &waiter.units {
-            match self.prospect(*unit, waiter.goal) {
+        for (unit, name) in &waiter.units {
+            match self.prospect(*unit, name, waiter.goal) {
                 Prospect::Reached => reached += 1,
                 Prospect::Open => {}
                 Prospect::Blocked(why) => blocked.push(why),
             }
         }
         let count = waiter.units.len();
-        let (is_enough, is_hopeless) = match waiter.any {
-            true => (reached > 0 || count == 0, blocked.len() == count),
-            false => (reached == count, !blocked.is_empty()),
+        let (is_enough, is_hopeless) = match (waiter.any, &waiter.then) {
+            (true, _) => (reached > 0 || count == 0, blocked.len() == count),
+            (false, Then::Answer(_)) => (reached == count, !blocked.is_empty()),
+            // Before the end, everything that can still come so far does.
+            (false, Then::End(_)) => (reached == count, reached + blocked.len() == count),
         };
         match (is_enough, is_hopeless) {
             (true, _) => Some(Waited::Reached),
@@ -99,12 +109,28 @@ impl Supervisor {
         }
     }
 
-    fn prospect(&self, unit: Index, goal: Goal) -> Prospect {
-        // It may have been forgotten since.
-        let Some(entry) = self.units.find(unit) else {
-            return Prospect::Reached;
+    fn prospect(&self, unit: Index, name: &str, goal: Goal) -> Prospect {
+        let name = name.to_owned();
+        let itself = |reason: String| {
+            Prospect::Blocked(Blocked {
+                name: name.clone(),
+                culprit: name.clone(),
+                reason,
+                unhealthy: false,
+            })
         };
-        let name = entry.id.local_name();
+        // It may have been forgotten since: it is gone then, and nothing else.
+        let Some(entry) = self.units.find(unit) else {
+            return match goal {
+                Goal::Stopped => Prospect::Reached,
+                Goal::Launched | Goal::Running | Goal::Ready | Goal::Completed => {
+                    itself("it is no longer defined".into())
+                }
+            };
+        };
+        if goal == Goal::Stopped && self.is_missing(unit) {
+            return itself(entry.facts.reason.clone().unwrap_or_default());
+        }
         match self.world.verdict(unit, goal) {
             Verdict::Reached => Prospect::Reached,
             Verdict::Pending if goal == Goal::Ready => match self.unhealthy_culprit(unit) {

@@ -1,6 +1,8 @@
 //! A world of programs that do what the test says, behind the executors' contract.
 #![allow(dead_code)] // Each test file uses its part of it.
 
+pub(crate) mod shelf;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -25,6 +27,16 @@ pub(crate) struct Scene {
     pub(crate) deaf: BTreeSet<String>,
     /// Programs that cannot be launched.
     pub(crate) missing: BTreeSet<String>,
+    /// Programs that do not end when killed either.
+    pub(crate) immortal: BTreeSet<String>,
+    /// Programs that are launched only once something comes through here.
+    pub(crate) doors: BTreeMap<String, Receiver<()>>,
+    /// Programs that are launched without anybody learning of it.
+    pub(crate) unclear: BTreeSet<String>,
+    /// Programs that cannot be found again for so many times.
+    pub(crate) hidden: BTreeMap<String, u32>,
+    /// What is kept of attempts: made by a launch, gone when it is forgotten.
+    pub(crate) kept: BTreeSet<String>,
     /// How programs end that nobody watched.
     pub(crate) ended: BTreeMap<String, ExitInfo>,
 }
@@ -90,6 +102,10 @@ impl ServiceExecutor for Stage {
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
         let unit = order.unit.local_name();
+        let door = self.scene().doors.remove(&unit);
+        if let Some(door) = door {
+            door.recv().await.expect("the test holds the other side");
+        }
         let mut scene = self.scene();
         scene.acts.push(format!("launch {unit}"));
         if scene.missing.contains(&unit) {
@@ -112,6 +128,14 @@ impl ServiceExecutor for Stage {
             watch,
         };
         scene.alive.insert(order.instance_id.clone(), actor.clone());
+        scene.kept.insert(order.instance_id.clone());
+        if scene.unclear.remove(&order.unit.local_name()) {
+            return Err(LaunchError::Unclear(AdoptError {
+                unit: order.unit,
+                instance_id: order.instance_id,
+                source: "nobody answers".into(),
+            }));
+        }
         Ok(Box::new(Playing {
             stage: self.clone(),
             id: order.instance_id,
@@ -120,7 +144,15 @@ impl ServiceExecutor for Stage {
     }
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
-        let scene = self.scene();
+        let mut scene = self.scene();
+        if let Some(times @ 1..) = scene.hidden.get_mut(&ticket.unit.local_name()) {
+            *times -= 1;
+            return Err(AdoptError {
+                unit: ticket.unit,
+                instance_id: ticket.instance_id,
+                source: "nobody answers".into(),
+            });
+        }
         Ok(match scene.alive.get(&ticket.instance_id) {
             Some(actor) => Adoption::Alive(Box::new(Playing {
                 stage: self.clone(),
@@ -136,10 +168,12 @@ impl ServiceExecutor for Stage {
         })
     }
 
-    async fn forget(&self, _instance_id: &str) {}
+    async fn forget(&self, instance_id: &str) {
+        self.scene().kept.remove(instance_id);
+    }
 
     async fn known(&self) -> BTreeSet<String> {
-        BTreeSet::new()
+        self.scene().kept.clone()
     }
 
     async fn start(&self, _config: ServiceConfig) -> Result<RunningService, LaunchError> {
@@ -213,6 +247,9 @@ impl AttemptControl for Direction {
 
     async fn kill(&self) -> Result<(), ControlError> {
         self.stage.scene().acts.push(format!("kill {}", self.unit));
+        if self.stage.scene().immortal.contains(&self.unit) {
+            return Ok(());
+        }
         self.stage.ends(
             &self.unit,
             ExitInfo {

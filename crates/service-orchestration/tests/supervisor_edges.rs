@@ -1,0 +1,258 @@
+//! What happens at the edges: odd definitions, odd numbers, and the end of the manager.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Stage, stack, stack_name, unit};
+use service_orchestration::ServiceManager;
+use service_orchestration::model::Goal;
+use service_orchestration::spec::{Probe, ProbeAction, StackSpec};
+use service_orchestration::supervisor::{ApplyMode, Order, OrderError, Waited};
+use testkit::{eventually, eventually_async, temp_dir, within};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const START: Order = Order::Start {
+    no_dependencies: false,
+    again: false,
+};
+const STOP: Order = Order::Stop {
+    with_dependents: false,
+    force: true,
+    grace: None,
+};
+
+async fn manager(stage: &Stage) -> ServiceManager {
+    ServiceManager::builder()
+        .executor(stage.clone())
+        .start()
+        .await
+        .expect("a manager without state")
+}
+
+async fn begin(manager: &ServiceManager, spec: StackSpec) {
+    manager
+        .apply(spec, ApplyMode::Replace)
+        .await
+        .expect("a good stack");
+    manager
+        .order(&stack_name(), &[], START)
+        .await
+        .expect("known units");
+}
+
+async fn wait(manager: &ServiceManager, names: &[&str], goal: Goal) -> Waited {
+    let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
+    let stack = stack_name();
+    let waiting = manager.wait(&stack, &names, goal, false);
+    within(PATIENCE, "the units to come so far", waiting)
+        .await
+        .expect("known units")
+}
+
+async fn comes_to(manager: &ServiceManager, name: &str, state: &str) {
+    let is_there = || async {
+        let status = manager.status(&stack_name()).await.expect("a known stack");
+        status
+            .items
+            .iter()
+            .any(|item| item.name == name && item.state == state)
+    };
+    eventually_async(PATIENCE, state, is_there).await;
+}
+
+fn notify() -> Option<Probe> {
+    Some(Probe::new(ProbeAction::Notify))
+}
+
+#[test]
+fn a_grace_without_end_is_no_end_of_the_manager() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        stage.scene().deaf.insert("db".into());
+        let manager = manager(&stage).await;
+        begin(&manager, stack("db")).await;
+        wait(&manager, &[], Goal::Ready).await;
+        let order = Order::Stop {
+            with_dependents: false,
+            force: false,
+            grace: Some(Duration::MAX),
+        };
+        manager
+            .order(&stack_name(), &[], order)
+            .await
+            .expect("known units");
+        comes_to(&manager, "db", "stopping").await;
+        stage.exits("db", 0);
+        assert_eq!(wait(&manager, &[], Goal::Stopped).await, Waited::Reached);
+    });
+}
+
+#[test]
+fn a_reader_with_room_without_end_is_no_end_of_the_manager() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        let subscribed = manager.subscribe(None, usize::MAX).await;
+        begin(&manager, stack("db")).await;
+        within(PATIENCE, "an event", subscribed.events.recv())
+            .await
+            .expect("the manager lives");
+    });
+}
+
+#[test]
+fn an_orphan_whose_dependency_was_forgotten_can_be_looked_at() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        begin(&manager, stack("db; api needs db")).await;
+        wait(&manager, &[], Goal::Ready).await;
+        manager
+            .order(&stack_name(), &[unit("db")], STOP)
+            .await
+            .expect("it is forced");
+        wait(&manager, &["db"], Goal::Stopped).await;
+        manager
+            .apply(stack("web"), ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        stage.exits("api", 1);
+        comes_to(&manager, "api", "idle").await;
+        let why = manager
+            .why(&stack_name(), &unit("api"))
+            .await
+            .expect("a known unit");
+        assert!(why.because[0].reason.contains("not defined"), "{why:?}");
+        // Defined again, it finds the new one.
+        begin(&manager, stack("db; api needs db")).await;
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+    });
+}
+
+#[test]
+fn a_unit_waits_for_the_readiness_that_what_it_needs_has_by_now() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        let before = stack("db; api needs db");
+        manager
+            .apply(before, ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        let mut spec = stack("db; api needs db");
+        spec.units.get_mut("db").expect("defined").readiness = notify();
+        begin(&manager, spec).await;
+        wait(&manager, &["db"], Goal::Running).await;
+        let status = manager.status(&stack_name()).await.expect("a known stack");
+        assert_eq!(
+            status.items[0].waiting_for[0].reason,
+            "db is settling (needs ready)"
+        );
+        assert_eq!(stage.acts(), ["launch db"]);
+    });
+}
+
+#[test]
+fn a_unit_that_was_forgotten_never_gets_ready() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        let mut spec = stack("db; api needs db");
+        spec.units.get_mut("db").expect("defined").readiness = notify();
+        begin(&manager, spec.clone()).await;
+        wait(&manager, &["db"], Goal::Running).await;
+        let (handle, stack) = (manager.clone(), stack_name());
+        let waiting = smol::spawn(async move {
+            handle
+                .wait(&stack, &[unit("api")], Goal::Ready, false)
+                .await
+        });
+        smol::future::yield_now().await;
+        // Asked after the waiting was: there is one inbox.
+        manager.stacks().await;
+        spec.units.remove("api");
+        manager
+            .apply(spec, ApplyMode::Replace)
+            .await
+            .expect("a good stack");
+        let waited = within(PATIENCE, "an answer", waiting).await;
+        // Whichever of the two was asked first, the answer is never that it is ready.
+        assert!(
+            matches!(&waited, Ok(Waited::Never(why)) if why[0].name == "api")
+                || matches!(waited, Err(OrderError::UnknownUnit { .. })),
+            "{waited:?}"
+        );
+    });
+}
+
+#[test]
+fn nobody_is_left_waiting_when_the_manager_ends() {
+    smol::block_on(async {
+        let made = ServiceManager::builder().build().await;
+        let (manager, driver) = made.expect("a private directory");
+        let stack = stack_name();
+        let asking = (0..5000).map(|_| manager.status(&stack));
+        let asking = futures::future::join_all(asking);
+        // All of them are asked before anything is answered.
+        let all = futures::future::join3(manager.shutdown(true), asking, driver.run());
+        within(PATIENCE, "every answer", all).await;
+    });
+}
+
+#[test]
+fn a_driver_that_is_dropped_leaves_its_state_to_the_next() {
+    smol::block_on(async {
+        let (stage, home) = (Stage::default(), temp_dir());
+        let make = || {
+            ServiceManager::builder()
+                .state_dir(home.path())
+                .executor(stage.clone())
+        };
+        let (first, driver) = make().build().await.expect("a fresh state");
+        let driving = smol::spawn(driver.run());
+        begin(&first, stack("db")).await;
+        wait(&first, &[], Goal::Ready).await;
+        assert_eq!(driving.cancel().await, None, "it has not ended");
+        let gone = within(PATIENCE, "an answer", first.status(&stack_name())).await;
+        assert!(matches!(gone, Err(OrderError::Ended)), "{gone:?}");
+        let second = make().start().await.expect("the state is free again");
+        comes_to(&second, "db", "ready").await;
+        assert_eq!(stage.acts(), ["launch db"]);
+    });
+}
+
+#[test]
+fn the_end_waits_for_every_unit_though_one_is_lost() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        stage.scene().deaf.extend(["api".into(), "db".into()]);
+        stage.scene().immortal.insert("db".into());
+        let manager = manager(&stage).await;
+        begin(&manager, stack("db; api")).await;
+        wait(&manager, &[], Goal::Ready).await;
+        let order = Order::Stop {
+            with_dependents: false,
+            force: false,
+            grace: Some(Duration::ZERO),
+        };
+        manager
+            .order(&stack_name(), &[unit("db")], order)
+            .await
+            .expect("known units");
+        comes_to(&manager, "db", "lost").await;
+        let handle = manager.clone();
+        let ending = smol::spawn(async move { handle.shutdown(false).await });
+        comes_to(&manager, "api", "stopping").await;
+        eventually(PATIENCE, "the order", || {
+            stage.acts().contains(&"stop api".to_owned())
+        })
+        .await;
+        // Whoever comes too late is told so.
+        let late = manager.order(&stack_name(), &[unit("api")], START).await;
+        assert!(matches!(late, Err(OrderError::Ended)), "{late:?}");
+        comes_to(&manager, "api", "stopping").await;
+        stage.exits("api", 0);
+        within(PATIENCE, "the end", ending).await;
+    });
+}
