@@ -50,6 +50,20 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    /// Ends what a failed test left running.
+    fn drop(&mut self) {
+        let runs = std::fs::read_dir(self.file("state/run"));
+        for run in runs.into_iter().flatten().flatten() {
+            let marker = format!("HARNESS_INSTANCE_ID={}", run.file_name().display());
+            for pid in testkit::processes_with_env(&marker) {
+                let pid = Pid::from_raw(pid.cast_signed()).expect("a PID is positive");
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+}
+
 pub(crate) fn builder(state: PathBuf) -> ManagerBuilder {
     ServiceManager::builder()
         .state_dir(state)
