@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use service_orchestration::executors::StopOrder;
 use service_orchestration::logs::LogStream;
+use service_orchestration::spec::StopScope;
 
 use crate::ground::*;
 
@@ -49,6 +51,27 @@ pub(crate) async fn a_deaf_service_is_killed_after_its_grace(ground: &dyn Ground
     );
     assert_eq!(plain(&exit), signal(KILL));
     assert_eq!(exit.stop.expect("it was stopped").escalation, "killed");
+}
+
+pub(crate) async fn a_stop_of_all_asks_every_process(ground: &dyn Ground) {
+    let script = "trap 'wait; exit 5' TERM; \"$0\" signals & wait";
+    let fixture = ground.fixture();
+    let order = ground.order(&["/bin/sh", "-c", script, fixture]);
+    let mut attempt = launch(ground, order).await;
+    told(ground, "ready").await;
+    let stop = StopOrder {
+        scope: StopScope::Group,
+        ..politely(TERM, SOON)
+    };
+    attempt.control().stop(&stop).await.expect("it runs");
+    let exit = end_of(&mut *attempt).await;
+    assert_eq!(
+        plain(&exit),
+        code(5),
+        "its main process waited for the other"
+    );
+    let said = written(ground, LogStream::Stdout).await;
+    assert!(said.ends_with(b"\nsignal TERM\n"));
 }
 
 pub(crate) async fn a_kill_ends_the_whole_tree_at_once(ground: &dyn Ground) {

@@ -43,6 +43,7 @@ macro_rules! keeps_everything {
             launching::an_unknown_user_is_refused,
             ending::a_polite_service_ends_by_the_signal_it_wants,
             ending::a_deaf_service_is_killed_after_its_grace,
+            ending::a_stop_of_all_asks_every_process,
             ending::a_kill_ends_the_whole_tree_at_once,
             ending::a_grandchild_that_left_its_session_is_gone_after_the_stop,
             ending::what_a_service_leaves_behind_is_ended_before_its_end_is_told,
