@@ -193,7 +193,7 @@ impl Report {
 fn shown(value: f64) -> String {
     match value {
         value if value.is_nan() => "–".into(),
-        value if value == 0.0 => "0".into(),
+        0.0 => "0".into(),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
         value if value >= 1.0 => format!("{value:.2}"),
