@@ -183,7 +183,7 @@ impl RunningAttempt for Observed {
                 exit_code: exit.code(),
                 signal: exit.signal(),
                 exit_unknown: exit == command_executor::Exit::Unknown,
-                stop: None,
+                ..ExitInfo::default()
             },
             Err(error) => {
                 tracing::error!(error = %crate::error_chain(&error), "an observed process cannot be waited for");

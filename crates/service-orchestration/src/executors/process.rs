@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
     self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
@@ -329,6 +330,10 @@ fn exit_info(record: &ExitRecord) -> ExitInfo {
         exit_code: record.code,
         signal: record.signal.map(Signal::number),
         exit_unknown: record.exit_unknown,
+        ended_at: i64::try_from(record.ended_at_ns)
+            .ok()
+            .filter(|ns| *ns > 0)
+            .map(DateTime::from_timestamp_nanos),
         stop: record.stop.as_ref().map(|report| StopInfo {
             escalation: match report.escalation {
                 service_shim::Escalation::None => "none".into(),

@@ -62,9 +62,9 @@ pub enum EventKind {
     ServiceRestarting,
     /// An automatic restart runs. `restarts`, `pid`.
     ServiceRestarted,
-    /// It ends again and again. `exit_code`, `signal`, `last_output`.
+    /// It ends again and again. `exit_code`, `signal`.
     ServiceCrashLoop,
-    /// It has failed for good. `reason`, `exit_code`, `signal`, `last_output`.
+    /// It has failed for good. `reason`, `exit_code`, `signal`.
     ServiceFailed,
     /// Its end could not be confirmed.
     ServiceLost,
@@ -78,7 +78,7 @@ pub enum EventKind {
     TaskCompleted,
     /// It failed and will be tried again.
     TaskRestarting,
-    /// It has failed for good. `reason`, `exit_code`, `last_output`.
+    /// It has failed for good. `reason`, `exit_code`.
     TaskFailed,
     /// Its end was ordered.
     TaskStopping,

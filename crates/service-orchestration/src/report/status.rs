@@ -131,6 +131,9 @@ pub struct ExitInfo {
     pub exit_unknown: bool,
     /// How its stop went, when it was stopped or left something behind.
     pub stop: Option<StopInfo>,
+    /// When it ended, where that was recorded: it may have been before the daemon came up.
+    #[serde(default)]
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// How a stop went.

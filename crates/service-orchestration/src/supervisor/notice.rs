@@ -148,7 +148,7 @@ impl Supervisor {
         entry.probes = None;
         entry.ordering = None;
         entry.facts.pid = None;
-        entry.facts.stopped_at = Some(now);
+        entry.facts.stopped_at = exit.ended_at.or(Some(now));
         entry.facts.exit = Some(exit.clone());
         entry.health = super::units::HealthFacts::default();
         self.forget_left_behind(unit);
