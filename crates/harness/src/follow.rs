@@ -12,7 +12,7 @@ use futures_lite::future;
 use harness_core::HarnessClient;
 use harness_core::client::{ClientError, EventStream};
 use harness_core::protocol::SubscribeParams;
-use harness_core::report::{StackStatus, UnitStatus};
+use harness_core::report::{Event, StackStatus, UnitStatus};
 use harness_core::spec::StackName;
 use smol::Timer;
 
@@ -59,7 +59,8 @@ pub(crate) struct Watch<'a> {
 enum News<T> {
     Done(Result<T, ClientError>),
     Happened,
-    Beat,
+    /// It is time for another picture, and this is what it shows.
+    Beat(Option<StackStatus>),
     TimedOut,
     Interrupted(Interrupt),
 }
@@ -91,6 +92,11 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// Makes room for these names from the first line on.
+    pub(crate) fn expect<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        self.tracker.expect(names);
+    }
+
     /// Waits for `work`, for `limit` at most, and shows how it goes.
     ///
     /// # Errors
@@ -101,102 +107,84 @@ impl<'a> Watch<'a> {
         limit: Option<Duration>,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<Ended<T>, Failure> {
-        let mut work = pin!(work);
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let progress = self.context.progress();
         let mut painter = (progress == Progress::Live).then(|| Painter::new(self.context.messages));
         let mut beat = 0;
-        let ended = loop {
-            match self
-                .next(
-                    work.as_mut(),
-                    deadline,
-                    painter.is_some(),
-                    progress,
-                    shown.units,
-                )
-                .await?
-            {
-                News::Done(result) => break Ended::Done(result?),
-                News::TimedOut => break Ended::TimedOut,
-                News::Interrupted(by) => break Ended::Interrupted(by),
-                News::Happened => {}
-                News::Beat => {
-                    beat += 1;
-                    self.draw(&mut painter, shown, beat).await?;
+        let ended = {
+            // Polled whenever anything else of the client is, and gone before anything else is asked: a call that
+            // nobody polls would hold up the others of its connection.
+            let mut work = pin!(work);
+            loop {
+                let next_beat = painter.is_some().then(|| self.begun + BEAT * beat);
+                let news = self.next(work.as_mut(), deadline, next_beat, shown.units);
+                match news.await {
+                    News::Done(result) => break Ended::Done(result?),
+                    News::TimedOut => break Ended::TimedOut,
+                    News::Interrupted(by) => break Ended::Interrupted(by),
+                    News::Happened => {}
+                    News::Beat(status) => {
+                        beat = self.beats() + 1;
+                        self.draw(&mut painter, shown, status.as_ref());
+                    }
                 }
             }
         };
-        self.finish(&mut painter, shown, progress, beat).await?;
+        self.finish(&mut painter, shown, progress).await;
         Ok(ended)
+    }
+
+    /// How many pictures there could have been so far.
+    fn beats(&self) -> u32 {
+        u32::try_from(self.begun.elapsed().as_millis() / BEAT.as_millis()).unwrap_or(u32::MAX - 1)
     }
 
     async fn next<T>(
         &mut self,
         work: impl Future<Output = Result<T, ClientError>>,
         deadline: Option<Instant>,
-        is_live: bool,
-        progress: Progress,
+        next_beat: Option<Instant>,
         units: &[String],
-    ) -> Result<News<T>, Failure> {
+    ) -> News<T> {
         let Self {
             events,
             interrupts,
             tracker,
             context,
+            client,
+            stack,
             ..
         } = self;
-        let done = async { Ok(News::Done(work.await)) };
+        let done = async { News::Done(work.await) };
         let happened = async {
             match events.next().await {
                 Some(Ok(event)) => {
-                    let is_shown =
-                        |name: &str| units.is_empty() || units.iter().any(|unit| means(unit, name));
-                    if let Some(told) = tracker.event(&event)
-                        && progress == Progress::Plain
-                        && is_shown(&told.unit)
-                    {
-                        note(&transition_line(&context.messages, tracker.width(), &told));
-                    }
-                    Ok(News::Happened)
+                    tell(context, tracker, &event, units);
+                    News::Happened
                 }
                 // The work says so better.
                 Some(Err(_)) | None => future::pending().await,
             }
         };
         let timed_out = async {
-            match deadline {
-                Some(deadline) => Timer::at(deadline).await,
-                None => future::pending().await,
-            };
-            Ok(News::TimedOut)
+            until(deadline).await;
+            News::TimedOut
         };
-        let interrupted = async { Ok(News::Interrupted(interrupts.next().await)) };
+        let interrupted = async { News::Interrupted(interrupts.next().await) };
         let beat = async {
-            match is_live {
-                true => Timer::after(BEAT).await,
-                false => future::pending().await,
-            };
-            Ok(News::Beat)
+            until(next_beat).await;
+            // Not there yet while the order is on its way.
+            News::Beat(client.status(stack).await.ok())
         };
         let ends = future::or(interrupted, future::or(done, timed_out));
-        future::or(ends, future::or(happened, beat)).await
+        future::or(ends, future::or(beat, happened)).await
     }
 
-    async fn draw(
-        &self,
-        painter: &mut Option<Painter>,
-        shown: Shown<'_>,
-        beat: usize,
-    ) -> Result<(), Failure> {
-        let Some(painter) = painter else {
-            return Ok(());
+    fn draw(&self, painter: &mut Option<Painter>, shown: Shown<'_>, status: Option<&StackStatus>) {
+        let (Some(painter), Some(status)) = (painter, status) else {
+            return;
         };
-        // Not there yet while the order is on its way.
-        let Ok(status) = self.client.status(&self.stack).await else {
-            return Ok(());
-        };
-        let units = of_interest(&status, shown.units);
+        let units = of_interest(status, shown.units);
         let view = Block {
             title: shown.title,
             units: &units,
@@ -204,20 +192,16 @@ impl<'a> Watch<'a> {
             foot: "Ctrl-C detaches; the daemon keeps working.",
             elapsed: self.begun.elapsed(),
             now: Utc::now(),
-            beat,
+            beat: usize::try_from(self.beats()).unwrap_or_default(),
         };
         painter.paint(&block(&self.context.messages, &view, painter.size()));
-        Ok(())
     }
 
     /// Takes the events that are on their way already.
     async fn drain(&mut self, units: &[String]) {
-        let never = || future::pending::<Result<(), ClientError>>();
         let deadline = Instant::now() + STRAGGLERS;
-        while let Ok(News::Happened) = self
-            .next(pin!(never()), Some(deadline), false, Progress::Plain, units)
-            .await
-        {}
+        let never = || future::pending::<Result<(), ClientError>>();
+        while let News::Happened = self.next(never(), Some(deadline), None, units).await {}
     }
 
     /// Shows the end as it is, whatever the events have told of it.
@@ -226,29 +210,45 @@ impl<'a> Watch<'a> {
         painter: &mut Option<Painter>,
         shown: Shown<'_>,
         progress: Progress,
-        beat: usize,
-    ) -> Result<(), Failure> {
-        match progress {
-            Progress::Live => self.draw(painter, shown, beat).await,
-            Progress::Quiet => Ok(()),
-            Progress::Plain => {
-                self.drain(shown.units).await;
-                let Ok(status) = self.client.status(&self.stack).await else {
-                    return Ok(());
-                };
-                let told = self
-                    .tracker
-                    .status(&of_interest(&status, shown.units), Utc::now());
-                for told in &told {
-                    note(&transition_line(
-                        &self.context.messages,
-                        self.tracker.width(),
-                        told,
-                    ));
-                }
-                Ok(())
+    ) {
+        if progress == Progress::Plain && self.tracker.has_told() {
+            self.drain(shown.units).await;
+        }
+        if progress == Progress::Quiet {
+            return;
+        }
+        let Ok(status) = self.client.status(&self.stack).await else {
+            return;
+        };
+        self.draw(painter, shown, Some(&status));
+        let units = of_interest(&status, shown.units);
+        for told in self.tracker.status(&units, Utc::now()) {
+            if progress == Progress::Plain {
+                note(&transition_line(
+                    &self.context.messages,
+                    self.tracker.width(),
+                    &told,
+                ));
             }
         }
+    }
+}
+
+/// Tells of an event, where changes are told line by line.
+fn tell(context: &Context, tracker: &mut Tracker, event: &Event, units: &[String]) {
+    let Some(told) = tracker.event(event) else {
+        return;
+    };
+    let is_meant = units.is_empty() || units.iter().any(|unit| means(unit, &told.unit));
+    if is_meant && context.progress() == Progress::Plain {
+        note(&transition_line(&context.messages, tracker.width(), &told));
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => drop(Timer::at(moment).await),
+        None => future::pending().await,
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// `0.3s`, `12.4s`, `3m12s`, `2h14m`, `5d3h`.
+/// `28ms`, `0.3s`, `12.4s`, `3m12s`, `2h14m`, `5d3h`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0 if duration.as_millis() < 100 => format!("{}ms", duration.as_millis()),
         0..60 => format!("{:.1}s", duration.as_secs_f64()),
         60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
@@ -41,8 +42,8 @@ mod tests {
     fn longer_times_are_told_less_exactly() {
         let long = |seconds| duration(Duration::from_secs_f64(seconds));
         assert_eq!(
-            [long(0.31), long(59.9), long(192.0)],
-            ["0.3s", "59.9s", "3m12s"]
+            [long(0.028), long(0.31), long(59.9), long(192.0)],
+            ["28ms", "0.3s", "59.9s", "3m12s"]
         );
         assert_eq!([long(8_040.0), long(442_800.0)], ["2h14m", "5d3h"]);
         assert_eq!(short(Duration::from_secs(7_300)), "2h");

@@ -34,6 +34,7 @@ pub(crate) fn event_line(look: &Look, event: &Event) -> String {
     };
     let details = DETAILS
         .iter()
+        .filter(|key| **key != "restarts" || data.get("restarts") != Some(&Value::from(0)))
         .filter_map(|key| Some((key, data.get(*key).and_then(short)?)));
     let details: String = details
         .map(|(key, value)| format!("  {key}={value}"))

@@ -51,7 +51,8 @@ pub(crate) fn block(look: &Look, view: &Block<'_>, size: (usize, usize)) -> Vec<
         &duration(view.elapsed),
         width,
     )];
-    let room = height.saturating_sub(1 + lines.len() + 1).max(1);
+    // The cursor stands below the last line.
+    let room = height.saturating_sub(1 + lines.len()).max(1);
     let shown = most_telling(view, room);
     let name_width = view
         .units

@@ -39,7 +39,7 @@ pub(crate) struct Look {
     /// Columns; none when nothing limits them.
     pub(crate) width: Option<usize>,
     pub(crate) zone: FixedOffset,
-    stream: Stream,
+    pub(crate) stream: Stream,
 }
 
 /// What a piece of text is, which decides its colour.

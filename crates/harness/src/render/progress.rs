@@ -57,6 +57,16 @@ impl Tracker {
         tracker
     }
 
+    /// Makes room for these names from the first line on.
+    pub(crate) fn expect<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.width = names.map(columns).fold(self.width, usize::max);
+    }
+
+    /// Whether any change was told.
+    pub(crate) fn has_told(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// How wide names are.
     pub(crate) fn width(&self) -> usize {
         self.width

@@ -160,7 +160,8 @@ fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<Str
         ),
         false => format!("{} ended", unit.name),
     };
-    if stop.leftover_count > 0 {
+    // A main process that outlived its grace is among those that were left.
+    if stop.leftover_count > u32::from(was_killed) {
         let names = escaped(stop.leftovers.join(", ").as_bytes());
         let (count, were) = match stop.leftover_count {
             1 => ("1 process".to_owned(), "was"),

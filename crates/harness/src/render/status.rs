@@ -10,6 +10,7 @@ use super::ages::{short, since};
 use super::escape::escaped;
 use super::look::{Look, Span};
 use super::table::{Cell, Column, NOTHING, table};
+use super::width::{clipped, columns};
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +48,19 @@ fn headline(look: &Look, status: &StackStatus) -> String {
     let ready = of_kind(UnitKind::Service).filter(|unit| unit.ready).count();
     let tasks = of_kind(UnitKind::Task).count();
     let done = of_kind(UnitKind::Task).filter(|unit| unit.ready).count();
-    let mut text = look.paint(Span::Strong, status.stack.as_str());
-    text += &format!("  {}, {ready} ready", counted(services, "service"));
+    let mut counts = format!("  {}, {ready} ready", counted(services, "service"));
     if tasks > 0 {
-        text += &format!("; {}, {done} done", counted(tasks, "task"));
+        counts += &format!("; {}, {done} done", counted(tasks, "task"));
     }
+    let width = look.width.unwrap_or(usize::MAX);
+    let name = clipped(status.stack.as_str(), width, look.unicode);
+    let room = width.saturating_sub(columns(&name));
+    let mut text = look.paint(Span::Strong, &name);
+    text += &clipped(&counts, room, look.unicode);
     if let Some(trouble) = &status.storage {
-        text += &look.paint(Span::Bad, &format!("  {trouble}: nothing new is started"));
+        let trouble = format!("! {trouble}: nothing new is started");
+        text.push('\n');
+        text += &look.paint(Span::Bad, &clipped(&trouble, width, look.unicode));
     }
     text
 }
@@ -122,7 +129,7 @@ fn note(look: &Look, unit: &UnitStatus) -> Option<String> {
     } else {
         return None;
     };
-    let text = super::width::clipped(
+    let text = clipped(
         &escaped(format!("! {}  {text}", unit.name).as_bytes()),
         look.width.unwrap_or(usize::MAX),
         look.unicode,
@@ -257,11 +264,7 @@ mod tests {
             ..Look::plain()
         };
         let text = shown(&look, Detail::Usual);
-        assert!(
-            text.lines()
-                .all(|line| super::super::width::columns(line) <= 40),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| columns(line) <= 40), "{text}");
         insta::assert_snapshot!(text);
     }
 

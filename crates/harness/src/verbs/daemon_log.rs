@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -21,17 +21,20 @@ use crate::render::{escaped, print, reader_gone};
 #[command(after_help = EXAMPLES)]
 pub(super) struct LogArgs {
     /// Go on with what comes
-    #[arg(long)]
+    #[arg(short, long)]
     follow: bool,
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
+    // The global option under its long name, which means nothing here: -f means to follow.
+    #[arg(id = "files", long = "file", value_name = "FILE", hide = true)]
+    _files: Vec<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   harness daemon logs -n 50
-  harness daemon logs --follow
+  harness daemon logs -f
   HARNESS_LOG=debug harness daemon start     says more";
 
 pub(super) async fn show(args: LogArgs, context: &Context) -> Result<(), Failure> {

@@ -69,6 +69,7 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
     refuse_unsupported(&stack, &units, args.no_deps)?;
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?;
+    watch.expect(stack.units.keys().map(UnitName::as_str));
     let params = StartParams {
         stack: Box::new(stack.clone()),
         mode: Mode::Replace,

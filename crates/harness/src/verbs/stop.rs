@@ -62,7 +62,8 @@ pub(crate) async fn run(args: StopArgs, context: &Context) -> Result<(), Failure
     let ordered = stop(context, &client, &stack, &params).await?;
     let text = match ordered.moved.len() {
         0 => format!("{stack}: nothing runs"),
-        count => format!("{stack}: {count} stopped"),
+        _ if args.units.is_empty() => format!("{stack}: stopped"),
+        _ => format!("{stack}: {} stopped", ordered.moved.join(", ")),
     };
     context.tell(&context.messages.paint(Span::Good, &text));
     Ok(())

@@ -1,0 +1,104 @@
+//! Stack files as the program meets them.
+
+mod support;
+
+use std::process::Stdio;
+
+use support::Home;
+
+fn fixture(name: &str) -> String {
+    let path = format!(
+        "{}/../harness-config/tests/fixtures/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    std::fs::read_to_string(path).expect("a file of the workspace")
+}
+
+#[test]
+fn all_errors_of_a_file_are_told_with_their_places() {
+    let home = Home::empty();
+    home.write("bad.yaml", &fixture("bad.yaml"));
+    home.write("duplicate-key.yaml", &fixture("duplicate-key.yaml"));
+    let run = home.run(&["validate", "bad.yaml"]).expect(78);
+    let run = run
+        .shows("bad.yaml:7:21")
+        .shows("bad.yaml:11:7")
+        .shows("bad.yaml:14:13");
+    assert_eq!(run.stdout.matches("error[").count(), 3, "{}", run.stdout);
+    home.run(&["validate", "duplicate-key.yaml"])
+        .expect(78)
+        .shows("duplicate-key.yaml:4:3");
+    home.run(&["validate", "bad.yaml", "duplicate-key.yaml"])
+        .expect(78)
+        .shows("bad.yaml:7:21")
+        .shows(":4:3");
+    home.run(&["validate", "-o", "github", "bad.yaml"])
+        .expect(78)
+        .shows("::error file=bad.yaml,line=7,col=21");
+    let json = home
+        .run(&["validate", "-o", "json", "bad.yaml"])
+        .expect(78)
+        .json();
+    assert_eq!(json["errors"], 3);
+}
+
+#[test]
+fn good_files_are_good() {
+    let home = Home::empty();
+    for name in [
+        "services.yaml",
+        "seed-001.yaml",
+        "graph-stack-with-tasks.yaml",
+    ] {
+        home.write(name, &fixture(name));
+        let output = home
+            .command(&["validate", name])
+            .env("DEPLOYER_PRIVATE_KEY", "0x1")
+            .output();
+        let run = support::Run::of(output.expect("runs"));
+        run.expect(0).shows(name);
+    }
+}
+
+#[test]
+fn files_are_laid_over_each_other_and_standard_input_is_one() {
+    let home = Home::new("name: base\nservices: {a: {type: process, binary: /bin/true}}\n");
+    home.write(
+        "over.yaml",
+        "services: {a: {env: {COLOUR: blue, API_KEY: hidden}}}\n",
+    );
+    let run = home
+        .ok(&["config", "render", "-f", "harness.yaml", "-f", "over.yaml"])
+        .shows("blue");
+    assert!(!run.stdout.contains("hidden"), "{}", run.stdout);
+    home.ok(&[
+        "config",
+        "render",
+        "--show-secrets",
+        "-f",
+        "harness.yaml",
+        "-f",
+        "over.yaml",
+    ])
+    .shows("hidden");
+    let mut command = home.command(&["config", "render", "-f", "-"]);
+    let input = std::fs::File::open(home.path().join("harness.yaml")).expect("it is there");
+    let output = command.stdin(Stdio::from(input)).output().expect("runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("name: base"));
+}
+
+#[test]
+fn completions_are_made_for_shells() {
+    let home = Home::empty();
+    for shell in ["bash", "zsh", "fish"] {
+        home.ok(&["completions", shell]).shows("harness");
+    }
+    let script = home.ok(&["completions", "bash"]).stdout;
+    home.write("completions.bash", &script);
+    let checked = std::process::Command::new("bash")
+        .arg("-n")
+        .arg(home.path().join("completions.bash"))
+        .status();
+    assert!(checked.expect("bash is there").success());
+    home.ok(&["--version"]).shows("harness 0.1.0");
+}
