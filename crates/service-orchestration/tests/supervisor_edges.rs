@@ -89,6 +89,18 @@ fn a_grace_without_end_is_no_end_of_the_manager() {
 }
 
 #[test]
+fn a_long_chain_comes_up_while_somebody_waits_for_all_of_it() {
+    smol::block_on(async {
+        let manager = manager(&Stage::default()).await;
+        let chain: Vec<String> = (1..1000)
+            .map(|number| format!("u{number} needs u{}", number - 1))
+            .collect();
+        begin(&manager, stack(&format!("u0;{}", chain.join(";")))).await;
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+    });
+}
+
+#[test]
 fn a_reader_with_room_without_end_is_no_end_of_the_manager() {
     smol::block_on(async {
         let stage = Stage::default();

@@ -3,6 +3,8 @@
 //! Owns: the waiting. All of them must have come so far at one moment: a unit that was ready and has failed since is not
 //! ready. What can never be reached ends the wait at once.
 
+use std::collections::BTreeSet;
+
 use super::commit::Deferred;
 use super::request::{OrderError, Reply, Waited};
 use super::turn::Supervisor;
@@ -68,11 +70,12 @@ impl Supervisor {
         if self.waiters.waiting.is_empty() {
             return;
         }
+        let ailing = self.ailing();
         for waiter in std::mem::take(&mut self.waiters.waiting) {
             if waiter.is_gone() {
                 continue;
             }
-            match self.outcome(&waiter) {
+            match self.outcome(&waiter, &ailing) {
                 None => self.waiters.waiting.push(waiter),
                 Some(waited) => match waiter.then {
                     Then::Answer(reply) => self.reply(reply, Ok(waited)),
@@ -86,10 +89,10 @@ impl Supervisor {
     }
 
     /// What came of a wait; nothing yet while it goes on.
-    fn outcome(&self, waiter: &Waiter) -> Option<Waited> {
+    fn outcome(&self, waiter: &Waiter, ailing: &BTreeSet<Index>) -> Option<Waited> {
         let (mut reached, mut blocked) = (0, Vec::new());
         for (unit, name) in &waiter.units {
-            match self.prospect(*unit, name, waiter.goal) {
+            match self.prospect(*unit, name, waiter.goal, ailing) {
                 Prospect::Reached => reached += 1,
                 Prospect::Open => {}
                 Prospect::Blocked(why) => blocked.push(why),
@@ -109,12 +112,28 @@ impl Supervisor {
         }
     }
 
-    fn prospect(&self, unit: Index, name: &str, goal: Goal) -> Prospect {
-        let name = name.to_owned();
+    /// Units that are unhealthy, and all that need one: nobody else has to be asked why they are not ready. In a long
+    /// chain the answer to that is long, and there is a turn for every unit of it.
+    fn ailing(&self) -> BTreeSet<Index> {
+        let unhealthy = self
+            .units
+            .all()
+            .map(|entry| entry.index)
+            .filter(|unit| self.world.unit(*unit).unhealthy);
+        let mut ailing = BTreeSet::new();
+        for unit in unhealthy {
+            if ailing.insert(unit) {
+                ailing.extend(self.world.dependents(unit));
+            }
+        }
+        ailing
+    }
+
+    fn prospect(&self, unit: Index, name: &str, goal: Goal, ailing: &BTreeSet<Index>) -> Prospect {
         let itself = |reason: String| {
             Prospect::Blocked(Blocked {
-                name: name.clone(),
-                culprit: name.clone(),
+                name: name.to_owned(),
+                culprit: name.to_owned(),
                 reason,
                 unhealthy: false,
             })
@@ -133,21 +152,23 @@ impl Supervisor {
         }
         match self.world.verdict(unit, goal) {
             Verdict::Reached => Prospect::Reached,
-            Verdict::Pending if goal == Goal::Ready => match self.unhealthy_culprit(unit) {
-                Some(culprit) => Prospect::Blocked(Blocked {
-                    name,
-                    culprit: self.units.get(culprit).id.local_name(),
-                    reason: self.health_sentence(culprit),
-                    unhealthy: true,
-                }),
-                None => Prospect::Open,
-            },
+            Verdict::Pending if goal == Goal::Ready && ailing.contains(&unit) => {
+                match self.unhealthy_culprit(unit) {
+                    Some(culprit) => Prospect::Blocked(Blocked {
+                        name: name.to_owned(),
+                        culprit: self.units.get(culprit).id.local_name(),
+                        reason: self.health_sentence(culprit),
+                        unhealthy: true,
+                    }),
+                    None => Prospect::Open,
+                }
+            }
             Verdict::Pending => Prospect::Open,
             Verdict::Never {
                 unit: culprit,
                 obstacle,
             } => Prospect::Blocked(Blocked {
-                name,
+                name: name.to_owned(),
                 culprit: self
                     .units
                     .find(culprit)
