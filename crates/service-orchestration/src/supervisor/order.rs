@@ -147,9 +147,7 @@ impl Supervisor {
                 grace,
             } => {
                 let units = self.with_dependents(named, *with_dependents, *force)?;
-                for unit in &units {
-                    self.set_grace(*unit, *grace);
-                }
+                self.set_grace(&units, *grace);
                 // Whoever forces and gives no time at all does not want to be asked first what still stops in order.
                 let at_once = *force && *grace == Some(std::time::Duration::ZERO);
                 let command = if at_once {
@@ -182,9 +180,7 @@ impl Supervisor {
         }
         let reached: Vec<Index> = reached.into_iter().collect();
         self.refuse_unsupported(&reached)?;
-        for unit in &reached {
-            self.set_grace(*unit, None);
-        }
+        self.set_grace(&reached, None);
         // What runs by an older definition is brought up to date; what runs by this one is left alone.
         let (outdated, current): (Vec<Index>, Vec<Index>) =
             reached.iter().partition(|unit| self.is_outdated(**unit));
@@ -227,15 +223,18 @@ impl Supervisor {
             .is_some_and(|hash| *hash != entry.hash)
     }
 
-    fn set_grace(&mut self, unit: Index, grace: Option<std::time::Duration>) {
-        let entry = self.units.get_mut(unit);
-        if entry.grace != grace {
-            entry.grace = grace;
-            let policy = self.policy(unit);
-            self.world
-                .define(Some(unit), policy)
-                .expect("only the grace differs, so no circle can come to be");
+    fn set_grace(&mut self, units: &[Index], grace: Option<std::time::Duration>) {
+        let mut policies = Vec::new();
+        for unit in units {
+            let entry = self.units.get_mut(*unit);
+            if entry.grace != grace {
+                entry.grace = grace;
+                policies.push((*unit, self.policy(*unit)));
+            }
         }
+        self.world
+            .define_all(policies)
+            .expect("only the grace differs, so no circle can come to be");
     }
 
     fn command(&mut self, units: Vec<Index>, command: Command) -> Ordered {
