@@ -190,6 +190,11 @@ fn open_database(path: &Path) -> Result<Database, StoreError> {
         .create(path)
         .map_err(|error| match error {
             DatabaseError::Storage(StorageError::Io(source))
+                if source.kind() == ErrorKind::StorageFull =>
+            {
+                classify(path, redb::Error::Io(source))
+            }
+            DatabaseError::Storage(StorageError::Io(source))
                 if source.kind() != ErrorKind::InvalidData =>
             {
                 StoreError::Open {
