@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use service_shim::log::{Cursor, Entry, LineSplitter, Stream};
+use service_shim::log::{Cursor, Entry, GapCause, LineSplitter, Stream};
 
 use super::{LogCursor, LogLine};
 
@@ -47,8 +47,8 @@ impl Assembler {
         self.ready.pop_front()
     }
 
-    /// Takes in an entry that a reader found at `at`.
-    pub(super) fn push(&mut self, entry: Entry, at: Cursor) {
+    /// Takes in an entry that a reader found at `at`, and behind which it is now at `behind`.
+    pub(super) fn push(&mut self, entry: Entry, at: Cursor, behind: Cursor) {
         let here = Place {
             segment: at.segment,
             record: at.record,
@@ -81,13 +81,25 @@ impl Assembler {
                     self.unfinished[index].get_or_insert(here);
                 }
             }
-            Entry::Gap { stream, bytes, .. } => {
+            Entry::Gap {
+                stream,
+                bytes,
+                cause,
+            } => {
                 self.flush(here);
-                let index = position(stream);
-                if let Some(next) = &mut self.next[index] {
-                    *next += bytes;
-                }
-                let cursor = self.cursor(here);
+                let place = match (cause, &mut self.next[position(stream)]) {
+                    // Never stored, so never counted: what follows stands where they would have stood.
+                    (GapCause::DiskFull, _) => Place {
+                        segment: behind.segment,
+                        record: behind.record,
+                    },
+                    (GapCause::Rotated | GapCause::Lost, Some(next)) => {
+                        *next += bytes;
+                        here
+                    }
+                    (GapCause::Rotated | GapCause::Lost, None) => here,
+                };
+                let cursor = self.cursor(place);
                 self.ready.push_back(LogLine {
                     time: Utc::now(),
                     stream: stream.into(),
@@ -162,4 +174,54 @@ fn position(stream: Stream) -> usize {
 
 fn time(at_ns: u64) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(i64::try_from(at_ns).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(record: u64) -> Cursor {
+        Cursor {
+            segment: 1,
+            record,
+            delivered: [Some(0), Some(0)],
+        }
+    }
+
+    fn said(offset: u64, text: &str) -> Entry {
+        Entry::Data {
+            stream: Stream::Stdout,
+            attempt: 1,
+            at_ns: 0,
+            offset,
+            bytes: text.into(),
+        }
+    }
+
+    #[test]
+    fn whoever_goes_on_behind_a_full_disk_misses_nothing_and_is_told_of_it_once() {
+        let mut assembler = Assembler::new(at(0));
+        assembler.push(said(0, "one\n"), at(0), at(1));
+        let lost = Entry::Gap {
+            stream: Stream::Stdout,
+            bytes: 100,
+            cause: GapCause::DiskFull,
+        };
+        assembler.push(lost, at(1), at(2));
+        assembler.push(said(4, "two\nth"), at(2), at(3));
+        assembler.push(said(10, "ree\n"), at(3), at(4));
+        let lines = std::iter::from_fn(|| assembler.pop());
+        let places: Vec<_> = lines
+            .map(|line| (line.bytes, line.cursor.0.record, line.cursor.0.delivered[0]))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                (b"one".to_vec(), 0, Some(4)),
+                (vec![], 2, Some(4)),
+                (b"two".to_vec(), 2, Some(8)),
+                (b"three".to_vec(), 3, Some(14)),
+            ]
+        );
+    }
 }

@@ -12,7 +12,7 @@ use async_io::Async;
 use chrono::{DateTime, Utc};
 use futures::Stream;
 use futures_lite::stream;
-use service_shim::log::{Entry, LogReader, LogWatch, ReadError, Start};
+use service_shim::log::{Entry, GapCause, LogReader, LogWatch, ReadError, Start};
 
 use super::assemble::Assembler;
 use super::{AttemptFilter, LogLine, LogQuery};
@@ -240,11 +240,18 @@ impl Source {
             let Some(entry) = self.reader.next_entry()? else {
                 return Ok(None);
             };
-            // What follows a gap was found at the same place as the gap.
-            let is_gap = matches!(entry, Entry::Gap { .. });
-            self.assembler.push(entry, self.at);
-            if !is_gap {
-                self.at = self.reader.cursor();
+            // What follows a gap was found at the same place as the gap, unless that is a record itself.
+            let is_between = matches!(
+                entry,
+                Entry::Gap {
+                    cause: GapCause::Rotated | GapCause::Lost,
+                    ..
+                }
+            );
+            let behind = self.reader.cursor();
+            self.assembler.push(entry, self.at, behind);
+            if !is_between {
+                self.at = behind;
             }
         }
     }
