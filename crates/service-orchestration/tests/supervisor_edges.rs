@@ -268,3 +268,21 @@ fn the_end_waits_for_every_unit_though_one_is_lost() {
         within(PATIENCE, "the end", ending).await;
     });
 }
+
+#[test]
+fn the_explanation_of_a_long_chain_can_be_read_by_any_client() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        stage.scene().missing.insert("u0".into());
+        let manager = manager(&stage).await;
+        let chain: Vec<String> = (1..300)
+            .map(|number| format!("u{number} needs u{}", number - 1))
+            .collect();
+        begin(&manager, stack(&format!("u0;{}", chain.join(";")))).await;
+        wait(&manager, &["u0"], Goal::Ready).await;
+        let why = manager.why(&stack_name(), &unit("u299")).await;
+        let sent = serde_json::to_string(&why.expect("a known unit")).expect("plain data");
+        let read: Result<service_orchestration::report::Why, _> = serde_json::from_str(&sent);
+        assert_eq!(read.expect("not too deep").name, "u299");
+    });
+}

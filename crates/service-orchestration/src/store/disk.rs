@@ -85,6 +85,13 @@ impl DiskStore {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let database = match slot.take() {
             Some(database) => database,
+            // A file that has gone meanwhile is not made anew: what it held would be forgotten in silence.
+            None if !self.path.exists() => {
+                return Err(StoreError::Failed {
+                    path: self.path.clone(),
+                    source: "the file has gone".into(),
+                });
+            }
             None => open_database(&self.path)?,
         };
         match act(&database) {

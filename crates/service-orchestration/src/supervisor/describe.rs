@@ -161,7 +161,8 @@ impl Supervisor {
         let (first, mut below) = rest.split_first()?;
         let mut because = Vec::new();
         while below.first().is_some_and(|next| next.depth > first.depth) {
-            because.extend(self.tree(&mut below));
+            let deeper = self.tree(&mut below);
+            because.extend(deeper.filter(|_| first.depth < MAX_DEPTH));
         }
         *rest = below;
         let entry = self.units.find(first.unit);
@@ -292,6 +293,9 @@ impl Supervisor {
         format!("{:.1}s", left.as_secs_f64())
     }
 }
+
+/// How deep an explanation goes: each level costs two of the 128 that JSON readers commonly allow.
+const MAX_DEPTH: usize = 48;
 
 /// How an attempt ended, in words.
 fn exit_words(exit: &crate::report::ExitInfo) -> Option<String> {
