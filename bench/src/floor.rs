@@ -55,6 +55,13 @@ impl Floor {
     }
 }
 
+impl Drop for Floor {
+    fn drop(&mut self) {
+        // After a benchmark that failed; whoever was closed has nothing left to stop.
+        let _ = self.stop();
+    }
+}
+
 impl Contender for Floor {
     fn start(&mut self) -> Result<(), Failure> {
         (0..self.services.len()).try_for_each(|number| self.spawn(number))

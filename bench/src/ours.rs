@@ -21,6 +21,7 @@ pub struct Ours {
     program: PathBuf,
     home: PathBuf,
     file: PathBuf,
+    is_closed: bool,
 }
 
 impl Ours {
@@ -80,6 +81,7 @@ impl Ours {
             program: Self::program()?,
             home: stage.path().join("home"),
             file,
+            is_closed: false,
         })
     }
 
@@ -148,6 +150,15 @@ impl Ours {
     }
 }
 
+impl Drop for Ours {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            // After a benchmark that failed: nothing of it stays, if that can be had.
+            let _ = self.run(&["daemon", "stop"]);
+        }
+    }
+}
+
 impl Contender for Ours {
     fn start(&mut self) -> Result<(), Failure> {
         self.run(&["start"]).map(drop)
@@ -172,7 +183,8 @@ impl Contender for Ours {
         Ok(all)
     }
 
-    fn close(self: Box<Self>) -> Result<(), Failure> {
+    fn close(mut self: Box<Self>) -> Result<(), Failure> {
+        self.is_closed = true;
         let daemon = Held::new(self.daemon()?)?;
         match self.run(&["daemon", "stop"]) {
             Ok(_) => all_gone(&[daemon]),

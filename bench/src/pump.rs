@@ -70,6 +70,13 @@ impl Pump {
     }
 }
 
+impl Drop for Pump {
+    fn drop(&mut self) {
+        // After a benchmark that failed; whoever was closed has nothing left to stop.
+        let _ = self.stop();
+    }
+}
+
 impl Contender for Pump {
     fn start(&mut self) -> Result<(), Failure> {
         let own = std::env::current_exe().map_err(Failure::io("find this program"))?;

@@ -51,6 +51,13 @@ impl Runit {
     }
 }
 
+impl Drop for Runit {
+    fn drop(&mut self) {
+        // After a benchmark that failed; whoever was closed has nothing left to stop.
+        let _ = self.stop();
+    }
+}
+
 impl Contender for Runit {
     fn start(&mut self) -> Result<(), Failure> {
         self.scanner = Some(spawn_quietly(Command::new("runsvdir").arg(&self.scan))?);
@@ -76,8 +83,8 @@ impl Contender for Runit {
     }
 
     fn supervisors(&mut self, services: &[u32]) -> Result<Vec<u32>, Failure> {
-        let root = self.scanner.as_ref().map_or(0, Child::id);
-        let mut all = trees(&[root]);
+        let roots: Vec<u32> = self.scanner.iter().map(Child::id).collect();
+        let mut all = trees(&roots);
         all.retain(|pid| !services.contains(pid));
         Ok(all)
     }

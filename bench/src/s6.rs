@@ -1,5 +1,6 @@
 //! s6: `s6-svscan` over a directory of services, each with a logger of its own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -24,6 +25,9 @@ impl S6 {
     /// When they cannot be written.
     pub fn new(stage: &Stage, services: &[Service]) -> Result<Self, Failure> {
         let scan = stage.path().join("s6");
+        // A logger makes its own directory, and no more.
+        fs::create_dir_all(stage.path().join("s6-logs"))
+            .map_err(Failure::io("make a directory for logs"))?;
         let program = |name: &str| find(name).unwrap_or_else(|| PathBuf::from(name));
         for service in services {
             let directory = scan.join(&service.name);
@@ -44,6 +48,13 @@ impl S6 {
             services: services.to_vec(),
             scanner: None,
         })
+    }
+}
+
+impl Drop for S6 {
+    fn drop(&mut self) {
+        // After a benchmark that failed; whoever was closed has nothing left to stop.
+        let _ = self.stop();
     }
 }
 
@@ -77,8 +88,8 @@ impl Contender for S6 {
     }
 
     fn supervisors(&mut self, services: &[u32]) -> Result<Vec<u32>, Failure> {
-        let root = self.scanner.as_ref().map_or(0, Child::id);
-        let mut all = trees(&[root]);
+        let roots: Vec<u32> = self.scanner.iter().map(Child::id).collect();
+        let mut all = trees(&roots);
         all.retain(|pid| !services.contains(pid));
         Ok(all)
     }

@@ -21,8 +21,10 @@ pub struct Stage {
     directory: TempDir,
     lines: Receiver<Line>,
     listener: Option<JoinHandle<()>>,
-    // Held open both ways: services that block on it do so until they are ended, or told to go on.
-    silence: File,
+    // Held open both ways, so that opening it never waits.
+    gate: File,
+    // The same: services that block on it do so until they are ended.
+    _silence: File,
     end: File,
 }
 
@@ -55,6 +57,7 @@ impl Stage {
         let directory = TempDir::with_prefix("hb").map_err(Failure::io("make a directory"))?;
         let voice = fifo(&directory.path().join(VOICE))?;
         let end = voice.try_clone().map_err(Failure::io("copy a FIFO"))?;
+        let gate = fifo(&directory.path().join(GATE))?;
         let silence = fifo(&directory.path().join(SILENCE))?;
         let (sender, lines) = channel();
         let listener = std::thread::spawn(move || {
@@ -69,7 +72,8 @@ impl Stage {
             directory,
             lines,
             listener: Some(listener),
-            silence,
+            gate,
+            _silence: silence,
             end,
         })
     }
@@ -90,6 +94,12 @@ impl Stage {
     #[must_use]
     pub fn silence(&self) -> PathBuf {
         self.path().join(SILENCE)
+    }
+
+    /// Where services read a byte before they go on.
+    #[must_use]
+    pub fn gate(&self) -> PathBuf {
+        self.path().join(GATE)
     }
 
     /// The next line.
@@ -123,13 +133,13 @@ impl Stage {
         (0..count).map(|_| self.line()).collect()
     }
 
-    /// Lets so many services go on that read a byte of [`Stage::silence`].
+    /// Lets so many services go on that read a byte of [`Stage::gate`].
     ///
     /// # Errors
     /// When the FIFO takes no more.
     pub fn go(&mut self, count: usize) -> Result<(), Failure> {
         let attempt = Failure::io("let services go on");
-        self.silence.write_all(&vec![b'g'; count]).map_err(attempt)
+        self.gate.write_all(&vec![b'g'; count]).map_err(attempt)
     }
 
     /// How many lines have come and were not heard; they are now.
@@ -166,6 +176,7 @@ fn fifo(path: &Path) -> Result<File, Failure> {
 }
 
 const VOICE: &str = "voice";
+const GATE: &str = "gate";
 const SILENCE: &str = "silence";
 const LAST: &str = "the stage is taken down";
 /// Longer than the slowest peer takes for anything.

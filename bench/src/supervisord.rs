@@ -41,6 +41,13 @@ impl Supervisord {
     }
 }
 
+impl Drop for Supervisord {
+    fn drop(&mut self) {
+        // After a benchmark that failed; whoever was closed has nothing left to stop.
+        let _ = self.stop();
+    }
+}
+
 impl Contender for Supervisord {
     fn start(&mut self) -> Result<(), Failure> {
         let mut command = Command::new("supervisord");
@@ -101,5 +108,10 @@ fn configure(directory: &str, services: &[Service]) -> String {
         );
         written.expect("text in memory takes whatever is written");
     }
-    text
+    // Of groups it stops one after the other, of programs in one group all at once.
+    let names: Vec<&str> = services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    text + &format!("[group:all]\nprograms={}\n", names.join(","))
 }

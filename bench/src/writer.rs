@@ -1,6 +1,6 @@
 //! A service that writes: the same bytes, in writes of the same size, for every contender.
 //!
-//! It tells its process id, writes one line, waits for a byte of the stage's silence, writes, tells that it is done, and
+//! It tells its process id, writes one line, waits for a byte of the stage's gate, writes, tells that it is done, and
 //! stays until it is ended.
 
 use std::fs::{File, OpenOptions};
@@ -32,7 +32,7 @@ pub fn service(
         chunk.to_string(),
         (bytes / chunk).to_string(),
         stage.voice().to_string_lossy().into_owned(),
-        stage.silence().to_string_lossy().into_owned(),
+        stage.gate().to_string_lossy().into_owned(),
     ];
     Service::own(name, &arguments)
 }
@@ -43,17 +43,15 @@ pub fn service(
 /// When a FIFO or standard output breaks.
 pub fn play(arguments: &[String]) -> io::Result<()> {
     let number = |at: usize| arguments.get(at).and_then(|word| word.parse().ok());
-    let (Some(chunk), Some(writes), [_, _, voice, silence, ..]) = (number(0), number(1), arguments)
+    let (Some(chunk), Some(writes), [_, _, voice, gate, ..]) = (number(0), number(1), arguments)
     else {
-        return Err(io::Error::other(
-            "usage: __write CHUNK WRITES VOICE SILENCE",
-        ));
+        return Err(io::Error::other("usage: __write CHUNK WRITES VOICE GATE"));
     };
     let mut voice = OpenOptions::new().write(true).open(Path::new(voice))?;
     let mut output = File::from(rustix::io::dup(rustix::stdio::stdout())?);
     output.write_all(b"ready\n")?;
     voice.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-    File::open(silence)?.read_exact(&mut [0])?;
+    File::open(gate)?.read_exact(&mut [0])?;
     let text = text(chunk);
     for _ in 0..writes {
         output.write_all(&text)?;

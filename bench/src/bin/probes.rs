@@ -99,7 +99,9 @@ fn probed(
         entry.insert("readiness".into(), probe);
     })?;
     ours.start()?;
-    ours.run(&["wait", "--for", "ready", "--timeout", "30s"])?;
+    let names = services.iter().map(|service| service.name.as_str());
+    let wait = ["wait", "--for", "ready", "--timeout", "30s"];
+    ours.run(&wait.into_iter().chain(names).collect::<Vec<_>>())?;
     let pids: Vec<u32> = ours
         .pids()?
         .values()
