@@ -87,7 +87,10 @@ impl Source {
             return Poll::Ready(self.last.pop_front().map(Ok));
         };
         match ready!(before.as_mut().poll_next(cx)) {
-            Some(Ok(line)) if is_before(&line, end) && line.time <= newest.time => {
+            // Nobody knows when what is missing was written: a gap has the time at which it was found.
+            Some(Ok(line))
+                if is_before(&line, end) && (line.gap.is_some() || line.time <= newest.time) =>
+            {
                 Poll::Ready(Some(Ok(line)))
             }
             // It is the first of the last lines; or later, because that one was removed to make room.
