@@ -12,7 +12,8 @@ use crate::{select, time};
 
 /// Stop the stack and forget it
 ///
-/// Its units, their history and completed tasks are forgotten. On a terminal it asks first; elsewhere it needs --yes.
+/// Its units, their history, logs and completed tasks are forgotten. On a terminal it asks first; elsewhere it needs
+/// --yes.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DownArgs {

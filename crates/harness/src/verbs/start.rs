@@ -164,7 +164,7 @@ fn tell_definition(context: &Context, stack: &StackSpec, started: &StartResult) 
     };
     let warning = context.messages.paint(Span::Busy, "warning:");
     context.tell(&format!(
-        "{warning} {names} {verb} no longer in the stack file and still run; {stop} ends that"
+        "{warning} {names} {verb} no longer in the stack file, and not stopped; {stop} ends that"
     ));
 }
 
