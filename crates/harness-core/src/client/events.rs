@@ -41,7 +41,8 @@ impl HarnessClient {
 impl EventStream {
     /// The next event; `None` at the end.
     ///
-    /// A lost connection is made anew and the subscription goes on after the last event seen.
+    /// A lost connection is made anew and the subscription goes on after the last event seen; so too when the daemon
+    /// has ended and another one comes.
     ///
     /// # Errors
     /// [`ClientError`]; the stream is over then.
@@ -61,7 +62,15 @@ impl EventStream {
                 }
             };
             let item = connection.drive(items.next()).await;
-            match item? {
+            let Some(item) = item else {
+                if self.params.until_now {
+                    return None;
+                }
+                // The daemon has ended in order: the next one goes on where it was.
+                self.open = None;
+                continue;
+            };
+            match item {
                 Ok(event) => {
                     self.params.since = Some(event.seq + 1);
                     return Some(Ok(event));
