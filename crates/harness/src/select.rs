@@ -7,9 +7,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use harness_config::{Loaded, Sources, count, load, render_human, summary};
-use harness_core::HarnessClient;
 use harness_core::protocol::StackSummary;
 use harness_core::spec::{StackName, StackSpec};
+use harness_core::{AutoStart, HarnessClient};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,6 +28,30 @@ pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
             .into_iter()
             .collect(),
     }
+}
+
+/// The files of the stack that `-p` names, when the daemon knows it and no file was named: whatever lies in this
+/// directory is then not what is meant.
+///
+/// # Errors
+/// When the daemon runs and cannot be asked.
+pub(crate) async fn files_of_project(context: &Context) -> Result<Option<Vec<PathBuf>>, Failure> {
+    let is_named = !context.globals.files.is_empty()
+        || std::env::var_os("HARNESS_FILE").is_some_and(|files| !files.is_empty());
+    let (Some(project), false) = (&context.globals.project, is_named) else {
+        return Ok(None);
+    };
+    // Without a daemon, no stack is known.
+    let Ok(client) = context.client(AutoStart::WhenActive).await else {
+        return Ok(None);
+    };
+    let stacks = client.stacks().await?;
+    let known = stacks
+        .into_iter()
+        .find(|stack| stack.name.as_str() == project);
+    Ok(known
+        .map(|stack| stack.files)
+        .filter(|files| !files.is_empty()))
 }
 
 /// The same, where there must be some.

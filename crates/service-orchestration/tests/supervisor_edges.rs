@@ -286,3 +286,24 @@ fn the_explanation_of_a_long_chain_can_be_read_by_any_client() {
         assert_eq!(read.expect("not too deep").name, "u299");
     });
 }
+
+#[test]
+fn nobody_waits_for_ever_for_a_launch_that_an_unhealthy_unit_holds_back() {
+    smol::block_on(async {
+        let manager = manager(&Stage::default()).await;
+        let mut spec = stack("db; api needs db");
+        let command = vec!["false".into()];
+        let mut probe = Probe::new(ProbeAction::Command { command });
+        probe.interval = Duration::from_millis(20);
+        probe.retries = 1;
+        spec.units.get_mut("db").expect("defined").readiness = Some(probe);
+        begin(&manager, spec).await;
+        let Waited::Never(blocked) = wait(&manager, &["api"], Goal::Launched).await else {
+            panic!("`db` never becomes ready")
+        };
+        assert!(
+            blocked[0].unhealthy && blocked[0].culprit == "db",
+            "{blocked:?}"
+        );
+    });
+}

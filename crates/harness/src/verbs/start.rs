@@ -41,6 +41,9 @@ pub(crate) struct StartArgs {
     /// Leave alone what they need
     #[arg(long)]
     no_deps: bool,
+    /// With the units of this profile too; may be repeated
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
 }
 
 /// What `--wait` waits for.
@@ -59,8 +62,14 @@ Examples:
   harness start --wait --wait-timeout 2m";
 
 pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failure> {
-    let files = select::required_files(context)?;
+    let files = match select::files_of_project(context).await? {
+        Some(files) => files,
+        None => select::required_files(context)?,
+    };
     let mut sources = select::sources(context, &files)?;
+    for profile in &args.profile {
+        sources = sources.profile(profile);
+    }
     for unit in &args.units {
         sources = sources.wanted(base(unit));
     }

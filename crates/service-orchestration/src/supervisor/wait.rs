@@ -152,7 +152,7 @@ impl Supervisor {
         }
         match self.world.verdict(unit, goal) {
             Verdict::Reached => Prospect::Reached,
-            Verdict::Pending if goal == Goal::Ready && ailing.contains(&unit) => {
+            Verdict::Pending if goal != Goal::Stopped && ailing.contains(&unit) => {
                 match self.unhealthy_culprit(unit) {
                     Some(culprit) => Prospect::Blocked(Blocked {
                         name: name.to_owned(),
