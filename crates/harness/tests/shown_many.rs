@@ -41,7 +41,7 @@ fn two_hundred_services_come_up_are_seen_and_go() {
     sandbox
         .ok(&["status", "--exit-code"])
         .shows("200 services, 200 ready");
-    sandbox.ok(&["stop"]).says("200 stopped");
+    sandbox.ok(&["stop"]).says(": stopped");
     assert_eq!(
         pids.into_iter().filter(|pid| testkit::alive(*pid)).count(),
         0
