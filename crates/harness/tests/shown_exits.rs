@@ -112,7 +112,6 @@ fn a_crash_loop_is_restarted_with_backoff_then_named_and_a_start_clears_it() {
 
 /// What the catalogue of events says of it.
 #[test]
-#[ignore = "the event has no `last_output` yet"]
 fn the_event_of_a_crash_loop_carries_the_last_output() {
     let sandbox = Sandbox::new(
         "services:\n  till:\n    type: process\n    binary: /bin/sh\n    \

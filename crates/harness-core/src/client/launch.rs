@@ -95,6 +95,7 @@ impl LaunchError {
                 .code()
                 .and_then(|code| u8::try_from(code).ok())
                 .unwrap_or(5),
+            Self::Dirs(DirsError::Exposed { .. } | DirsError::Foreign { .. }) => 6,
             Self::Dirs(_) | Self::File { .. } | Self::Spawn { .. } | Self::TimedOut { .. } => 5,
         }
     }

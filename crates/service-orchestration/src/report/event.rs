@@ -62,9 +62,9 @@ pub enum EventKind {
     ServiceRestarting,
     /// An automatic restart runs. `restarts`, `pid`.
     ServiceRestarted,
-    /// It ends again and again. `exit_code`, `signal`.
+    /// It ends again and again. `exit_code`, `signal`, `last_output`.
     ServiceCrashLoop,
-    /// It has failed for good. `reason`, `exit_code`, `signal`.
+    /// It has failed for good. `reason`, `exit_code`, `signal`, `last_output`.
     ServiceFailed,
     /// Its end could not be confirmed.
     ServiceLost,
@@ -78,7 +78,7 @@ pub enum EventKind {
     TaskCompleted,
     /// It failed and will be tried again.
     TaskRestarting,
-    /// It has failed for good. `reason`, `exit_code`.
+    /// It has failed for good. `reason`, `exit_code`, `last_output`.
     TaskFailed,
     /// Its end was ordered.
     TaskStopping,

@@ -152,7 +152,8 @@ impl Supervisor {
             return;
         };
         let span = runner::span(&ticket.unit, ticket.attempt);
-        let running = runner::adopt(executor, ticket, reporter);
+        let log = self.setting.logs.open(&ticket.unit);
+        let running = runner::adopt(executor, ticket, log, reporter);
         let task = self.setting.spawner.spawn(running.instrument(span));
         self.units.get_mut(unit).runner = Some(Runner {
             attempt: attempt.0,

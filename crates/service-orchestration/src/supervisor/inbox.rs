@@ -40,7 +40,8 @@ pub(crate) enum AttemptNews {
     /// Nobody can say whether an attempt lives. It is looked for again.
     NotFound(AdoptError),
     /// It ended; no process of it is left.
-    Exited(ExitInfo),
+    /// With what it said last, when it ended by an exit code that is not zero.
+    Exited(ExitInfo, Vec<String>),
     /// It said something by the sd_notify protocol.
     Notified { ready: bool },
     /// A probe of it was answered.

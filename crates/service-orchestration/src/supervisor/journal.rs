@@ -60,6 +60,7 @@ impl Supervisor {
         entry.facts.started_at = Some(now);
         entry.facts.stopped_at = None;
         entry.facts.reason = None;
+        entry.last_output = Vec::new();
         entry.facts.pid = None;
         entry.facts.container_id = None;
         entry.facts.launched_hash = Some(entry.hash.clone());
@@ -149,6 +150,12 @@ impl Supervisor {
             && let Some(exit) = &facts.exit
         {
             add_exit(&mut data, exit);
+        }
+        if matches!(
+            kind,
+            EventKind::ServiceCrashLoop | EventKind::ServiceFailed | EventKind::TaskFailed
+        ) {
+            data.insert("last_output".into(), entry.last_output.clone().into());
         }
         if kind == EventKind::ServiceReady {
             data.insert("address".into(), self.address_of(entry).into());

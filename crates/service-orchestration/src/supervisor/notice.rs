@@ -28,7 +28,10 @@ impl Supervisor {
                 self.units.get_mut(unit).facts.reason = Some(reason);
                 self.adoption_settled(unit);
             }
-            AttemptNews::Exited(exit) => self.exited(unit, attempt, exit),
+            AttemptNews::Exited(exit, last_output) => {
+                self.units.get_mut(unit).last_output = last_output;
+                self.exited(unit, attempt, exit);
+            }
             AttemptNews::Notified { ready } => self.notified(unit, ready),
             AttemptNews::Probed(checked) => {
                 // Most answers change nothing that is kept; those that do move the unit.

@@ -51,7 +51,8 @@ impl Supervisor {
         let task = match (self.launch_order(unit, attempt, instance_id), executor) {
             (Ok(order), Some(executor)) => {
                 let span = runner::span(&order.unit, order.attempt);
-                let running = runner::launch(executor, order, reporter);
+                let log = self.setting.logs.open(&order.unit);
+                let running = runner::launch(executor, order, log, reporter);
                 self.setting.spawner.spawn(running.instrument(span))
             }
             (Err(error), _) => {
@@ -118,7 +119,7 @@ impl Supervisor {
                 None => runner.pending = Some(ending),
             },
             Some(_) | None if is_known => {
-                reporter.report(AttemptNews::Exited(ExitInfo::default()));
+                reporter.report(AttemptNews::Exited(ExitInfo::default(), Vec::new()));
             }
             // An attempt of an earlier daemon, which nobody can find: it must be taken for alive.
             Some(_) | None => {}
@@ -137,7 +138,7 @@ impl Supervisor {
         if ending == Ending::Detach {
             // Letting go is all there is to it: nobody watches it any more.
             self.units.get_mut(unit).runner = None;
-            reporter.report(AttemptNews::Exited(ExitInfo::default()));
+            reporter.report(AttemptNews::Exited(ExitInfo::default(), Vec::new()));
             return;
         }
         let order = match ending {

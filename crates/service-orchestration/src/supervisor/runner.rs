@@ -10,6 +10,9 @@ use super::turn::Reporter;
 use crate::executors::{
     Adoption, AttemptEvent, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
 };
+use crate::logs::{LogQuery, UnitLog};
+use crate::model::Attempt;
+use crate::report::ExitInfo;
 use crate::spec::UnitId;
 
 /// What is traced about one attempt.
@@ -21,6 +24,7 @@ pub(super) fn span(unit: &UnitId, attempt: u64) -> tracing::Span {
 pub(super) async fn launch(
     executor: Arc<dyn ServiceExecutor>,
     order: LaunchOrder,
+    log: UnitLog,
     reporter: Reporter,
 ) {
     let ticket = Ticket {
@@ -32,11 +36,11 @@ pub(super) async fn launch(
     match executor.launch(order).await {
         Ok(attempt) => {
             reporter.report(AttemptNews::Launched(attempt.facts(), attempt.control()));
-            watch(attempt, &reporter).await;
+            watch(attempt, &log, &reporter).await;
         }
         Err(LaunchError::Unclear(error)) => {
             reporter.report(AttemptNews::NotFound(error));
-            adopt(executor, ticket, reporter).await;
+            adopt(executor, ticket, log, reporter).await;
         }
         Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
     }
@@ -44,15 +48,20 @@ pub(super) async fn launch(
 
 /// Finds an attempt again and reports what happened and happens to it, to its end. Looks again, less and less often,
 /// while nobody can say what became of it.
-pub(super) async fn adopt(executor: Arc<dyn ServiceExecutor>, ticket: Ticket, reporter: Reporter) {
+pub(super) async fn adopt(
+    executor: Arc<dyn ServiceExecutor>,
+    ticket: Ticket,
+    log: UnitLog,
+    reporter: Reporter,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         match executor.adopt(ticket.clone()).await {
             Ok(Adoption::Alive(attempt)) => {
                 reporter.report(AttemptNews::Adopted(attempt.facts(), attempt.control()));
-                return watch(attempt, &reporter).await;
+                return watch(attempt, &log, &reporter).await;
             }
-            Ok(Adoption::Ended(exit)) => return reporter.report(AttemptNews::Exited(exit)),
+            Ok(Adoption::Ended(exit)) => return report_end(exit, &log, &reporter).await,
             Err(error) => reporter.report(AttemptNews::NotFound(error)),
         }
         async_io::Timer::after(pause).await;
@@ -66,16 +75,50 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Between looking for an attempt in vain and once more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-async fn watch(mut attempt: Box<dyn RunningAttempt>, reporter: &Reporter) {
+async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &Reporter) {
     loop {
         match attempt.next().await {
             AttemptEvent::Notified { ready, status: _ } => {
                 reporter.report(AttemptNews::Notified { ready })
             }
             AttemptEvent::Exited(exit) => {
-                reporter.report(AttemptNews::Exited(exit));
-                return;
+                return report_end(exit, log, reporter).await;
             }
         }
     }
 }
+
+/// Reports an end, and what was said last before one by an exit code that is not zero: whoever hears of a failure wants
+/// to know. A signal is answered at once.
+async fn report_end(exit: ExitInfo, log: &UnitLog, reporter: &Reporter) {
+    let last_output = match exit.exit_code {
+        Some(0) | None => Vec::new(),
+        Some(_) => last_lines(log, reporter.attempt()).await,
+    };
+    reporter.report(AttemptNews::Exited(exit, last_output));
+}
+
+async fn last_lines(log: &UnitLog, attempt: Attempt) -> Vec<String> {
+    let query = LogQuery {
+        tail: Some(LAST_LINES),
+        ..LogQuery::default()
+    };
+    let lines = log.read(query).await.unwrap_or_else(|error| {
+        tracing::warn!(error = %crate::error_chain(&error), "its last output cannot be read");
+        Vec::new()
+    });
+    let own = lines
+        .iter()
+        .filter(|line| line.attempt == attempt.0 && line.gap.is_none());
+    own.map(|line| {
+        let text = String::from_utf8_lossy(&line.bytes);
+        text.chars().take(LONGEST_LINE).collect()
+    })
+    .collect()
+}
+
+/// Lines of output that an event of a failure carries.
+const LAST_LINES: usize = 10;
+
+/// Characters of each.
+const LONGEST_LINE: usize = 400;

@@ -255,6 +255,11 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    /// About which run it reports.
+    pub(super) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
     /// Reports; nobody listens any more when the supervisor has ended.
     pub(super) fn report(&self, news: AttemptNews) {
         let message = Inbox::Attempt {

@@ -25,6 +25,8 @@ pub(crate) struct UnitEntry {
     pub(crate) hash: String,
     pub(crate) facts: Facts,
     pub(crate) health: HealthFacts,
+    /// What it said last before it failed.
+    pub(crate) last_output: Vec<String>,
     /// Dropping these ends what they do; the service itself runs on.
     pub(crate) runner: Option<Runner>,
     pub(crate) probes: Option<Probes>,
@@ -96,6 +98,7 @@ impl UnitEntry {
             hash,
             facts: Facts::default(),
             health: HealthFacts::default(),
+            last_output: Vec::new(),
             runner: None,
             probes: None,
             ordering: None,
