@@ -81,7 +81,7 @@ mod tests {
             name: StackName::new(name).expect("a legal name"),
             description: None,
             directory: "/work".into(),
-            files: vec![format!("/work/{name}/harness.yaml").into()],
+            files: vec![format!("/home/{name}/harness.yaml").into()],
             units: 5,
             active,
             ready: active,
