@@ -16,7 +16,7 @@ mod wait;
 pub use everywhere::run_everywhere;
 pub use find_program::{fixture_path, shim_path};
 pub use ports::free_port;
-pub use processes::{alive, group_members, process_state, processes_with_env};
+pub use processes::{alive, group_members, process_state, processes_with_env, session_of};
 pub use tempfile::TempDir;
 pub use wait::{eventually, eventually_async, eventually_blocking, within};
 

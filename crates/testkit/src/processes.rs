@@ -30,6 +30,14 @@ pub fn processes_with_env(marker: &str) -> Vec<u32> {
         .collect()
 }
 
+/// The session of a process, or `None` when there is no such process.
+///
+/// `0` stands for a session whose leader lives outside of this PID namespace, where `getsid` has no answer that a
+/// checked process id could hold.
+pub fn session_of(pid: u32) -> Option<u32> {
+    after_name(pid)?.split(' ').nth(3)?.parse().ok()
+}
+
 /// The living processes of a process group, by ascending PID.
 pub fn group_members(group: u32) -> Vec<u32> {
     let group = group.to_string();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::lines::{check_lines, flood_byte};
-use testkit::{alive, eventually_blocking, fixture_path, process_state, temp_dir};
+use testkit::{alive, eventually_blocking, fixture_path, process_state, session_of, temp_dir};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -132,7 +132,7 @@ fn daemonize_leaves_a_deaf_orphan_in_another_session() {
     let mut running = Running::start(&mut fixture(&["daemonize", "--stay"]));
     let main = running.told("pid");
     let orphan = running.told("orphan");
-    let session = |of: u32| rustix::process::getsid(Some(pid(of))).expect("it lives");
+    let session = |of: u32| session_of(of).expect("it lives");
     assert_ne!(session(main), session(orphan));
     kill_process(pid(orphan), Signal::TERM).expect("it lives");
     assert!(alive(orphan));
