@@ -123,6 +123,46 @@ fn a_client_that_dies_in_the_middle_of_a_wait_leaves_the_stack_as_ordered() {
 }
 
 #[test]
+fn a_call_that_was_asked_once_and_left_alone_holds_up_no_other() {
+    testkit::run_everywhere(|| async {
+        let home = Home::new();
+        home.with_daemon(|_handle| async {
+            let client = home.client().await;
+            start_and_wait(
+                &client,
+                stack("web", home.directory.path(), &[("api", FOREVER)]),
+            )
+            .await;
+            let never = wait("web", WaitGoal::Stopped);
+            // Each is polled until it waits, and then kept without being polled again.
+            let mut left = Vec::new();
+            for _ in 0..8 {
+                let mut call = Box::pin(client.wait(&never));
+                assert!(future::poll_once(&mut call).await.is_none());
+                let stack = name("web");
+                let status = client.status(&stack);
+                testkit::within(SOON, "an answer", status)
+                    .await
+                    .expect("a status");
+                left.push(call);
+            }
+            // A subscription nobody reads, beside calls that somebody waits for.
+            let mut unread = client
+                .follow_logs(LogParams::all(name("web")))
+                .await
+                .expect("a subscription");
+            assert!(future::poll_once(unread.next()).await.is_none());
+            for _ in 0..100 {
+                testkit::within(SOON, "a list", client.stacks())
+                    .await
+                    .expect("an answer");
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
 fn events_go_on_after_the_last_one_seen_whatever_happens_to_the_daemon() {
     async_io::block_on(async {
         let home = Home::new();
