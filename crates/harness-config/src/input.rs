@@ -125,6 +125,16 @@ pub fn discover(start: &Path) -> Option<PathBuf> {
     })
 }
 
+/// The file beside a stack file that is laid over it where nobody says otherwise: `harness.override.yaml` for
+/// `harness.yaml`. Meant for what one person or machine wants different.
+pub fn override_of(file: &Path) -> Option<PathBuf> {
+    let stem = file.file_stem()?.to_str()?;
+    let mut candidates = ["yaml", "yml"]
+        .into_iter()
+        .map(|extension| file.with_file_name(format!("{stem}.override.{extension}")));
+    candidates.find(|candidate| candidate.is_file())
+}
+
 /// The text of a file that is no larger than a stack file may be.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ mod text;
 mod yaml;
 
 pub use check::{Unsupported, unsupported};
-pub use input::{FILE_NAMES, Sources, discover};
+pub use input::{FILE_NAMES, Sources, discover, override_of};
 pub use load::{Loaded, load};
 pub use render::{Secrets, is_secret_name, render_config};
 pub use report::{

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
     completions, config, daemon, down, events, logs, restart, start, status, stop, validate, wait,
@@ -19,8 +20,7 @@ use crate::verbs::{
     name = "harness",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
-    after_help = EXAMPLES
+    disable_help_subcommand = true
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -56,6 +56,7 @@ pub(crate) struct Globals {
     /// When to use colour
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "WHEN",
         global = true,
         env = "HARNESS_COLOR",
@@ -65,6 +66,7 @@ pub(crate) struct Globals {
     /// How to show progress on standard error
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "HOW",
         global = true,
         env = "HARNESS_PROGRESS",
@@ -74,13 +76,13 @@ pub(crate) struct Globals {
     )]
     pub(crate) progress: ProgressWish,
     /// Say only what was asked for, and errors
-    #[arg(short, long, global = true, env = "HARNESS_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(short, long, global = true, hide_short_help = true, env = "HARNESS_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) quiet: bool,
     /// Never ask
-    #[arg(long, global = true, env = "HARNESS_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, hide_short_help = true, env = "HARNESS_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) no_input: bool,
     /// Answer every question with yes
-    #[arg(short, long, global = true, env = "HARNESS_YES", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(short, long, global = true, hide_short_help = true, env = "HARNESS_YES", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) yes: bool,
 }
 
@@ -149,72 +151,22 @@ pub(crate) fn parse() -> Cli {
         // What is left is read from the environment by the library in the same way as we do.
         Some(ColorWish::Auto) | None => ColorChoice::Auto,
     };
-    let matches = Cli::command().color(choice).get_matches();
+    let matches = command().color(choice).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  harness start --wait        start the stack of harness.yaml and wait until it is ready
-  harness status              how it stands
-  harness logs -f api         what `api` writes, as it writes it
-  harness why api             why `api` is where it is
-  harness stop                stop it, in reverse order
-
-Exit codes: 0 success, 1 failed, 2 usage, 3 not healthy (status --exit-code), 4 unknown name,
-5 no daemon, 6 not permitted, 8 failed while waited for, 69 target not available, 70 defect,
-78 stack file wrong, 124 time limit, 130 interrupted.";
+/// The whole command line, laid out.
+pub(crate) fn command() -> clap::Command {
+    help::laid_out(Cli::command())
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn every_command(command: &clap::Command, path: &str, all: &mut Vec<(String, String)>) {
-        let mut shown = command.clone().color(ColorChoice::Never).term_width(100);
-        all.push((path.to_owned(), shown.render_long_help().to_string()));
-        for sub in command
-            .get_subcommands()
-            .filter(|sub| sub.get_name() != "help")
-        {
-            every_command(sub, &format!("{path} {}", sub.get_name()), all);
-        }
-    }
-
-    fn all_help() -> Vec<(String, String)> {
-        let mut command = Cli::command();
-        command.build();
-        let mut all = Vec::new();
-        every_command(&command, "harness", &mut all);
-        all
-    }
-
     #[test]
     fn the_arguments_contradict_nowhere() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_help_has_examples_and_fits_a_hundred_columns() {
-        for (path, help) in all_help() {
-            assert!(help.contains("Examples:"), "{path} has no examples");
-            let long: Vec<_> = help
-                .lines()
-                .filter(|line| line.chars().count() > 100)
-                .collect();
-            assert!(long.is_empty(), "{path}: {long:?}");
-        }
-    }
-
-    #[test]
-    fn help_says() {
-        for (path, help) in all_help() {
-            // The global options are the same everywhere: shown once, with the program's own help.
-            let own = match path.as_str() {
-                "harness" => help.as_str(),
-                _ => help.split("Global options:").next().unwrap_or_default(),
-            };
-            insta::assert_snapshot!(format!("help_{}", path.replace(' ', "_")), own.trim_end());
-        }
+        command().debug_assert();
     }
 
     #[test]

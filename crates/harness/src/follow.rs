@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures_lite::future;
 use harness_core::HarnessClient;
 use harness_core::client::{ClientError, EventStream};
@@ -19,7 +19,7 @@ use smol::Timer;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, Interrupts};
-use crate::render::{Block, Painter, Progress, Tracker, block, note, transition_line};
+use crate::render::{Block, Painter, Progress, Timers, Tracker, block, note, transition_line};
 use crate::units::means;
 
 /// What is shown while something is waited for.
@@ -53,7 +53,9 @@ pub(crate) struct Watch<'a> {
     events: EventStream,
     interrupts: Interrupts,
     tracker: Tracker,
+    timers: Timers,
     begun: Instant,
+    begun_at: DateTime<Utc>,
 }
 
 enum News<T> {
@@ -88,7 +90,9 @@ impl<'a> Watch<'a> {
             events,
             interrupts: Interrupts::new().map_err(Failure::io("listen to signals"))?,
             tracker: Tracker::new(before.as_ref()),
+            timers: Timers::default(),
             begun: Instant::now(),
+            begun_at: Utc::now(),
         })
     }
 
@@ -180,18 +184,26 @@ impl<'a> Watch<'a> {
         future::or(ends, future::or(beat, happened)).await
     }
 
-    fn draw(&self, painter: &mut Option<Painter>, shown: Shown<'_>, status: Option<&StackStatus>) {
+    fn draw(
+        &mut self,
+        painter: &mut Option<Painter>,
+        shown: Shown<'_>,
+        status: Option<&StackStatus>,
+    ) {
         let (Some(painter), Some(status)) = (painter, status) else {
             return;
         };
         let units = of_interest(status, shown.units);
+        let now = Utc::now();
+        self.timers.look(&units, shown.is_done, now);
         let view = Block {
             title: shown.title,
             units: &units,
             is_done: shown.is_done,
             foot: "Ctrl-C detaches; the daemon keeps working.",
-            elapsed: self.begun.elapsed(),
-            now: Utc::now(),
+            begun: self.begun_at,
+            timers: &self.timers,
+            now,
             beat: usize::try_from(self.beats()).unwrap_or_default(),
         };
         painter.paint(&block(&self.context.messages, &view, painter.size()));

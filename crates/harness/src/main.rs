@@ -8,6 +8,7 @@ mod context;
 mod crash;
 mod failure;
 mod follow;
+mod help;
 mod interrupt;
 mod outcome;
 mod render;

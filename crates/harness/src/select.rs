@@ -23,11 +23,21 @@ pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
     }
     match std::env::var_os("HARNESS_FILE") {
         Some(files) if !files.is_empty() => std::env::split_paths(&files).collect(),
-        Some(_) | None => harness_config::discover(&working_directory())
-            .map(shorten)
-            .into_iter()
-            .collect(),
+        Some(_) | None => found(),
     }
+}
+
+/// The nearest stack file from here upwards, and what is laid over it.
+fn found() -> Vec<PathBuf> {
+    let Some(file) = harness_config::discover(&working_directory()) else {
+        return Vec::new();
+    };
+    let over = harness_config::override_of(&file);
+    [Some(file), over]
+        .into_iter()
+        .flatten()
+        .map(shorten)
+        .collect()
 }
 
 /// The files of the stack that `-p` names, when the daemon knows it and no file was named: whatever lies in this

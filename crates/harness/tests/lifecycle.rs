@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
+
 use support::Home;
 use testkit::alive;
 
@@ -283,4 +285,47 @@ fn a_second_signal_hurries_the_daemon() {
     home.until("deaf", "stopping");
     term();
     assert_eq!(daemon.wait().expect("it ends").code(), Some(0));
+}
+
+/// The process that is beside a service, and whose child it is.
+fn shim_of(pid: u32) -> rustix::process::Pid {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let (_, behind_name) = stat.rsplit_once(')').expect("a name in brackets");
+    let parent = behind_name
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pid| pid.parse().ok());
+    rustix::process::Pid::from_raw(parent.expect("a number")).expect("a process")
+}
+
+#[test]
+fn a_third_signal_leaves_what_will_not_die_to_the_next_daemon() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let home = Home::new(
+        "services:\n  deaf: {type: process, binary: FIXTURE, args: [ignore-term], readiness: {log: pid}, stop: {grace: 10m}}\n",
+    );
+    let mut daemon = home.spawn(&["daemon", "run"]);
+    testkit::eventually_blocking(support::DEADLINE, "it answers", || {
+        home.run(&["daemon", "status"]).code == 0
+    });
+    home.ok(&["start", "--wait"]);
+    let pid = home.unit("deaf")["pid"].clone();
+    let service = pid.as_u64().and_then(|pid| u32::try_from(pid).ok());
+    // Whoever would kill it is held still.
+    let shim = shim_of(service.expect("it runs"));
+    kill_process(shim, Signal::STOP).expect("it runs");
+    let mut said = BufReader::new(daemon.stderr.take().expect("piped")).lines();
+    let mut term_until = |text: &str| {
+        kill_process(Pid::from_child(&daemon), Signal::TERM).expect("it runs");
+        let found = said.any(|line| line.is_ok_and(|line| line.contains(text)));
+        assert!(found, "{text}");
+    };
+    term_until("once more kills what is left");
+    term_until("once more leaves it behind");
+    term_until("left what still runs to the next daemon");
+    assert_eq!(daemon.wait().expect("it ends").code(), Some(143));
+    assert!(alive(service.expect("it runs")));
+    kill_process(shim, Signal::CONT).expect("it waits");
+    home.ok(&["stop", "--timeout", "0s"]);
+    assert!(!alive(service.expect("it ran")));
 }

@@ -2,8 +2,6 @@
 //!
 //! Owns: the cursor, while it paints. Nothing is wider or higher than the terminal; what has no room is counted.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use harness_core::report::UnitStatus;
 
@@ -12,6 +10,7 @@ use super::escape::escaped;
 use super::look::{Look, Span};
 use super::out::note;
 use super::progress::span;
+use super::timers::Timers;
 use super::width::{clipped, columns, padded};
 
 /// What a view shows.
@@ -24,7 +23,9 @@ pub(crate) struct Block<'a> {
     pub(crate) is_done: fn(&UnitStatus) -> bool,
     /// What the last line says.
     pub(crate) foot: &'a str,
-    pub(crate) elapsed: Duration,
+    /// When it began.
+    pub(crate) begun: DateTime<Utc>,
+    pub(crate) timers: &'a Timers,
     pub(crate) now: DateTime<Utc>,
     /// Which picture of the moving sign is shown.
     pub(crate) beat: usize,
@@ -48,7 +49,7 @@ pub(crate) fn block(look: &Look, view: &Block<'_>, size: (usize, usize)) -> Vec<
         look,
         &head,
         None,
-        &duration(view.elapsed),
+        &duration(since(view.begun, view.now)),
         width,
     )];
     // The cursor stands below the last line.
@@ -121,11 +122,8 @@ fn unit_line(
         unit.state,
         escaped(what.as_bytes())
     );
-    let timer = match (unit.started_at, unit.stopped_at) {
-        (Some(from), None) => duration(since(from, view.now)),
-        (Some(from), Some(to)) => duration(since(from, to)),
-        (None, _) => String::new(),
-    };
+    let timer = view.timers.of(unit, view.begun, view.now);
+    let timer = timer.map(duration).unwrap_or_default();
     right_aligned(look, text.trim_end(), Some(state_span), &timer, width)
 }
 
@@ -223,7 +221,8 @@ mod tests {
             units: &units,
             is_done: |unit| unit.ready,
             foot: "Ctrl-C detaches; the daemon keeps working.",
-            elapsed: Duration::from_millis(6_400),
+            begun: sample::ago(6),
+            timers: &Timers::default(),
             now: sample::now(),
             beat: 4,
         };

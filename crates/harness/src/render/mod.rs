@@ -18,6 +18,7 @@ mod sample;
 mod stacks;
 mod status;
 mod table;
+mod timers;
 mod why;
 mod width;
 
@@ -32,4 +33,5 @@ pub(crate) use progress::{Progress, Tracker, transition_line};
 pub(crate) use report::{Place, Report, failure_report, stop_lines};
 pub(crate) use stacks::{daemon_page, stack_table};
 pub(crate) use status::{Detail, status_table};
+pub(crate) use timers::Timers;
 pub(crate) use why::why_tree;

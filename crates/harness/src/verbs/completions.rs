@@ -1,9 +1,9 @@
 //! `completions`: what a shell needs to complete our verbs and options.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli;
 use crate::failure::Failure;
 use crate::render::print_bytes;
 
@@ -23,6 +23,6 @@ Examples:
 
 pub(crate) fn run(args: CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "harness", &mut script);
+    clap_complete::generate(args.shell, &mut cli::command(), "harness", &mut script);
     print_bytes(&script)
 }

@@ -1,15 +1,14 @@
 //! `events`: what happened, and what happens.
 
-use std::path::PathBuf;
-
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use futures_lite::future;
 use harness_core::AutoStart;
 use harness_core::client::EventStream;
 use harness_core::protocol::SubscribeParams;
 use harness_core::report::Event;
 
+use super::lines::{Format, Lines};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{event_line, json_line, note, print, reader_gone};
@@ -21,42 +20,11 @@ use crate::{select, time};
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EventsArgs {
-    /// Go on with what comes
-    #[arg(short, long)]
-    follow: bool,
     /// Nothing older: 10m, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     since: Option<DateTime<Utc>>,
-    /// How to show them
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "HARNESS_OUTPUT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    output: Format,
-    // The global option under its long name: -f means to follow here.
-    /// Stack file; several are laid over each other, `-` is standard input [env: HARNESS_FILE]
-    #[arg(
-        id = "files",
-        long = "file",
-        short = 'c',
-        alias = "config",
-        value_name = "FILE",
-        help_heading = "Global options"
-    )]
-    _files: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines.
-    #[value(aliases = ["human", "table"])]
-    Text,
-    /// One document per line.
-    Json,
+    #[command(flatten)]
+    lines: Lines,
 }
 
 const EXAMPLES: &str = "\
@@ -67,7 +35,7 @@ Examples:
 
 impl EventsArgs {
     pub(crate) fn is_json(&self) -> bool {
-        self.output == Format::Json
+        self.lines.is_json()
     }
 }
 
@@ -81,11 +49,11 @@ pub(crate) async fn run(args: EventsArgs, context: &Context) -> Result<(), Failu
     let params = SubscribeParams {
         since: Some(0),
         stack,
-        until_now: !args.follow,
+        until_now: !args.lines.follow,
     };
     let mut events = client.events(params).await?;
     let work = show(&args, context, &mut events);
-    match args.follow {
+    match args.lines.follow {
         true => future::race(work, async { Err(reader_gone().await) }).await,
         false => work.await,
     }
@@ -103,7 +71,7 @@ async fn show(
             note(&format!("{missed} older events are no longer kept\n"));
         }
         if args.since.is_none_or(|since| event.timestamp >= since) {
-            print(&text(args.output, context, &event))?;
+            print(&text(args.lines.output, context, &event))?;
         }
     }
     Ok(())

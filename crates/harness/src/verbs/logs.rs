@@ -3,9 +3,6 @@
 //! Owns: the filter by pattern, which is the client's, and with it which lines are the last. Everything else of the
 //! question is the log store's.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use futures_lite::future;
@@ -16,7 +13,9 @@ use harness_core::spec::StackName;
 use harness_core::{AutoStart, HarnessClient};
 use regex::bytes::Regex;
 use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::lines::Lines;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{LogPrinter, json_line, note, print_bytes, reader_gone};
@@ -30,9 +29,6 @@ pub(crate) struct LogsArgs {
     /// Services and tasks; none means all
     #[arg(value_name = "SVC")]
     units: Vec<String>,
-    /// Go on with what comes
-    #[arg(short, long)]
-    follow: bool,
     /// Only the last lines of each
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<u64>,
@@ -57,27 +53,8 @@ pub(crate) struct LogsArgs {
     /// Only the lines; byte for byte where that is no terminal
     #[arg(long)]
     no_prefix: bool,
-    /// How to show them
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "HARNESS_OUTPUT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    output: Format,
-    // The global option under its long name: -f means to follow here.
-    /// Stack file; several are laid over each other, `-` is standard input [env: HARNESS_FILE]
-    #[arg(
-        id = "files",
-        long = "file",
-        short = 'c',
-        alias = "config",
-        value_name = "FILE",
-        help_heading = "Global options"
-    )]
-    _files: Vec<PathBuf>,
+    #[command(flatten)]
+    lines: Lines,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,15 +63,6 @@ enum StreamName {
     Stdout,
     /// Standard error.
     Stderr,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines.
-    #[value(aliases = ["human", "table"])]
-    Text,
-    /// One document per line.
-    Json,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -115,12 +83,12 @@ struct Line<'a> {
 
 impl LogsArgs {
     pub(crate) fn is_json(&self) -> bool {
-        self.output == Format::Json
+        self.lines.is_json()
     }
 
     /// The same with `-f`.
     pub(crate) fn followed(mut self) -> Self {
-        self.follow = true;
+        self.lines.follow = true;
         self
     }
 
@@ -159,7 +127,7 @@ pub(crate) async fn run(args: LogsArgs, context: &Context) -> Result<(), Failure
         pattern.as_ref(),
         &mut sink,
     );
-    let outcome = match args.follow {
+    let outcome = match args.lines.follow {
         true => future::race(work, async { Err(reader_gone().await) }).await,
         false => work.await,
     };
@@ -183,11 +151,11 @@ async fn show(
     if let (Some(pattern), Some(tail)) = (pattern, args.tail) {
         let reader = client.read_logs(params.clone()).await?;
         params.after = last_matching(reader, pattern, tail, sink).await?;
-        if !args.follow {
+        if !args.lines.follow {
             return Ok(());
         }
     }
-    let mut reader = match args.follow {
+    let mut reader = match args.lines.follow {
         true => client.follow_logs(params).await?,
         false => client.read_logs(params).await?,
     };

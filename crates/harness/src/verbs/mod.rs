@@ -8,6 +8,7 @@ mod daemon_run;
 mod dispatch;
 pub(crate) mod down;
 pub(crate) mod events;
+mod lines;
 pub(crate) mod logs;
 pub(crate) mod restart;
 pub(crate) mod start;

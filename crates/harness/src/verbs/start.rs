@@ -25,7 +25,7 @@ use crate::{select, time};
 /// Start services and what they need; again, it changes nothing
 ///
 /// Starts the daemon if none runs. Returns when everything wanted is launched or has failed; with --wait, when services
-/// are ready and tasks completed.
+/// are ready and tasks completed. Exits with 1 when a unit failed, with 8 when one runs but is unhealthy.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StartArgs {
@@ -197,7 +197,7 @@ impl Starting<'_> {
         let is_done: fn(&UnitStatus) -> bool = |unit| unit.ready || unit.state == "done";
         let waited = self.watched(watch, limit, is_done, work).await?;
         match waited {
-            WaitResult::Reached => self.tell_success("ready"),
+            WaitResult::Reached => self.tell_success(Come::Ready),
             WaitResult::Never(blocked) => return Err(self.failed(&blocked).await?),
         }
         Ok(())
@@ -235,7 +235,7 @@ impl Starting<'_> {
             }
         }
         if failed.is_empty() {
-            self.tell_success("started");
+            self.tell_success(Come::Started);
             return Ok(());
         }
         Err(self.failed(&failed).await?)
@@ -303,19 +303,36 @@ impl Starting<'_> {
         report(self.context, self.client, asked, blocked, exit_code).await
     }
 
-    fn tell_success(&self, how: &str) {
-        let moved = self.started.ordered.moved.len();
-        let count = match self.units.as_slice() {
-            [] => self.started.ordered.units.len(),
+    fn tell_success(&self, how: Come) {
+        let ordered = &self.started.ordered;
+        let wanted = match self.units.as_slice() {
+            [] => ordered.units.len(),
             named => named.len(),
         };
-        let name = &self.stack.name;
-        let text = match moved {
-            0 => format!("{name}: already running"),
-            _ => format!("{name}: {count} {how}"),
-        };
+        let text = success(how, wanted, ordered.moved.len(), ordered.units.len());
+        let text = format!("{}: {text}", self.stack.name);
         self.context
             .tell(&self.context.messages.paint(Span::Good, &text));
+    }
+}
+
+/// How far units have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Come {
+    Started,
+    Ready,
+}
+
+/// What is said of a start that succeeded: of those reached with it, so many were wanted by name, and so many moved.
+fn success(how: Come, wanted: usize, moved: usize, reached: usize) -> String {
+    match (how, moved) {
+        (_, 0) => "already running".to_owned(),
+        (Come::Started, _) if moved < reached => {
+            format!("{moved} started, {} as before", reached - moved)
+        }
+        (Come::Started, _) => format!("{moved} started"),
+        (Come::Ready, _) if moved < reached => format!("{wanted} ready, {moved} started now"),
+        (Come::Ready, _) => format!("{wanted} ready"),
     }
 }
 
@@ -326,6 +343,15 @@ const UNHEALTHY: u8 = 8;
 mod tests {
     use super::*;
     use harness_config::{Sources, load};
+
+    #[test]
+    fn only_what_moved_counts_as_started() {
+        assert_eq!(success(Come::Started, 4, 4, 4), "4 started");
+        assert_eq!(success(Come::Started, 4, 1, 4), "1 started, 3 as before");
+        assert_eq!(success(Come::Ready, 4, 1, 4), "4 ready, 1 started now");
+        assert_eq!(success(Come::Ready, 1, 3, 3), "1 ready");
+        assert_eq!(success(Come::Ready, 1, 0, 3), "already running");
+    }
 
     #[test]
     fn only_what_is_needed_must_be_there() {

@@ -260,9 +260,26 @@ fn find_program(name: &str, path: Option<&str>) -> Result<PathBuf, LaunchError> 
         });
     found.ok_or_else(|| LaunchError::NotRunnable {
         program: name.to_owned(),
-        reason: format!("there is no such program in PATH ({path})"),
+        reason: format!("no directory of PATH has such a program ({})", places(path)),
     })
 }
+
+/// The directories of a PATH, the first few by name.
+fn places(path: &str) -> String {
+    let all: Vec<&str> = path.split(':').filter(|place| !place.is_empty()).collect();
+    match all.len() {
+        0 => "PATH is empty".to_owned(),
+        1..=NAMED_PLACES => all.join(", "),
+        count => format!(
+            "{} and {} more",
+            all[..NAMED_PLACES].join(", "),
+            count - NAMED_PLACES
+        ),
+    }
+}
+
+/// Enough to see whose PATH it is.
+const NAMED_PLACES: usize = 3;
 
 /// Where programs are looked for when the environment names no place: the default of POSIX shells.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -421,5 +438,23 @@ fn given(result: Result<(), supervised::ControlError>) -> Result<(), ControlErro
     match result {
         Ok(()) | Err(supervised::ControlError::Ended(_)) => Ok(()),
         Err(error) => Err(ControlError::Unreached(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_told_without_the_whole_path() {
+        let path = "/home/u/.cargo/bin:/usr/local/bin::/usr/bin:/bin:/opt/bin";
+        let error = find_program("no-such-program", Some(path)).expect_err("there is none");
+        assert_eq!(
+            error.to_string(),
+            "cannot run `no-such-program`: no directory of PATH has such a program \
+             (/home/u/.cargo/bin, /usr/local/bin, /usr/bin and 2 more)"
+        );
+        assert_eq!(places("/bin"), "/bin");
+        assert_eq!(places(":"), "PATH is empty");
     }
 }

@@ -1,0 +1,104 @@
+//! Which stack is meant, and which of its units: names, profiles, files that are laid over others.
+
+mod support;
+
+use support::Home;
+
+const PROFILED: &str = "\
+name: shop
+services:
+  web: {type: process, binary: FIXTURE, args: [hold]}
+  tracer: {type: process, binary: FIXTURE, args: [hold], profiles: [debug]}
+  mailer: {type: process, binary: FIXTURE, args: [hold], profiles: [mail, full]}
+";
+
+fn names(home: &Home) -> Vec<String> {
+    let status = home.status();
+    let items = status["items"].as_array().expect("a list");
+    let name = |unit: &serde_json::Value| unit["name"].as_str().expect("a name").to_owned();
+    items.iter().map(name).collect()
+}
+
+#[test]
+fn units_of_a_profile_are_started_only_with_it_or_by_name() {
+    let home = Home::new(PROFILED);
+    home.ok(&["start", "--wait"]).says("shop: 1 ready");
+    assert_eq!(names(&home), ["web"]);
+    home.ok(&["start", "--profile", "debug"])
+        .says("shop: 1 started, 1 as before");
+    assert_eq!(names(&home), ["tracer", "web"]);
+    home.ok(&["start", "--profile", "debug", "--profile", "full"])
+        .says("shop: 1 started, 2 as before");
+    assert_eq!(names(&home), ["mailer", "tracer", "web"]);
+    let pids = |home: &Home| ["tracer", "web"].map(|unit| home.unit(unit)["pid"].clone());
+    let before = pids(&home);
+    home.ok(&["stop", "mailer"]);
+    home.ok(&["start", "mailer", "--profile", "debug"])
+        .says("shop: 1 started");
+    assert_eq!(pids(&home), before, "what ran was left alone");
+    home.ok(&["down", "--yes"]);
+    home.ok(&["start", "--profile", "*"])
+        .says("shop: 3 started");
+}
+
+#[test]
+fn a_known_stack_is_started_by_its_name_from_its_own_files() {
+    let home = Home::new(PROFILED);
+    home.ok(&["start"]);
+    home.ok(&["stop"]);
+    home.write(
+        "elsewhere/harness.yaml",
+        "name: other\nservices: {o: {type: process, binary: FIXTURE, args: [hold]}}\n",
+    );
+    let start = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.current_dir(home.path().join("elsewhere"));
+        support::Run::of(command.output().expect("runs"))
+    };
+    // What lies in this directory is not what `-p` names.
+    start(&["-p", "shop", "start"])
+        .expect(0)
+        .says("shop: 1 started");
+    home.ok(&["-p", "shop", "stop"]);
+    start(&["-p", "shop", "start", "tracer"])
+        .expect(0)
+        .says("shop: 1 started");
+    // A file that is named is, under the given name; and so is what lies here when nobody knows the name.
+    start(&["-p", "copy", "start", "-f", "harness.yaml"])
+        .expect(0)
+        .says("copy: 1 started");
+    start(&["-p", "fresh", "start"])
+        .expect(0)
+        .says("fresh: 1 started");
+    let daemon = home.ok(&["daemon", "status", "-o", "json"]).json();
+    let known = daemon["stacks"].as_array().expect("a list").iter();
+    let known: Vec<_> = known.map(|stack| stack["name"].clone()).collect();
+    assert_eq!(known, ["copy", "fresh", "shop"]);
+}
+
+#[test]
+fn an_override_beside_the_file_is_laid_over_it_unless_files_are_named() {
+    let home = Home::new(PROFILED);
+    home.write(
+        "harness.override.yaml",
+        "services: {web: {env: {COLOUR: blue}}}\n",
+    );
+    home.ok(&["config", "render"]).shows("blue");
+    home.ok(&["validate"])
+        .shows("harness.yaml, harness.override.yaml");
+    home.write("below/notes.txt", "");
+    let mut below = home.command(&["config", "render"]);
+    below.current_dir(home.path().join("below"));
+    support::Run::of(below.output().expect("runs"))
+        .expect(0)
+        .shows("blue");
+    let plain = home.ok(&["config", "render", "-f", "harness.yaml"]);
+    assert!(!plain.stdout.contains("blue"), "{}", plain.stdout);
+    home.ok(&["start"]).says("shop: 1 started");
+    home.ok(&["status"]).shows("web");
+    home.write("harness.override.yaml", "services: {web: {binry: x}}\n");
+    home.run(&["validate"])
+        .expect(78)
+        .shows("harness.override.yaml:1:18");
+    home.ok(&["stop"]).says("shop: stopped");
+}
