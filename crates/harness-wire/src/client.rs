@@ -8,6 +8,7 @@ mod driver;
 mod handle;
 mod subscription;
 
+pub(crate) use connect::host;
 pub use connect::{ConnectError, ConnectOptions, ConnectStep};
 pub use driver::Driver;
 pub use handle::{CallError, Client};

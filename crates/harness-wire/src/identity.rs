@@ -2,15 +2,21 @@
 //!
 //! Owns: the roles and how a certificate carries one (the subject's organizational unit). Never decides which method
 //! needs which role, and never checks a signature: TLS has done so before a certificate arrives here.
+//!
+//! The role in a certificate is the one it was issued for. A server that keeps a register of its clients asks the
+//! register instead, by fingerprint, so that a role can change and a client can be shut out at once.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a client may do. Each role includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Reads status, events and logs.
     Observer,
@@ -40,10 +46,11 @@ impl Role {
 
     /// The role of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Observer, Self::Operator, Self::Deployer, Self::Admin]
-            .into_iter()
-            .find(|role| role.as_str() == name)
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
+
+    /// Every role, the least first.
+    pub const ALL: [Self; 4] = [Self::Observer, Self::Operator, Self::Deployer, Self::Admin];
 }
 
 impl fmt::Display for Role {
@@ -63,6 +70,8 @@ pub struct PeerIdentity {
     pub role: Role,
     /// The name it was given, for people and the audit record.
     pub name: String,
+    /// When the certificate ends.
+    pub expires: SystemTime,
 }
 
 /// Why a certificate names no client of ours.
@@ -111,6 +120,8 @@ impl PeerIdentity {
             serial: hex(certificate.raw_serial()),
             role,
             name: name.to_owned(),
+            expires: instant(certificate.validity().not_after.timestamp())
+                .ok_or(IdentityError::Malformed)?,
         })
     }
 }
@@ -126,7 +137,17 @@ fn single<'a>(
     first.as_str().ok()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The instant so many seconds after (or before) 1970.
+pub(crate) fn instant(seconds: i64) -> Option<SystemTime> {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

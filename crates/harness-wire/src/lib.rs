@@ -22,6 +22,7 @@
 //! Error codes are listed in [`error::code`].
 
 pub mod client;
+pub mod enrol;
 pub mod error;
 pub mod frame;
 pub mod hello;
@@ -42,9 +43,9 @@ pub use hello::{Agreed, Hello, VersionRange};
 pub use identity::{PeerIdentity, Role};
 pub use limits::Limits;
 pub use link::LinkError;
-pub use pki::{Pki, PkiError, ServerNames};
+pub use pki::{CertificateRequest, Life, Pki, PkiError, PrivateDirectory, ServerNames};
 pub use server::{
-    AcceptError, Acceptor, Incoming, PublishError, Publisher, Refusal, Request, Responder, Sender,
-    Session,
+    AcceptError, Acceptor, Applicant, Arrival, Incoming, PublishError, Publisher, Refusal, Request,
+    Responder, Sender, Session, Visitor,
 };
 pub use tls::{ClientTls, ServerTls};

@@ -12,10 +12,14 @@
 //! | `client-NAME.pem` | a client's certificate and key |
 //! | `lock` | held while any of them is made |
 //!
+//! A client elsewhere makes its key where it is and sends a request ([`CertificateRequest`]); its directory then holds
+//! `ca.pem` and `client-NAME.pem` alone.
+//!
 //! Invariant: a file is complete or absent (written aside, then renamed), and a key never has a mode others can read.
 
 mod files;
 mod leaf;
+mod request;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,11 +33,15 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 
 use crate::identity::{IdentityError, PeerIdentity, Role};
 use crate::tls::{ClientTls, ServerTls, TlsError};
 use files::Directory;
+pub use files::Directory as PrivateDirectory;
 use leaf::Leaf;
+pub use leaf::Life;
+pub use request::{CertificateRequest, Certified};
 
 /// The names and addresses a server answers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +140,12 @@ pub enum PkiError {
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Issue(#[from] rcgen::Error),
+    /// A request for a certificate is none, or for a kind of key that is not used here.
+    #[error("the request for a certificate cannot be granted: {reason}")]
+    Request {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The certificates do not work together.
     #[error("the certificates in {} cannot be used", path.display())]
     Tls {
@@ -158,6 +172,7 @@ pub struct Pki {
     directory: Directory,
     names: ServerNames,
     authority: CertificateDer<'static>,
+    life: Life,
 }
 
 impl Pki {
@@ -195,7 +210,46 @@ impl Pki {
             directory,
             names: names.clone(),
             authority,
+            life: Life::default(),
         })
+    }
+
+    /// The same with certificates that live as long as this from now on.
+    #[must_use]
+    pub fn with_life(mut self, life: Life) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// Adds a name or address that the server answers to; its certificate says so when it is asked for next.
+    pub fn add_name(&mut self, host: &str) {
+        let names = self.names.clone();
+        self.names = match host.parse::<IpAddr>() {
+            Ok(address) => names.with_address(address),
+            Err(_) => names.with_name(host),
+        };
+    }
+
+    /// The directory that everything lies in.
+    pub fn directory(&self) -> &PrivateDirectory {
+        &self.directory
+    }
+
+    /// The fingerprint of the authority, by which those who do not know it yet are told to recognise it.
+    pub fn authority_fingerprint(&self) -> [u8; 32] {
+        fingerprint(&self.authority)
+    }
+
+    /// The authority's certificate, as PEM.
+    ///
+    /// # Errors
+    /// As [`Pki::open_or_create`].
+    pub fn authority_pem(&self) -> Result<String, PkiError> {
+        self.directory
+            .read(AUTHORITY)?
+            .ok_or_else(|| PkiError::Absent {
+                path: self.directory.path(AUTHORITY),
+            })
     }
 
     /// TLS settings for the server; its certificate is made, or renewed when due or when its names do not fit.
@@ -237,6 +291,23 @@ impl Pki {
             .map_err(|source| self.unusable(source))
     }
 
+    /// When the server's certificate or this client's should be made anew, whichever comes first. Now, when one is missing.
+    ///
+    /// # Errors
+    /// As [`Pki::open_or_create`].
+    pub fn due(&self, client: &str, now: SystemTime) -> Result<SystemTime, PkiError> {
+        let file = client_file(client)?;
+        let mut due = None;
+        for file in [SERVER, file.as_str()] {
+            let this = match Leaf::load(&self.directory, file)? {
+                Some(leaf) if !leaf.is_due(now) => leaf.due(),
+                Some(_) | None => now,
+            };
+            due = Some(due.map_or(this, |earlier: SystemTime| earlier.min(this)));
+        }
+        Ok(due.unwrap_or(now))
+    }
+
     /// Whether the server's certificate is missing, past two thirds of its life, or valid only in the future.
     ///
     /// When it is, call [`Pki::server_config`] and give the result to [`crate::Acceptor::with_tls`]; open sessions go on.
@@ -253,18 +324,21 @@ impl Pki {
         params: CertificateParams,
         now: SystemTime,
     ) -> Result<Leaf, PkiError> {
+        let pem = leaf::sign(params, &self.issuer()?, self.life, now)?;
+        self.directory.write(file, &pem)?;
+        Leaf::load(&self.directory, file)?.ok_or_else(|| PkiError::Absent {
+            path: self.directory.path(file),
+        })
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
         let damaged = || PkiError::Damaged {
             path: self.directory.path(AUTHORITY_KEY),
         };
         let pem = self.directory.read(AUTHORITY_KEY)?.ok_or_else(damaged)?;
         let key = KeyPair::from_pem(&pem[pem.find(KEY_MARK).ok_or_else(damaged)?..])
             .map_err(|_| damaged())?;
-        let issuer = Issuer::from_ca_cert_der(&self.authority, key).map_err(|_| damaged())?;
-        self.directory
-            .write(file, &leaf::sign(params, &issuer, now)?)?;
-        Leaf::load(&self.directory, file)?.ok_or_else(|| PkiError::Absent {
-            path: self.directory.path(file),
-        })
+        Issuer::from_ca_cert_der(&self.authority, key).map_err(|_| damaged())
     }
 
     fn unusable(&self, source: TlsError) -> PkiError {
@@ -315,6 +389,11 @@ pub fn local_identity(directory: impl AsRef<Path>, name: &str) -> Result<PeerIde
         Leaf::load(&directory, &file)?.ok_or_else(|| PkiError::Absent { path: path.clone() })?;
     PeerIdentity::from_certificate(&leaf.certificate)
         .map_err(|source| PkiError::Identity { path, source })
+}
+
+/// SHA-256 of a certificate: by which an authority is known before anything is trusted.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    Sha256::digest(certificate).into()
 }
 
 fn make_authority() -> Result<String, rcgen::Error> {

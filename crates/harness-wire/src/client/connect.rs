@@ -377,7 +377,7 @@ fn rustls_error(error: rustls::Error) -> tungstenite::Error {
 }
 
 /// The host of `host:port`, without the brackets of an IPv6 address.
-fn host(address: &str) -> Option<&str> {
+pub(crate) fn host(address: &str) -> Option<&str> {
     let (host, port) = address.rsplit_once(':')?;
     port.parse::<u16>().ok()?;
     match host.strip_prefix('[') {

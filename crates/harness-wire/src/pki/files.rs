@@ -11,19 +11,27 @@ use super::PkiError;
 
 /// A directory only its owner can enter.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub struct Directory {
     path: PathBuf,
 }
 
 impl Directory {
-    pub(super) fn open_or_create(path: &Path) -> Result<Self, PkiError> {
+    /// Opens it, and makes it when there is none.
+    ///
+    /// # Errors
+    /// [`PkiError::Exposed`] or [`PkiError::Foreign`] when others have access to it.
+    pub fn open_or_create(path: &Path) -> Result<Self, PkiError> {
         match DirBuilder::new().recursive(true).mode(0o700).create(path) {
             Ok(()) => Self::open(path),
             Err(source) => Err(failed("create", path, source)),
         }
     }
 
-    pub(super) fn open(path: &Path) -> Result<Self, PkiError> {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`PkiError::Absent`], else as [`Directory::open_or_create`].
+    pub fn open(path: &Path) -> Result<Self, PkiError> {
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
@@ -39,12 +47,16 @@ impl Directory {
         })
     }
 
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    /// Where a file of it lies.
+    pub fn path(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
 
     /// Waits for, then holds, the right to change the directory. Dropping the file releases it.
-    pub(super) fn lock(&self) -> Result<File, PkiError> {
+    ///
+    /// # Errors
+    /// [`PkiError::Io`].
+    pub fn lock(&self) -> Result<File, PkiError> {
         let path = self.path("lock");
         let file = options()
             .create(true)
@@ -58,7 +70,10 @@ impl Directory {
     }
 
     /// The text of a file that only its owner can read; `None` when there is none.
-    pub(super) fn read(&self, file: &str) -> Result<Option<String>, PkiError> {
+    ///
+    /// # Errors
+    /// [`PkiError::Exposed`] or [`PkiError::Foreign`] when others have access to it, [`PkiError::Io`].
+    pub fn read(&self, file: &str) -> Result<Option<String>, PkiError> {
         let path = self.path(file);
         let mut opened = match options().read(true).open(&path) {
             Ok(opened) => opened,
@@ -80,8 +95,11 @@ impl Directory {
         Ok(Some(text))
     }
 
-    /// Replaces a file in one step. The caller holds the lock.
-    pub(super) fn write(&self, file: &str, text: &str) -> Result<(), PkiError> {
+    /// Replaces a file in one step, on disk when it returns. The caller holds the lock.
+    ///
+    /// # Errors
+    /// [`PkiError::Io`]; the file is then as it was.
+    pub fn write(&self, file: &str, text: &str) -> Result<(), PkiError> {
         let aside = self.path(&format!(".{file}.new"));
         // Left behind by a process that died here; the lock says nobody is writing it now.
         match std::fs::remove_file(&aside) {
@@ -135,5 +153,5 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> PkiError {
     }
 }
 
-/// A certificate with its key is about 1 KiB.
-const MAX_BYTES: u64 = 64 * 1024;
+/// A certificate with its key is about 1 KiB, a register of a thousand clients about 500 KiB.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;

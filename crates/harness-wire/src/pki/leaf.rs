@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::files::Directory;
 use super::{PkiError, ServerNames};
-use crate::identity::{PeerIdentity, Role};
+use crate::identity::{PeerIdentity, Role, instant};
 
 /// A certificate and its key, as loaded.
 pub(super) struct Leaf {
@@ -41,7 +41,13 @@ impl Leaf {
 
     /// Whether it should be replaced: past two thirds of its life, or not valid yet because the clock was set back.
     pub(super) fn is_due(&self, now: SystemTime) -> bool {
-        now < self.begins || now + LIFE / 3 > self.ends
+        now < self.begins || now >= self.due()
+    }
+
+    /// When it should be replaced: at two thirds of its life.
+    pub(super) fn due(&self) -> SystemTime {
+        let life = self.ends.duration_since(self.begins).unwrap_or_default();
+        self.ends - life / 3
     }
 
     /// Whether the certificate answers to all of `names`.
@@ -80,15 +86,6 @@ impl Leaf {
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()?;
         let (_, parsed) = X509Certificate::from_der(&certificate).ok()?;
-        let instant = |seconds: i64| {
-            let distance = Duration::from_secs(seconds.unsigned_abs());
-            let epoch = SystemTime::UNIX_EPOCH;
-            if seconds < 0 {
-                epoch.checked_sub(distance)
-            } else {
-                epoch.checked_add(distance)
-            }
-        };
         let begins = instant(parsed.validity().not_before.timestamp())?;
         let ends = instant(parsed.validity().not_after.timestamp())?;
         Some(Self {
@@ -129,13 +126,39 @@ pub(super) fn client_params(name: &str, role: Role) -> CertificateParams {
 pub(super) fn sign(
     mut params: CertificateParams,
     issuer: &Issuer<'_, KeyPair>,
+    life: Life,
     now: SystemTime,
 ) -> Result<String, rcgen::Error> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    params.not_before = (now - SKEW).into();
-    params.not_after = (now + LIFE).into();
+    life.put_into(&mut params, now);
     let certificate = params.signed_by(&key, issuer)?;
     Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
+}
+
+/// How long certificates live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// From now to its end. Two thirds of the way it is renewed.
+    pub leaf: Duration,
+    /// How far the clocks of two hosts may differ: it is valid from so long ago.
+    pub skew: Duration,
+}
+
+impl Default for Life {
+    /// 90 days, and a day for clocks that differ.
+    fn default() -> Self {
+        Self {
+            leaf: 90 * DAY,
+            skew: DAY,
+        }
+    }
+}
+
+impl Life {
+    pub(super) fn put_into(self, params: &mut CertificateParams, now: SystemTime) {
+        params.not_before = (now - self.skew).into();
+        params.not_after = (now + self.leaf).into();
+    }
 }
 
 fn params(common_name: &str) -> CertificateParams {
@@ -150,6 +173,3 @@ fn params(common_name: &str) -> CertificateParams {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// How far the clocks of two hosts may differ.
-const SKEW: Duration = DAY;
