@@ -195,42 +195,6 @@ fn a_client_with_certificates_of_another_installation_is_refused() {
 }
 
 #[test]
-fn a_role_that_may_only_look_cannot_end_the_daemon() {
-    async_io::block_on(async {
-        let home = Home::new();
-        home.with_daemon(|handle| {
-            let home = &home;
-            async move {
-                let pki =
-                    Pki::open_or_create(home.dirs.pki(), &ServerNames::loopback()).expect("there");
-                pki.client_config("viewer", Role::Observer, SystemTime::now())
-                    .expect("a certificate");
-                let tls = ClientTls::load(home.dirs.pki(), "viewer").expect("made");
-                let options = ConnectOptions::new(Hello::new("test", "0"));
-                let connected = Client::connect(&handle.endpoint().listen, &tls, &options).await;
-                let (client, driver) = connected.expect("let in");
-                let calls = async {
-                    let info = client
-                        .call::<_, DaemonInfo>("daemon.status", &json!({}))
-                        .await;
-                    info.expect("may look");
-                    client
-                        .call::<_, Done>("daemon.shutdown", &json!({}))
-                        .await
-                        .expect_err("may not end it")
-                };
-                let CallError::Remote { error, .. } = driver.drive(calls).await else {
-                    panic!("an answer")
-                };
-                let error = ApiError::from(error);
-                assert_eq!((error.code, error.exit_code), (ErrorCode::Forbidden, 6));
-            }
-        })
-        .await;
-    });
-}
-
-#[test]
 fn the_daemon_answers_who_asked_for_its_end_when_all_is_done() {
     testkit::run_everywhere(|| async {
         let home = Home::new();

@@ -1,10 +1,10 @@
 //! The calls of version 1 as clients of that version send them. A released line here is never changed: it must be
 //! understood for as long as version 1 is.
 
-use harness_core::protocol::method::NAMES;
-use harness_core::protocol::{LogBatch, LogRecord, Request};
-use harness_wire::code;
+use harness_core::protocol::method::{NAMES, ROLES};
+use harness_core::protocol::{Effect, LogBatch, LogRecord, Request};
 use harness_wire::frame::Frame;
+use harness_wire::{Role, code};
 
 /// Method, parameters as sent, and the least role.
 const CALLS: &[(&str, &str, &str)] = &[
@@ -33,7 +33,7 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"stack":"web","units":["api"],"goal":"ready","any":true}"#,
         "observer",
     ),
-    ("stack.forget", r#"{"stack":"web"}"#, "operator"),
+    ("stack.forget", r#"{"stack":"web"}"#, "deployer"),
     ("unit.why", r#"{"stack":"web","unit":"api"}"#, "observer"),
     (
         "unit.hold",
@@ -60,6 +60,30 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"stack":"web","attempt":{"number":3}}"#,
         "observer",
     ),
+    (
+        "unit.start",
+        r#"{"stack":"web","units":["api"],"no_deps":true,"again":true}"#,
+        "operator",
+    ),
+    ("client.list", "{}", "admin"),
+    (
+        "client.invite",
+        r#"{"role":"operator","ttl_ms":600000,"name":"ci","address":"10.0.0.7:9443"}"#,
+        "admin",
+    ),
+    ("client.revoke", r#"{"name":"ci"}"#, "admin"),
+    (
+        "client.set-role",
+        r#"{"name":"ci","role":"observer"}"#,
+        "admin",
+    ),
+    ("client.renew", r#"{"request":"-----BEGIN"}"#, "observer"),
+    (
+        "audit.read",
+        r#"{"after":7,"since":"2025-01-01T00:00:00Z","last":true,"limit":50}"#,
+        "admin",
+    ),
+    ("audit.verify", "{}", "admin"),
 ];
 
 fn parse(method: &str, params: &str) -> Result<Request, i64> {
@@ -78,6 +102,52 @@ fn every_call_of_version_1_is_understood() {
         let call = parse(method, params).unwrap_or_else(|code| panic!("{method}: {code}"));
         assert_eq!((call.method(), call.role().as_str()), (*method, *role));
     }
+}
+
+/// What changes something needs more than looking, and is recorded; and nothing else is.
+#[test]
+fn every_method_has_one_role_and_whoever_only_looks_changes_nothing() {
+    let named: Vec<_> = ROLES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(named, NAMES);
+    for (name, role, effect) in ROLES {
+        let is_own_certificate = *name == "client.renew";
+        match effect {
+            Effect::Changes => assert!(*role > Role::Observer || is_own_certificate, "{name}"),
+            Effect::Reads => assert!(
+                *role == Role::Observer
+                    || name.starts_with("client.")
+                    || name.starts_with("audit."),
+                "{name}"
+            ),
+        }
+        let is_about_access = name.starts_with("client.") || name.starts_with("audit.");
+        assert!(
+            !is_about_access || *role == Role::Admin || is_own_certificate,
+            "{name}"
+        );
+    }
+}
+
+/// The table of the security model is the program's own.
+#[test]
+fn the_documented_roles_are_those_of_the_methods() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/security.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    for (name, role, effect) in ROLES {
+        let recorded = match effect {
+            Effect::Changes => "yes",
+            Effect::Reads => "no",
+        };
+        let row = format!("| `{name}` | {role} | {recorded} |");
+        assert!(document.contains(&row), "missing: {row}");
+    }
+    let rows = document.lines().filter(|line| {
+        let cell = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next());
+        cell.is_some_and(|cell| cell.contains('.') && !cell.contains(['/', ' ']))
+    });
+    assert_eq!(rows.count(), ROLES.len(), "a method that does not exist");
 }
 
 #[test]

@@ -19,9 +19,9 @@
 
 mod files;
 mod leaf;
+mod names;
 mod request;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -41,50 +41,8 @@ use files::Directory;
 pub use files::Directory as PrivateDirectory;
 use leaf::Leaf;
 pub use leaf::Life;
+pub use names::ServerNames;
 pub use request::{CertificateRequest, Certified};
-
-/// The names and addresses a server answers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerNames {
-    pub(crate) names: BTreeSet<String>,
-    pub(crate) addresses: BTreeSet<IpAddr>,
-}
-
-impl ServerNames {
-    /// `localhost`, `127.0.0.1` and `::1`.
-    pub fn loopback() -> Self {
-        Self {
-            names: BTreeSet::from(["localhost".to_owned()]),
-            addresses: BTreeSet::from([
-                IpAddr::from([127, 0, 0, 1]),
-                IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-            ]),
-        }
-    }
-
-    /// Adds a host name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.names.insert(name.into().to_ascii_lowercase());
-        self
-    }
-
-    /// Adds an address.
-    #[must_use]
-    pub fn with_address(mut self, address: IpAddr) -> Self {
-        self.addresses.insert(address);
-        self
-    }
-
-    /// Whether `host`, a name or an address without a port, is one of these.
-    pub fn contains(&self, host: &str) -> bool {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
-            Ok(address) => self.addresses.contains(&address),
-            Err(_) => self.names.contains(&host.to_ascii_lowercase()),
-        }
-    }
-}
 
 /// Why keys or certificates could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -396,6 +354,20 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 
+/// Whether the certificate of a client whose files lie here should be made anew.
+///
+/// # Errors
+/// As [`ClientTls::load`].
+pub fn is_client_due(
+    directory: impl AsRef<Path>,
+    name: &str,
+    now: SystemTime,
+) -> Result<bool, PkiError> {
+    let file = client_file(name)?;
+    let directory = Directory::open(directory.as_ref())?;
+    Ok(Leaf::load(&directory, &file)?.is_none_or(|leaf| leaf.is_due(now)))
+}
+
 fn make_authority() -> Result<String, rcgen::Error> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::default();
@@ -418,6 +390,14 @@ fn make_authority() -> Result<String, rcgen::Error> {
     params.not_after = date_time_ymd(9999, 12, 31);
     let certificate = params.self_signed(&key)?;
     Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
+}
+
+/// Whether a client can have this name: it becomes part of a file name and of a certificate.
+///
+/// # Errors
+/// [`PkiError::BadName`].
+pub fn check_name(name: &str) -> Result<(), PkiError> {
+    client_file(name).map(|_| ())
 }
 
 fn client_file(name: &str) -> Result<String, PkiError> {

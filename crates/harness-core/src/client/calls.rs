@@ -4,19 +4,23 @@
 
 use std::future::Future;
 
+use harness_wire::Role;
 use service_orchestration::report::{StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
 use super::connection::Connection;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
-    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, ListStacks, ReleaseUnits, RestartUnits,
-    Shutdown, StackStatusOf, StartStack, StopUnits, WaitFor, WhyUnit,
+    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
+    ReadAudit, ReleaseUnits, RestartUnits, RevokeClient, SetClientRole, Shutdown, StackStatusOf,
+    StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
 };
 use crate::protocol::{
-    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, ForgetParams, Method, OrderResult,
-    RestartParams, ShutdownParams, StackListParams, StackSummary, StartParams, StartResult,
-    StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
+    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, ForgetParams, InviteParams,
+    Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams, ShutdownParams,
+    StackListParams, StackSummary, StartParams, StartResult, StartUnitsParams, StatusParams,
+    StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 impl HarnessClient {
@@ -145,6 +149,71 @@ impl HarnessClient {
             unit: unit.clone(),
         })
         .await
+    }
+
+    /// Orders units of a stack that is defined up, as it is defined.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn start_units(&self, params: &StartUnitsParams) -> Result<OrderResult, ClientError> {
+        self.call::<StartUnits>(params).await
+    }
+
+    /// Who may come in, and who is invited.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn clients(&self) -> Result<ClientList, ClientError> {
+        self.call::<ListClients>(&ClientListParams {}).await
+    }
+
+    /// Invites a client.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn invite(&self, params: &InviteParams) -> Result<Invited, ClientError> {
+        self.call::<InviteClient>(params).await
+    }
+
+    /// Shuts a client out, with the connections that it has open.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke(&self, name: &str) -> Result<(), ClientError> {
+        self.call::<RevokeClient>(&RevokeParams {
+            name: name.to_owned(),
+        })
+        .await
+        .map(|_done| ())
+    }
+
+    /// Changes what a client may do, from its next call on.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), ClientError> {
+        self.call::<SetClientRole>(&SetRoleParams {
+            name: name.to_owned(),
+            role,
+        })
+        .await
+        .map(|_done| ())
+    }
+
+    /// What was changed, and by whom.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit(&self, params: &AuditReadParams) -> Result<AuditPage, ClientError> {
+        self.call::<ReadAudit>(params).await
+    }
+
+    /// Whether the record of it is as it was written.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn verify_audit(&self) -> Result<AuditVerified, ClientError> {
+        self.call::<VerifyAudit>(&AuditVerifyParams {}).await
     }
 
     /// Keeps units down until they are released.

@@ -12,6 +12,7 @@ use futures_lite::future;
 use harness_wire::{Client, ClientTls, ConnectOptions, Hello, PkiError};
 
 use super::connection::Connection;
+use super::remote::Remote;
 use super::{ClientError, ConnectError};
 use crate::dirs::Dirs;
 use crate::files::{Endpoint, Watch, is_locked};
@@ -24,9 +25,18 @@ pub struct HarnessClient {
 
 #[derive(Debug)]
 struct Shared {
-    dirs: Dirs,
+    way: Way,
     // A lock, because clones on several threads replace a connection that broke. It is held for a clone or a swap.
     current: Mutex<Connection>,
+}
+
+/// Which daemon, and how it is found.
+#[derive(Clone, Debug)]
+enum Way {
+    /// The one of these directories.
+    Local(Dirs),
+    /// Another one, at which this client has enrolled.
+    Remote(Remote),
 }
 
 /// Whether a daemon owns these directories. It may be starting or ending, and not answer.
@@ -46,10 +56,24 @@ impl HarnessClient {
     /// # Cancellation
     /// Dropping the future drops the connection.
     pub async fn connect(dirs: &Dirs) -> Result<Self, ConnectError> {
-        let connection = connect(dirs).await?;
+        Self::by(Way::Local(dirs.clone())).await
+    }
+
+    /// Connects to a daemon at which this client has enrolled ([`Remote::enrol`]), and renews the certificate when due.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect_remote(remote: &Remote) -> Result<Self, ConnectError> {
+        let client = Self::by(Way::Remote(remote.clone())).await?;
+        remote.renew_if_due(&client).await;
+        Ok(client)
+    }
+
+    async fn by(way: Way) -> Result<Self, ConnectError> {
+        let connection = connect(&way).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                dirs: dirs.clone(),
+                way,
                 current: Mutex::new(connection),
             }),
         })
@@ -68,7 +92,7 @@ impl HarnessClient {
         if !connection.is_over() {
             return Ok(connection);
         }
-        let connection = connect(&self.shared.dirs).await?;
+        let connection = connect(&self.shared.way).await?;
         self.replace(&connection);
         Ok(connection)
     }
@@ -77,19 +101,24 @@ impl HarnessClient {
     ///
     /// Waits up to [`PATIENCE`] for one to come: whoever killed the last one may be starting the next.
     pub(super) async fn reconnect(&self) -> Result<Connection, ClientError> {
-        let dirs = &self.shared.dirs;
-        let watch =
-            Watch::new(dirs.state()).map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
+        let way = &self.shared.way;
+        let watch = way
+            .watch()
+            .map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match connect(dirs).await {
+            match connect(way).await {
                 Ok(connection) => {
                     self.replace(&connection);
                     return Ok(connection);
                 }
                 Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => {
                     let changed = async {
-                        let _unseen = watch.changed().await;
+                        match &watch {
+                            Some(watch) => drop(watch.changed().await),
+                            // Nobody tells when a daemon elsewhere is back.
+                            None => drop(Timer::after(REMOTE_RETRY).await),
+                        }
                         true
                     };
                     let too_late = async {
@@ -124,9 +153,33 @@ impl HarnessClient {
 
 /// On the heap: the handshakes' 11 KiB would else lie in the future of every call, which may have to connect again.
 fn connect(
-    dirs: &Dirs,
+    way: &Way,
 ) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + '_>> {
-    Box::pin(connect_now(dirs))
+    match way {
+        Way::Local(dirs) => Box::pin(connect_now(dirs)),
+        Way::Remote(remote) => Box::pin(connect_remotely(remote)),
+    }
+}
+
+impl Way {
+    fn watch(&self) -> std::io::Result<Option<Watch>> {
+        match self {
+            Self::Local(dirs) => Watch::new(dirs.state()).map(Some),
+            Self::Remote(_) => Ok(None),
+        }
+    }
+}
+
+async fn connect_remotely(remote: &Remote) -> Result<Connection, ConnectError> {
+    let (address, tls) = remote.tls().map_err(ConnectError::Certificates)?;
+    match Client::connect(&address, &tls, &options()).await {
+        Ok((client, driver)) => Ok(Connection::new(client, driver)),
+        Err(error) => Err(classify(error, address, remote.directory().to_owned())),
+    }
+}
+
+fn options() -> ConnectOptions {
+    ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")))
 }
 
 async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
@@ -148,22 +201,20 @@ async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
         }
         Err(error) => return Err(ConnectError::Certificates(error)),
     };
-    let options = ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")));
-    match Client::connect(&endpoint.listen, &tls, &options).await {
+    match Client::connect(&endpoint.listen, &tls, &options()).await {
         Ok((client, driver)) => Ok(Connection::new(client, driver)),
         // Somebody else may listen there since the daemon died: what it says means nothing.
         Err(_) if !is_running(dirs)? => Err(ConnectError::NotRunning { state }),
-        Err(error) => Err(classify(error, endpoint, state)),
+        Err(error) => Err(classify(error, endpoint.listen, state)),
     }
 }
 
 fn classify(
     error: harness_wire::ConnectError,
-    endpoint: Endpoint,
+    address: String,
     state: std::path::PathBuf,
 ) -> ConnectError {
     use harness_wire::ConnectError as Wire;
-    let address = endpoint.listen;
     match error {
         Wire::Incompatible { ours, theirs, .. } => ConnectError::Version {
             address,
@@ -183,5 +234,7 @@ fn classify(
 
 /// The client that every local program of this user is. The daemon makes its certificate.
 pub(crate) const LOCAL_CLIENT: &str = "local";
+/// How often a daemon elsewhere is tried.
+const REMOTE_RETRY: Duration = Duration::from_millis(250);
 /// How long a lost daemon is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

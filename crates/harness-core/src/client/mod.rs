@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod launch;
 mod logs;
+mod remote;
 
 pub(crate) use connect::LOCAL_CLIENT;
 pub use connect::{HarnessClient, is_running};
@@ -18,3 +19,4 @@ pub use error::{ClientError, ConnectError};
 pub use events::EventStream;
 pub use launch::{AutoStart, DaemonProgram, LaunchError, daemon_log, ensure_daemon};
 pub use logs::LogStreamReader;
+pub use remote::{EnrolError, Remote};

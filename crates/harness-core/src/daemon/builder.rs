@@ -2,11 +2,12 @@
 //!
 //! Owns: the order of the steps, so that whatever fails leaves nothing behind.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use chrono::Utc;
-use harness_wire::{Acceptor, Hello, Pki, Role, ServerNames};
+use harness_wire::{Acceptor, Hello, Life, ServerNames};
 use service_orchestration::store::StoreError;
 use service_orchestration::{ManagerError, ServiceManager};
 
@@ -14,9 +15,10 @@ use super::run::BaseDaemon;
 use super::session::Door;
 use super::shared::Shared;
 use super::{DaemonError, Listen};
-use crate::client::LOCAL_CLIENT;
+use crate::access::{Access, WallClock};
+use crate::audit::Audit;
 use crate::dirs::Dirs;
-use crate::files::{Active, Endpoint, StateLock};
+use crate::files::{Endpoint, StateLock};
 use crate::protocol::SCHEMA_VERSION;
 
 /// What a daemon shall be.
@@ -28,6 +30,8 @@ pub struct BaseDaemonBuilder {
     is_detached: bool,
     program: String,
     version: String,
+    clock: WallClock,
+    life: Life,
 }
 
 impl BaseDaemonBuilder {
@@ -39,6 +43,8 @@ impl BaseDaemonBuilder {
             is_detached: false,
             program: "harness".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock: WallClock::default(),
+            life: Life::default(),
         }
     }
 
@@ -78,6 +84,20 @@ impl BaseDaemonBuilder {
         self
     }
 
+    /// How long the certificates live that it issues. Without it: 90 days.
+    #[must_use]
+    pub fn certificates(mut self, life: Life) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// What tells it the date, for certificates, invitations and the audit record.
+    #[must_use]
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Makes the daemon: locks the state directory, makes certificates, binds the address, takes over what runs.
     /// Nobody is answered before [`BaseDaemon::run`].
     ///
@@ -107,15 +127,15 @@ impl BaseDaemonBuilder {
             Listen::At(address) => ServerNames::loopback().with_address(address.ip()),
             Listen::Usual => ServerNames::loopback(),
         };
-        let directory = dirs.pki();
-        let (pki, tls) = blocking::unblock(move || {
-            let now = SystemTime::now();
-            let pki = Pki::open_or_create(directory, &names)?;
-            let tls = pki.server_config(now)?;
-            pki.client_config(LOCAL_CLIENT, Role::Admin, now)?;
-            Ok::<_, harness_wire::PkiError>((pki, tls))
-        })
-        .await?;
+        let (directory, life) = (dirs.pki(), self.life);
+        let clock = self.clock.clone();
+        let access =
+            blocking::unblock(move || Access::open(directory, &names, life, clock)).await?;
+        let audit = Audit::open(&state, self.clock).map_err(|source| DaemonError::File {
+            action: "open the audit record in",
+            path: crate::audit::audit_directory(&state),
+            source,
+        })?;
         let (listener, address) = self.listen.bind(self.allow_remote).await?;
         let manager = take_over(&dirs, &self.program).await?;
         let endpoint = Endpoint {
@@ -126,12 +146,16 @@ impl BaseDaemonBuilder {
             version: self.version,
             started_at: Utc::now(),
         };
-        let door = Door::new(listener, Acceptor::new(tls, hello), pki);
-        let active = Active::load(&state);
+        let access = Arc::new(access);
+        let door = Door::new(
+            listener,
+            Acceptor::new(access.tls(), hello),
+            Arc::clone(&access),
+        );
         Ok(BaseDaemon::new(
             lock,
             door,
-            Shared::new(manager, endpoint, state, active),
+            Shared::new(manager, endpoint, state, access, audit),
         ))
     }
 }

@@ -14,11 +14,14 @@
 
 mod attendant;
 mod builder;
+mod clients;
+mod enrol;
 mod error;
 mod events;
 mod listen;
 mod logs;
 mod merge;
+mod recorded;
 mod run;
 mod serve;
 mod session;

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,11 @@ impl DaemonHandle {
     /// The orchestrator inside.
     pub fn manager(&self) -> &ServiceManager {
         &self.shared.manager
+    }
+
+    /// Where its state lies.
+    pub fn state_directory(&self) -> &Path {
+        &self.shared.state
     }
 
     /// Where it answers, and who it is.
@@ -136,6 +142,8 @@ impl BaseDaemon {
             let asked = future::or(ending, future::or(attending, serving)).await;
             Endpoint::remove(&shared.state).map_err(DaemonError::of_endpoint)?;
             drop(door);
+            // The next daemon goes on with it.
+            shared.audit.close();
             drop(lock);
             answer_askers(&inboxes.endings, asked).await;
             drop(closing);

@@ -2,20 +2,32 @@
 //!
 //! Owns: which question to the supervisor each method is, and who may ask it.
 
-use harness_wire::{PeerIdentity, RpcError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use harness_wire::{PeerIdentity, Role, RpcError};
 use serde_json::json;
 use service_orchestration::supervisor::Order;
 
+use super::recorded::Recorded;
 use super::shared::Shared;
-use super::{events, logs, stacks};
+use super::{clients, events, logs, stacks};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, OrderResult, Request,
-    RestartParams, SCHEMA_VERSION, StackListResult, StartParams, StartResult, StopParams,
-    UnitsParams, WaitParams, WaitResult,
+    RestartParams, SCHEMA_VERSION, StackListResult, StartParams, StartResult, StartUnitsParams,
+    StopParams, UnitsParams, WaitParams, WaitResult,
 };
 
+/// Who calls.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// As it was when the connection began.
+    pub(super) identity: PeerIdentity,
+    pub(super) from: SocketAddr,
+}
+
 /// Answers one request of a client.
-pub(super) async fn serve(shared: &Shared, client: &PeerIdentity, request: harness_wire::Request) {
+pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harness_wire::Request) {
     let harness_wire::Request {
         method,
         params,
@@ -26,52 +38,67 @@ pub(super) async fn serve(shared: &Shared, client: &PeerIdentity, request: harne
         Ok(call) => call,
         Err(error) => return responder.error(&error),
     };
-    if !client.role.allows(call.role()) {
-        return responder.error(&forbidden(&call, client));
+    let mut record = Recorded::new(shared, caller, &call);
+    // Asked anew with every call: a role may have changed, or the client been shut out.
+    match shared.access.role_of(&caller.identity) {
+        Ok(role) if role.allows(call.role()) => {}
+        Ok(role) => {
+            let error = forbidden(&call, &caller.identity.name, role);
+            return responder.answer::<Done>(record.outcome(Err(error)).await);
+        }
+        Err(error) => {
+            record.write("forbidden".to_owned()).await;
+            return responder.error(&error);
+        }
     }
     match call {
         Request::DaemonStatus(_) => responder.ok(&daemon_status(shared).await),
         Request::Shutdown(params) => {
-            tracing::info!(client = %client.name, keep = params.keep, "asked to end");
+            tracing::info!(client = %caller.identity.name, keep = params.keep, "asked to end");
+            // Before it ends: afterwards the record belongs to the next daemon.
+            record.write("ok".to_owned()).await;
             let end = shared.end(params.keep);
             end.reached().await;
             responder.ok(&Done {});
         }
         Request::StartStack(params) => {
-            responder.answer(start(shared, params).await.map_err(RpcError::from))
+            let result = start(shared, params).await;
+            responder.answer(record.outcome(result).await);
         }
         Request::ApplyStack(params) => {
-            responder.answer(apply(shared, params).await.map_err(RpcError::from))
+            let result = apply(shared, params).await;
+            responder.answer(record.outcome(result).await);
         }
         Request::StopUnits(params) => {
-            responder.answer(stop(shared, params).await.map_err(RpcError::from))
+            let result = stop(shared, params).await;
+            responder.answer(record.outcome(result).await);
         }
         Request::RestartUnits(params) => {
-            responder.answer(restart(shared, params).await.map_err(RpcError::from))
+            let result = restart(shared, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::StartUnits(params) => {
+            let result = start_units(shared, params).await;
+            responder.answer(record.outcome(result).await);
         }
         Request::HoldUnits(params) => {
-            responder.answer(
-                order(shared, params, Order::Hold)
-                    .await
-                    .map_err(RpcError::from),
-            );
+            let result = order(shared, params, Order::Hold).await;
+            responder.answer(record.outcome(result).await);
         }
         Request::ReleaseUnits(params) => {
             shared.note_start(&params.stack);
-            responder.answer(
-                order(shared, params, Order::Release)
-                    .await
-                    .map_err(RpcError::from),
-            );
+            let result = order(shared, params, Order::Release).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::ForgetStack(params) => {
+            let forgotten = shared.manager.forget(&params.stack).await;
+            shared.attend(&params.stack);
+            let result = forgotten.map(|()| Done {}).map_err(ApiError::from);
+            responder.answer(record.outcome(result).await);
         }
         Request::StackStatusOf(params) => {
-            responder.answer(
-                shared
-                    .manager
-                    .status(&params.stack)
-                    .await
-                    .map_err(|error| ApiError::from(error).into()),
-            );
+            let status = shared.manager.status(&params.stack).await;
+            responder.answer(status.map_err(|error| ApiError::from(error).into()));
         }
         Request::ListStacks(_) => {
             let items = stacks::summaries(&shared.manager).await;
@@ -83,15 +110,6 @@ pub(super) async fn serve(shared: &Shared, client: &PeerIdentity, request: harne
         Request::WaitFor(params) => {
             responder.answer(wait(shared, params).await.map_err(RpcError::from))
         }
-        Request::ForgetStack(params) => {
-            let forgotten = shared.manager.forget(&params.stack).await;
-            shared.attend(&params.stack);
-            responder.answer(
-                forgotten
-                    .map(|()| Done {})
-                    .map_err(|error| ApiError::from(error).into()),
-            );
-        }
         Request::WhyUnit(params) => {
             let why = shared.manager.why(&params.stack, &params.unit).await;
             responder.answer(why.map_err(|error| ApiError::from(error).into()));
@@ -99,6 +117,33 @@ pub(super) async fn serve(shared: &Shared, client: &PeerIdentity, request: harne
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
         Request::ReadLogs(params) => logs::read(shared, params, responder).await,
         Request::FollowLogs(params) => logs::follow(shared, params, responder).await,
+        Request::ListClients(_) => responder.ok(&shared.access.list()),
+        Request::InviteClient(params) => {
+            let result = clients::invite(shared, caller, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::RevokeClient(params) => {
+            let result = clients::revoke(shared, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::SetClientRole(params) => {
+            let result = clients::set_role(shared, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::RenewClient(params) => {
+            let result = clients::renew(shared, caller, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::ReadAudit(params) => {
+            responder.answer(
+                clients::read_audit(shared, params)
+                    .await
+                    .map_err(RpcError::from),
+            );
+        }
+        Request::VerifyAudit(_) => {
+            responder.answer(clients::verify_audit(shared).await.map_err(RpcError::from));
+        }
     }
 }
 
@@ -175,6 +220,21 @@ async fn restart(shared: &Shared, params: RestartParams) -> Result<OrderResult, 
     order(shared, UnitsParams { stack, units }, Order::Restart).await
 }
 
+async fn start_units(shared: &Shared, params: StartUnitsParams) -> Result<OrderResult, ApiError> {
+    let StartUnitsParams {
+        stack,
+        units,
+        no_deps,
+        again,
+    } = params;
+    shared.note_start(&stack);
+    let start = Order::Start {
+        no_dependencies: no_deps,
+        again,
+    };
+    order(shared, UnitsParams { stack, units }, start).await
+}
+
 async fn order(
     shared: &Shared,
     params: UnitsParams,
@@ -204,15 +264,12 @@ async fn wait(shared: &Shared, params: WaitParams) -> Result<WaitResult, ApiErro
         .into())
 }
 
-fn forbidden(call: &Request, client: &PeerIdentity) -> RpcError {
+fn forbidden(call: &Request, name: &str, role: Role) -> ApiError {
     let needed = call.role();
     let message = format!(
-        "`{}` needs the role {needed}; `{}` is {}",
-        call.method(),
-        client.name,
-        client.role
+        "`{}` needs the role {needed}; `{name}` is {role}",
+        call.method()
     );
     ApiError::new(ErrorCode::Forbidden, message)
-        .with_data(json!({ "needed": needed.as_str(), "role": client.role.as_str() }))
-        .into()
+        .with_data(json!({ "needed": needed.as_str(), "role": role.as_str() }))
 }

@@ -1,149 +1,286 @@
 //! The way in: connections, and the sessions they become.
 //!
-//! Owns: how many there may be, and the certificates they are met with. Each session is one task; dropping it drops what
-//! it was doing for its client.
+//! Owns: how many there may be, and whom a newcomer displaces. Each session is one task; dropping it drops what it was
+//! doing for its client. Who may come in, [`crate::access`] decides.
+//!
+//! Invariant: those who have not shown who they are never keep out those who will: when there are too many, the one that
+//! has hesitated longest goes, of the host that sent the most.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use async_net::{TcpListener, TcpStream};
-use harness_wire::{Acceptor, Pki};
+use futures_lite::future;
+use harness_wire::{AcceptError, Acceptor, Arrival, PeerIdentity, Session, Visitor};
 
-use super::serve::serve;
+use super::enrol::enrol;
+use super::serve::{Caller, serve};
 use super::shared::Shared;
+use crate::access::{Access, Pass, limits_of};
 
 /// Where connections come in.
 #[derive(Debug)]
 pub(super) struct Door {
     listener: TcpListener,
     acceptor: Acceptor,
-    pki: Pki,
-    certificates_checked: Instant,
+    access: Arc<Access>,
     count: Arc<Count>,
 }
 
-/// A connection that was let in and has not shown yet who it is.
+/// A connection that has not shown yet who it is.
 #[derive(Debug)]
 pub(super) struct Guest {
     stream: TcpStream,
+    from: SocketAddr,
     acceptor: Acceptor,
     count: Arc<Count>,
+    stranger: Stranger,
 }
 
 #[derive(Debug, Default)]
 struct Count {
     connections: AtomicUsize,
-    strangers: AtomicUsize,
+    // A lock, because guests leave on whatever thread runs them. It is held for a look.
+    strangers: Mutex<Strangers>,
+}
+
+#[derive(Debug, Default)]
+struct Strangers {
+    next: u64,
+    all: BTreeMap<u64, (IpAddr, Sender<Infallible>)>,
+}
+
+/// One of the strangers, until it is dropped.
+#[derive(Debug)]
+struct Stranger {
+    count: Arc<Count>,
+    number: u64,
+    displaced: Receiver<Infallible>,
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, acceptor: Acceptor, pki: Pki) -> Self {
+    pub(super) fn new(listener: TcpListener, acceptor: Acceptor, access: Arc<Access>) -> Self {
         Self {
             listener,
             acceptor,
-            pki,
-            certificates_checked: Instant::now(),
+            access,
             count: Arc::default(),
         }
     }
 
-    /// The next connection that there is room for.
+    /// The next connection that there is room for. Renews certificates meanwhile, as they come due.
     ///
     /// # Cancellation
     /// Dropping the future drops no connection.
     pub(super) async fn next(&mut self) -> Guest {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) if self.count.has_room() => {
-                    self.renew();
-                    return Guest::new(stream, &self.acceptor, &self.count);
+            let came = async { Some(self.listener.accept().await) };
+            let renewal = async {
+                Timer::after(self.access.until_due().clamp(SOONEST, LATEST)).await;
+                None
+            };
+            match future::or(came, renewal).await {
+                Some(Ok((stream, from))) if self.count.has_room() => {
+                    let acceptor = self
+                        .acceptor
+                        .clone()
+                        .with_tls(self.access.tls())
+                        .admitting_applicants(self.access.expects_somebody());
+                    return Guest::new(stream, from, acceptor, &self.count);
                 }
-                Ok((_, address)) => {
+                Some(Ok((_, address))) => {
                     tracing::warn!(%address, "too many connections: one was turned away")
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     // No descriptor left, mostly: those who hold one need a moment.
                     tracing::warn!(%error, "cannot accept a connection");
                     Timer::after(ACCEPT_PAUSE).await;
                 }
+                None => drop(self.access.tls()),
             }
-        }
-    }
-
-    /// Renews the certificates when they are due. Asked when somebody comes, so that an idle daemon never wakes for it.
-    fn renew(&mut self) {
-        if self.certificates_checked.elapsed() < CERTIFICATE_CHECK {
-            return;
-        }
-        self.certificates_checked = Instant::now();
-        let now = SystemTime::now();
-        let renewed =
-            self.pki
-                .client_config(crate::client::LOCAL_CLIENT, harness_wire::Role::Admin, now);
-        match renewed.and_then(|_| self.pki.server_config(now)) {
-            Ok(tls) => self.acceptor = self.acceptor.clone().with_tls(tls),
-            Err(error) => tracing::warn!(%error, "the certificates cannot be renewed"),
         }
     }
 }
 
 impl Guest {
-    fn new(stream: TcpStream, acceptor: &Acceptor, count: &Arc<Count>) -> Self {
+    fn new(stream: TcpStream, from: SocketAddr, acceptor: Acceptor, count: &Arc<Count>) -> Self {
         count.connections.fetch_add(1, Ordering::Relaxed);
-        count.strangers.fetch_add(1, Ordering::Relaxed);
         Self {
             stream,
-            acceptor: acceptor.clone(),
+            from,
+            acceptor,
             count: Arc::clone(count),
+            stranger: Stranger::new(from.ip().to_canonical(), count),
         }
     }
 
-    /// Finds out who it is and serves it until it leaves, or until `stop`.
+    /// Finds out who it is and serves it until it leaves, is shut out, or until `stop`.
     pub(super) async fn serve_until(self, stop: impl Future<Output = ()>, shared: Arc<Shared>) {
         let Self {
             stream,
+            from,
             acceptor,
             count,
+            stranger,
         } = self;
-        let stranger = Leave(Arc::clone(&count), |count| &count.strangers);
-        let _connection = Leave(count, |count| &count.connections);
-        let (session, client) = match acceptor.accept_tcp(stream).await {
-            Ok(accepted) => accepted,
+        let _connection = Leave(count);
+        let entering = enter(stream, from, &acceptor, &shared);
+        let displaced = async {
+            let Err(async_channel::RecvError) = stranger.displaced.recv().await;
+            tracing::debug!(%from, "a stranger made room for others");
+            Ok(None)
+        };
+        let entered = future::or(displaced, entering).await;
+        drop(stranger);
+        let (session, client, pass) = match entered {
+            Ok(Some(entered)) => entered,
+            Ok(None) => return,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::debug!(%error, cause, "a connection was not let in");
+                tracing::debug!(%error, cause, %from, "a connection was not let in");
                 return;
             }
         };
-        drop(stranger);
-        tracing::debug!(client = %client.name, role = %client.role, "a client came");
+        tracing::debug!(client = %client.name, role = %client.role, %from, "a client came");
+        let caller = Caller {
+            identity: client,
+            from,
+        };
+        let stop = future::or(stop, pass.revoked());
         let end = session
-            .serve_until(stop, |request| serve(&shared, &client, request))
+            .serve_until(stop, |request| serve(&shared, &caller, request))
             .await;
-        tracing::debug!(client = %client.name, %end, "a client left");
+        tracing::debug!(client = %caller.identity.name, %end, "a client left");
+    }
+}
+
+/// The way of a connection to a session; `None` when it did not want, or may not have, one.
+async fn enter(
+    stream: TcpStream,
+    from: SocketAddr,
+    acceptor: &Acceptor,
+    shared: &Arc<Shared>,
+) -> Result<Option<(Session, PeerIdentity, Pass)>, AcceptError> {
+    stream.set_nodelay(true).map_err(AcceptError::Tls)?;
+    match acceptor.receive(stream).await? {
+        Arrival::Applicant(applicant) => {
+            enrol(shared, applicant, from).await?;
+            Ok(None)
+        }
+        Arrival::Client(visitor) => admit(visitor, shared).await,
+    }
+}
+
+async fn admit(
+    visitor: Visitor,
+    shared: &Shared,
+) -> Result<Option<(Session, PeerIdentity, Pass)>, AcceptError> {
+    match shared.access.enter(visitor.identity()) {
+        Ok((identity, pass)) => {
+            let limits = limits_of(identity.role);
+            let session = visitor.admit(identity.clone(), limits).await?;
+            Ok(Some((session, identity, pass)))
+        }
+        Err(error) => {
+            tracing::debug!(client = %visitor.identity().name, %error, "a client was turned away");
+            visitor.refuse(error).await?;
+            Ok(None)
+        }
+    }
+}
+
+impl Stranger {
+    fn new(ip: IpAddr, count: &Arc<Count>) -> Self {
+        let (stay, displaced) = async_channel::bounded(1);
+        let mut strangers = count.strangers();
+        if strangers.all.len() >= MAX_STRANGERS {
+            strangers.displace();
+        }
+        let number = strangers.next;
+        strangers.next += 1;
+        strangers.all.insert(number, (ip, stay));
+        drop(strangers);
+        Self {
+            count: Arc::clone(count),
+            number,
+            displaced,
+        }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.count.strangers().all.remove(&self.number);
+    }
+}
+
+impl Strangers {
+    /// Sends away the one that has hesitated longest, of the host that sent the most.
+    fn displace(&mut self) {
+        let mut of_host = BTreeMap::<IpAddr, (usize, u64)>::new();
+        for (number, (ip, _)) in &self.all {
+            of_host.entry(*ip).or_insert((0, *number)).0 += 1;
+        }
+        let most = of_host.into_values().max_by_key(|(count, _)| *count);
+        if let Some((_, oldest)) = most {
+            self.all.remove(&oldest);
+        }
     }
 }
 
 impl Count {
     fn has_room(&self) -> bool {
         self.connections.load(Ordering::Relaxed) < MAX_CONNECTIONS
-            && self.strangers.load(Ordering::Relaxed) < MAX_STRANGERS
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts one less when it is dropped.
-struct Leave(Arc<Count>, fn(&Count) -> &AtomicUsize);
+/// Counts one connection less when it is dropped.
+struct Leave(Arc<Count>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        (self.1)(&self.0).fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 const MAX_CONNECTIONS: usize = 1024;
-/// Connections that have not shown yet who they are. Each has ten seconds to do so.
-const MAX_STRANGERS: usize = 64;
+/// Connections that have not shown yet who they are. Each has ten seconds to do so, and costs some 40 KiB meanwhile.
+const MAX_STRANGERS: usize = 128;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bounds of the wait for certificates to come due: of a clock that is set, the daemon hears nothing.
+const SOONEST: Duration = Duration::from_secs(60);
+const LATEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_that_sent_most_makes_room() {
+        let count = Arc::<Count>::default();
+        let ip = |last| IpAddr::from([10, 0, 0, last]);
+        let patient = Stranger::new(ip(1), &count);
+        let flood: Vec<Stranger> = (1..MAX_STRANGERS)
+            .map(|_| Stranger::new(ip(2), &count))
+            .collect();
+        let newcomer = Stranger::new(ip(3), &count);
+        assert!(!patient.displaced.is_closed() && !newcomer.displaced.is_closed());
+        let displaced = flood.iter().filter(|one| one.displaced.is_closed()).count();
+        assert_eq!(displaced, 1);
+        assert!(flood[0].displaced.is_closed(), "the one that came first");
+        drop((patient, flood, newcomer));
+        assert!(count.strangers().all.is_empty());
+    }
+}

@@ -1,15 +1,18 @@
 //! What every session of a daemon sees.
 //!
-//! Owns: the note of active stacks, and the one way to end the daemon.
+//! Owns: the note of active stacks, and the one way to end the daemon. Who may come in is [`Access`]'s, what was changed
+//! [`Audit`]'s.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::{Receiver, Sender};
 use service_orchestration::ServiceManager;
 use service_orchestration::spec::StackName;
 
+use crate::access::Access;
+use crate::audit::Audit;
 use crate::files::{Active, Endpoint};
 
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Shared {
     pub(super) manager: ServiceManager,
     pub(super) endpoint: Endpoint,
     pub(super) state: PathBuf,
+    pub(super) access: Arc<Access>,
+    pub(super) audit: Audit,
     // A lock, because the note must be on disk before a start is ordered, whichever session orders it. It is held for a
     // write of one small file.
     active: Mutex<Noted>,
@@ -68,16 +73,20 @@ impl Shared {
         manager: ServiceManager,
         endpoint: Endpoint,
         state: PathBuf,
-        active: Active,
+        access: Arc<Access>,
+        audit: Audit,
     ) -> (Self, Inboxes) {
         // One message for each order of a client, taken at once: the number in flight is theirs.
         let (attendance, attended) = async_channel::unbounded();
         let (endings, ended) = async_channel::unbounded();
+        let active = Active::load(&state);
         let active = Mutex::new(Noted { active, starts: 0 });
         let shared = Self {
             manager,
             endpoint,
             state,
+            access,
+            audit,
             active,
             attendance,
             endings,

@@ -85,6 +85,16 @@ codes! {
     LogUnreadable = code::FIRST_APPLICATION + 8, exit 1;
     /// The reader was too slow; subscribe again after the last item seen.
     Lagged = code::FIRST_APPLICATION + 9, exit 1;
+    /// There is no such client. `client`.
+    UnknownClient = code::FIRST_APPLICATION + 10, exit 4;
+    /// Another client has the name, or is invited under it.
+    NameTaken = code::FIRST_APPLICATION + 11, exit 1;
+    /// The client is the owner of the daemon's files, and stays admin.
+    OwnerIsAdmin = code::FIRST_APPLICATION + 12, exit 1;
+    /// The daemon does not know by which address others reach it.
+    AddressNeeded = code::FIRST_APPLICATION + 13, exit 2;
+    /// The record of changes cannot be read.
+    AuditUnreadable = code::FIRST_APPLICATION + 14, exit 1;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.

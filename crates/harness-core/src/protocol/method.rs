@@ -10,11 +10,22 @@ use service_orchestration::report::{StackStatus, Why};
 use harness_wire::{Params, Role, RpcError};
 
 use super::{
-    ApplyParams, ApplyResult, DaemonInfo, DaemonStatusParams, Done, ForgetParams, LogParams,
-    OrderResult, RestartParams, ShutdownParams, StackListParams, StackListResult, StartParams,
-    StartResult, StatusParams, StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams,
-    WaitResult, WhyParams,
+    ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
+    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, InviteParams,
+    Invited, LogParams, OrderResult, RenewParams, Renewed, RestartParams, RevokeParams,
+    SetRoleParams, ShutdownParams, StackListParams, StackListResult, StartParams, StartResult,
+    StartUnitsParams, StatusParams, StopParams, SubscribeParams, Subscription, UnitsParams,
+    WaitParams, WaitResult, WhyParams,
 };
+
+/// Whether a method leaves everything as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It looks.
+    Reads,
+    /// It changes something: the call is recorded ([`crate::audit`]).
+    Changes,
+}
 
 /// A method of the daemon.
 pub trait Method {
@@ -22,6 +33,8 @@ pub trait Method {
     const NAME: &'static str;
     /// The least role that may call it.
     const ROLE: Role;
+    /// Whether it is recorded.
+    const EFFECT: Effect;
     /// Whether asking twice does no more than asking once, so that a call whose answer was lost can be repeated.
     const REPEATABLE: bool;
     /// What it takes.
@@ -33,7 +46,7 @@ pub trait Method {
 }
 
 macro_rules! methods {
-    ($($(#[doc = $doc:literal])* $name:ident = $wire:literal, $role:ident, $repeatable:literal, ($params:ty) -> $result:ty;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $wire:literal, $role:ident, $effect:ident, $repeatable:literal, ($params:ty) -> $result:ty;)*) => {
         $(
             $(#[doc = $doc])*
             #[derive(Clone, Copy, Debug)]
@@ -42,6 +55,7 @@ macro_rules! methods {
             impl Method for $name {
                 const NAME: &'static str = $wire;
                 const ROLE: Role = Role::$role;
+                const EFFECT: Effect = Effect::$effect;
                 const REPEATABLE: bool = $repeatable;
                 type Params = $params;
                 type Result = $result;
@@ -92,42 +106,70 @@ macro_rules! methods {
             }
         }
 
+        impl Request {
+            /// Whether it is recorded.
+            pub fn effect(&self) -> Effect {
+                match self {
+                    $(Self::$name(_) => Effect::$effect,)*
+                }
+            }
+        }
+
         /// Every method's name, in the order of the list.
         pub const NAMES: &[&str] = &[$($wire),*];
+
+        /// Every method with the one role it needs, and whether it is recorded.
+        pub const ROLES: &[(&str, Role, Effect)] = &[$(($wire, Role::$role, Effect::$effect)),*];
     };
 }
 
 methods! {
     /// Who the daemon is.
-    DaemonStatus = "daemon.status", Observer, true, (DaemonStatusParams) -> DaemonInfo;
+    DaemonStatus = "daemon.status", Observer, Reads, true, (DaemonStatusParams) -> DaemonInfo;
     /// Ends the daemon.
-    Shutdown = "daemon.shutdown", Admin, false, (ShutdownParams) -> Done;
+    Shutdown = "daemon.shutdown", Admin, Changes, false, (ShutdownParams) -> Done;
     /// Defines a stack and orders units of it up.
-    StartStack = "stack.start", Deployer, true, (StartParams) -> StartResult;
+    StartStack = "stack.start", Deployer, Changes, true, (StartParams) -> StartResult;
     /// Defines a stack.
-    ApplyStack = "stack.apply", Deployer, true, (ApplyParams) -> ApplyResult;
+    ApplyStack = "stack.apply", Deployer, Changes, true, (ApplyParams) -> ApplyResult;
     /// Orders units down.
-    StopUnits = "stack.stop", Operator, true, (StopParams) -> OrderResult;
+    StopUnits = "stack.stop", Operator, Changes, true, (StopParams) -> OrderResult;
     /// Orders a new attempt of units.
-    RestartUnits = "stack.restart", Operator, false, (RestartParams) -> OrderResult;
+    RestartUnits = "stack.restart", Operator, Changes, false, (RestartParams) -> OrderResult;
     /// How a stack stands.
-    StackStatusOf = "stack.status", Observer, true, (StatusParams) -> StackStatus;
+    StackStatusOf = "stack.status", Observer, Reads, true, (StatusParams) -> StackStatus;
     /// Which stacks there are.
-    ListStacks = "stack.list", Observer, true, (StackListParams) -> StackListResult;
+    ListStacks = "stack.list", Observer, Reads, true, (StackListParams) -> StackListResult;
     /// Answers once units have come as far as asked, or never can.
-    WaitFor = "stack.wait", Observer, true, (WaitParams) -> WaitResult;
+    WaitFor = "stack.wait", Observer, Reads, true, (WaitParams) -> WaitResult;
     /// Forgets a stack that does not run.
-    ForgetStack = "stack.forget", Operator, true, (ForgetParams) -> Done;
+    ForgetStack = "stack.forget", Deployer, Changes, true, (ForgetParams) -> Done;
     /// Why a unit is where it is.
-    WhyUnit = "unit.why", Observer, true, (WhyParams) -> Why;
+    WhyUnit = "unit.why", Observer, Reads, true, (WhyParams) -> Why;
     /// Keeps units down.
-    HoldUnits = "unit.hold", Operator, true, (UnitsParams) -> OrderResult;
+    HoldUnits = "unit.hold", Operator, Changes, true, (UnitsParams) -> OrderResult;
     /// Keeps units down no longer.
-    ReleaseUnits = "unit.release", Operator, true, (UnitsParams) -> OrderResult;
+    ReleaseUnits = "unit.release", Operator, Changes, true, (UnitsParams) -> OrderResult;
     /// Events, one per item.
-    SubscribeEvents = "events.subscribe", Observer, true, (SubscribeParams) -> Subscription;
+    SubscribeEvents = "events.subscribe", Observer, Reads, true, (SubscribeParams) -> Subscription;
     /// Log lines up to now, in batches.
-    ReadLogs = "logs.read", Observer, true, (LogParams) -> Done;
+    ReadLogs = "logs.read", Observer, Reads, true, (LogParams) -> Done;
     /// Log lines as they come, in batches.
-    FollowLogs = "logs.follow", Observer, true, (LogParams) -> Done;
+    FollowLogs = "logs.follow", Observer, Reads, true, (LogParams) -> Done;
+    /// Orders units of a stack that is defined up.
+    StartUnits = "unit.start", Operator, Changes, true, (StartUnitsParams) -> OrderResult;
+    /// Who is known and who is invited.
+    ListClients = "client.list", Admin, Reads, true, (ClientListParams) -> ClientList;
+    /// Invites a client.
+    InviteClient = "client.invite", Admin, Changes, false, (InviteParams) -> Invited;
+    /// Shuts a client out, open connections included.
+    RevokeClient = "client.revoke", Admin, Changes, false, (RevokeParams) -> Done;
+    /// Changes what a client may do.
+    SetClientRole = "client.set-role", Admin, Changes, true, (SetRoleParams) -> Done;
+    /// Another certificate for the client that asks.
+    RenewClient = "client.renew", Observer, Changes, true, (RenewParams) -> Renewed;
+    /// What was changed, and by whom.
+    ReadAudit = "audit.read", Admin, Reads, true, (AuditReadParams) -> AuditPage;
+    /// Whether the record of it is as it was written.
+    VerifyAudit = "audit.verify", Admin, Reads, true, (AuditVerifyParams) -> AuditVerified;
 }

@@ -12,13 +12,19 @@
 //! | `stack.apply`, `stack.stop`, `stack.restart`, `stack.forget` | define; order down; order anew; forget | call |
 //! | `stack.status`, `stack.list`, `unit.why` | look | call |
 //! | `stack.wait` | answers once units have come as far as asked, or never can | long call |
+//! | `unit.start` | orders units of a stack that is defined up | call |
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
+//! | `client.list`, `client.invite`, `client.revoke`, `client.set-role` | who may come in, and as what | call |
+//! | `client.renew` | another certificate for the client that asks | call |
+//! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
 //! | `events.subscribe` | events from a sequence number on | subscription |
 //! | `logs.read`, `logs.follow` | log lines from cursors on | subscription |
 //!
 //! A long call is cancelled by `$/cancel` and by the end of its connection; what it has ordered stays ordered.
 
-mod base64;
+mod access;
+mod audit;
+pub(crate) mod base64;
 mod daemon;
 mod error;
 mod events;
@@ -27,14 +33,19 @@ pub mod method;
 mod shape;
 mod stacks;
 
+pub use access::{
+    ClientInfo, ClientList, ClientListParams, InvitationInfo, InviteParams, Invited, RenewParams,
+    Renewed, RevokeParams, SetRoleParams,
+};
+pub use audit::{AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams};
 pub use daemon::{DaemonInfo, DaemonStatusParams, ShutdownParams, StackSummary};
 pub use error::{ApiError, ErrorCode};
 pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
-pub use method::{Method, Request, Response};
+pub use method::{Effect, Method, Request, Response};
 pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
     ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams,
-    StackListResult, StartParams, StartResult, StatusParams, StopParams, UnitsParams, WaitGoal,
-    WaitParams, WaitResult, WhyParams,
+    StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams, StopParams,
+    UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
 };

@@ -135,6 +135,23 @@ pub struct UnitsParams {
     pub units: Vec<UnitName>,
 }
 
+/// Parameters of `unit.start`: as `stack.start`, of a stack that is defined, as it is defined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartUnitsParams {
+    /// The stack.
+    pub stack: StackName,
+    /// The units; empty: all.
+    #[serde(default)]
+    pub units: Vec<UnitName>,
+    /// Units that they need are left alone.
+    #[serde(default)]
+    pub no_deps: bool,
+    /// Tasks that completed are run again.
+    #[serde(default)]
+    pub again: bool,
+}
+
 /// What an order came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderResult {

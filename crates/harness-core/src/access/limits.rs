@@ -1,0 +1,29 @@
+//! What a client of each role may cost.
+//!
+//! Owns: those figures. A deployer may run any code as the daemon's user, so bounds on its memory would protect nobody;
+//! those below it send small questions, and are held to them.
+
+use harness_wire::{Limits, Role};
+
+/// The bounds of a connection of this role.
+pub(crate) fn limits_of(role: Role) -> Limits {
+    match role {
+        Role::Observer | Role::Operator => Limits {
+            max_message_bytes: SMALL,
+            max_frame_bytes: SMALL,
+            ..Limits::default()
+        },
+        Role::Deployer | Role::Admin => Limits::default(),
+    }
+}
+
+/// Connections of one client at a time.
+pub(crate) fn max_connections(role: Role) -> usize {
+    match role {
+        Role::Observer | Role::Operator => 32,
+        Role::Deployer | Role::Admin => 512,
+    }
+}
+
+/// The longest question that is no stack: a few hundred names of units.
+const SMALL: usize = 256 * 1024;
