@@ -9,13 +9,8 @@ use std::time::SystemTime;
 use common::{Home, SOON, any_port};
 use futures_lite::future;
 use harness_core::daemon::Listen;
-use harness_core::protocol::{ApiError, DaemonInfo, Done, ErrorCode};
 use harness_core::{BaseDaemon, ConnectError, DaemonError, Endpoint, HarnessClient, is_running};
-use harness_wire::{
-    Acceptor, CallError, Client, ClientTls, ConnectOptions, Hello, Pki, Role, ServerNames,
-    VersionRange,
-};
-use serde_json::json;
+use harness_wire::{Acceptor, Hello, Pki, ServerNames, VersionRange};
 
 #[test]
 fn a_client_finds_the_daemon_by_its_directory_and_learns_who_it_is() {

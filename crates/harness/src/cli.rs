@@ -10,8 +10,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    completions, config, daemon, down, events, logs, restart, start, status, stop, validate, wait,
-    why,
+    audit, completions, config, daemon, down, events, logs, restart, start, status, stop, validate,
+    wait, why,
 };
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
@@ -53,6 +53,16 @@ pub(crate) struct Globals {
         hide_env_values = true
     )]
     pub(crate) project: Option<String>,
+    /// A daemon elsewhere, at which `daemon enroll` has enrolled
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "NAME",
+        global = true,
+        env = "HARNESS_CONTEXT",
+        hide_env_values = true
+    )]
+    pub(crate) context: Option<String>,
     /// When to use colour
     #[arg(
         long,
@@ -118,6 +128,7 @@ pub(crate) enum Verb {
     Why(why::WhyArgs),
     Validate(validate::ValidateArgs),
     Config(config::ConfigArgs),
+    Audit(audit::AuditArgs),
     Daemon(daemon::DaemonArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -130,6 +141,7 @@ impl Verb {
             Self::Logs(args) | Self::Tail(args) => args.is_json(),
             Self::Events(args) => args.is_json(),
             Self::Validate(args) => args.is_json(),
+            Self::Audit(args) => args.is_json(),
             Self::Daemon(args) => args.is_json(),
             Self::Start(_)
             | Self::Stop(_)

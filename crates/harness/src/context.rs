@@ -5,7 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
-use harness_core::client::DaemonProgram;
+use harness_core::client::{DaemonProgram, Remote};
 use harness_core::{AutoStart, Dirs, HarnessClient};
 
 use crate::cli::{Globals, ProgressWish};
@@ -76,6 +76,10 @@ impl Context {
 
     /// The way to the daemon, which is brought up where `auto_start` says so.
     pub(crate) async fn client(&self, auto_start: AutoStart) -> Result<HarnessClient, Failure> {
+        if let Some(name) = &self.globals.context {
+            let remote = Remote::open(&self.dirs()?, name)?;
+            return Ok(HarnessClient::connect_remote(&remote).await?);
+        }
         let program = self.daemon_program(None)?;
         Ok(HarnessClient::open(&self.dirs()?, &program, auto_start).await?)
     }

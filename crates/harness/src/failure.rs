@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use harness_config::Unsupported;
-use harness_core::client::{ClientError, ConnectError, LaunchError};
+use harness_core::audit::AuditError;
+use harness_core::client::{ClientError, ConnectError, EnrolError, LaunchError};
 use harness_core::protocol::{ApiError, ErrorCode};
 use harness_core::{DaemonError, DirsError, error_chain};
 
@@ -88,6 +89,12 @@ pub(crate) enum Failure {
     /// There is no place for our files.
     #[error(transparent)]
     Dirs(#[from] DirsError),
+    /// An invitation was not taken up, or what came of one cannot be used.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    /// The record of changes cannot be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What the daemon shall log is no filter.
     #[error("`{text}` in HARNESS_LOG is no filter")]
     LogFilter {
@@ -153,9 +160,16 @@ impl Failure {
             Self::Launch(error) => error.exit_code(),
             Self::Daemon(error) => error.exit_code(),
             Self::Dirs(_) => 6,
+            Self::Enrol(error) => error.exit_code(),
+            Self::Audit(_) => 1,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => 1,
         }
+    }
+
+    /// Whether there is no daemon.
+    pub(crate) fn is_no_daemon(&self) -> bool {
+        matches!(self, Self::Launch(LaunchError::Connect(error)) if error.is_not_running())
     }
 
     /// Whether there is nothing to say: it was said, or nobody listens.
@@ -228,6 +242,8 @@ impl Failure {
             Self::Client(_) | Self::Launch(_) => "no-daemon",
             Self::Daemon(_) => "daemon",
             Self::Dirs(_) => "directories",
+            Self::Enrol(_) => "enrolment",
+            Self::Audit(_) => "audit",
             Self::Io { .. } | Self::Output(_) => "io",
         };
         name.to_owned()

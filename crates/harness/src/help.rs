@@ -99,7 +99,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &["status", "logs", "tail", "events", "why", "graph", "ls"],
     ),
     ("Stack file", &["validate", "config"]),
-    ("System", &["daemon", "completions"]),
+    ("System", &["daemon", "audit", "completions"]),
 ];
 
 const EXAMPLES: &str =

@@ -62,6 +62,20 @@ pub enum EnrolError {
     Keys(#[from] PkiError),
 }
 
+impl EnrolError {
+    /// What a program that gives up over it exits with.
+    pub fn exit_code(&self) -> u8 {
+        use harness_wire::enrol::EnrolError as Wire;
+        match self {
+            Self::Token(_) => 2,
+            Self::Apply(Wire::Unreachable { .. } | Wire::TimedOut { .. }) => 5,
+            Self::Apply(_) | Self::Keys(_) => 6,
+            Self::Taken { .. } => 1,
+            Self::Unknown { .. } => 4,
+        }
+    }
+}
+
 impl Remote {
     /// Takes up an invitation: makes a key, which stays here, and has it certified. The context gets this name, or that
     /// of the daemon's host.

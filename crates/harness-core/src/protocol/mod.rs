@@ -22,6 +22,8 @@
 //!
 //! A long call is cancelled by `$/cancel` and by the end of its connection; what it has ordered stays ordered.
 
+pub use harness_wire::Role;
+
 mod access;
 mod audit;
 pub(crate) mod base64;

@@ -3,6 +3,7 @@
 //! Owns: the terminal. Functions from values to text, which snapshots show; only `out` and `live` write. Never asks the
 //! daemon anything, and never decides what a state means.
 
+mod access;
 mod ages;
 mod escape;
 mod events;
@@ -22,6 +23,7 @@ mod timers;
 mod why;
 mod width;
 
+pub(crate) use access::{audit_line, audit_verdict, client_tables};
 pub(crate) use escape::escaped;
 pub(crate) use events::{event_line, json_line};
 pub(crate) use live::{Block, Painter, block};

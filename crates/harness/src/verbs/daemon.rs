@@ -8,6 +8,7 @@ use harness_core::client::ensure_daemon;
 use harness_core::{AutoStart, ConnectError, Dirs, HarnessClient, LaunchError, is_running};
 use smol::Timer;
 
+use super::daemon_access::{self, ClientsArgs, EnrollArgs, GrantArgs, InviteArgs, RevokeArgs};
 use super::daemon_log::{LogArgs, show};
 use super::daemon_run::{RunArgs, serve};
 use crate::context::Context;
@@ -29,6 +30,11 @@ enum What {
     Stop(StopArgs),
     Status(StatusArgs),
     Logs(LogArgs),
+    Invite(InviteArgs),
+    Enroll(EnrollArgs),
+    Clients(ClientsArgs),
+    Grant(GrantArgs),
+    Revoke(RevokeArgs),
 }
 
 /// Start the daemon in the background; where one runs, that is enough
@@ -65,8 +71,9 @@ struct StatusArgs {
     output: Format,
 }
 
+/// How an answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people.
     #[value(aliases = ["human", "table"])]
     Text,
@@ -97,12 +104,19 @@ Examples:
 
 impl DaemonArgs {
     pub(crate) fn is_json(&self) -> bool {
-        matches!(
-            &self.what,
-            What::Status(StatusArgs {
-                output: Format::Json
-            })
-        )
+        let output = match &self.what {
+            What::Status(args) => args.output,
+            What::Invite(args) => args.output,
+            What::Clients(args) => args.output,
+            What::Run(_)
+            | What::Start(_)
+            | What::Stop(_)
+            | What::Logs(_)
+            | What::Enroll(_)
+            | What::Grant(_)
+            | What::Revoke(_) => Format::Text,
+        };
+        output == Format::Json
     }
 }
 
@@ -113,6 +127,11 @@ pub(crate) async fn run(args: DaemonArgs, context: &Context) -> Result<(), Failu
         What::Stop(args) => stop(args, context).await,
         What::Status(args) => status(args, context).await,
         What::Logs(args) => show(args, context).await,
+        What::Invite(args) => daemon_access::invite(args, context).await,
+        What::Enroll(args) => daemon_access::enroll(args, context).await,
+        What::Clients(args) => daemon_access::clients(args, context).await,
+        What::Grant(args) => daemon_access::grant(args, context).await,
+        What::Revoke(args) => daemon_access::revoke(args, context).await,
     }
 }
 
@@ -147,7 +166,10 @@ async fn stop(args: StopArgs, context: &Context) -> Result<(), Failure> {
         Err(error) => return Err(error),
     };
     client.shutdown(args.keep).await?;
-    until_gone(&dirs).await?;
+    // Of one elsewhere, its answer is all that can be seen.
+    if context.globals.context.is_none() {
+        until_gone(&dirs).await?;
+    }
     context.tell(&context.messages.paint(Span::Good, "the daemon has ended"));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! From a verb to what does it.
 
 use super::{
-    completions, config, daemon, down, events, logs, restart, start, status, stop, validate, wait,
-    why,
+    audit, completions, config, daemon, down, events, logs, restart, start, status, stop, validate,
+    wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -27,6 +27,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Why(args) => why::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context),
         Verb::Config(args) => config::run(args, context),
+        Verb::Audit(args) => audit::run(args, context).await,
         Verb::Daemon(args) => daemon::run(args, context).await,
         Verb::Completions(args) => completions::run(args),
     }

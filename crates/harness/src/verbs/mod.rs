@@ -1,8 +1,10 @@
 //! One file for each verb: its arguments, its help, what it does.
 
+pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod daemon;
+mod daemon_access;
 mod daemon_log;
 mod daemon_run;
 mod dispatch;
