@@ -3,6 +3,8 @@
 // Each test binary uses a part of it, and none exports it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod enrolled;
+
 use std::path::Path;
 use std::time::Duration;
 
