@@ -319,7 +319,10 @@ fn close_frame(end: &LinkError) -> (CloseCode, String) {
         LinkError::TooLarge { .. } => CloseCode::Size,
         LinkError::Binary => CloseCode::Unsupported,
         LinkError::Overflow { .. } => CloseCode::Policy,
-        LinkError::Protocol(_) => CloseCode::Protocol,
+        LinkError::Protocol(error) => match **error {
+            tungstenite::Error::Utf8(_) => CloseCode::Invalid,
+            _ => CloseCode::Protocol,
+        },
         LinkError::Gone
         | LinkError::Broken(_)
         | LinkError::Silent { .. }
