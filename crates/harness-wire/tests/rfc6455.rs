@@ -7,14 +7,12 @@
 mod rfc;
 mod support;
 
-use std::time::Duration;
-
 use futures::AsyncWriteExt;
-use futures_lite::FutureExt;
 use rfc::ends::{Stream, UPGRADE, beside_a_server, http, receive, secure};
 use rfc::frames::*;
 use rfc::table::cases;
 use serde_json::Value;
+use support::if_in_time;
 
 /// What came of the bytes of a case.
 async fn outcome(stream: &mut Stream, bytes: &[u8], then: &Then) -> Result<(), String> {
@@ -103,11 +101,8 @@ fn every_frame_is_met_as_the_rfc_says() {
                 receive(&mut stream).await.expect("an answer to hello");
                 outcome(&mut stream, &bytes, &then).await
             };
-            let too_late = async {
-                async_io::Timer::after(Duration::from_secs(10)).await;
-                Err("nothing came".to_owned())
-            };
-            if let Err(reason) = one.or(too_late).await {
+            let outcome = if_in_time(one).await;
+            if let Err(reason) = outcome.unwrap_or_else(|| Err("nothing came".to_owned())) {
                 wrong.push(format!("{name}: expected {then:?}: {reason}"));
             }
         }
