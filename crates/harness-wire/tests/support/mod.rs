@@ -115,12 +115,14 @@ pub(crate) async fn if_in_time<T>(work: impl Future<Output = T>) -> Option<T> {
         async_io::Timer::after(Duration::from_secs(10)).await;
         None
     };
+    // On the heap: without optimisation each of these futures is copied into the next, on the stack of a test.
+    let work = Box::pin(work);
     async { Some(work.await) }.or(too_late).await
 }
 
 /// Runs a test on smol's executor of one thread, under a deadline.
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
-    smol::block_on(in_time(work))
+    smol::block_on(in_time(Box::pin(work)))
 }
 
 pub(crate) fn remote(error: harness_wire::CallError) -> RpcError {
