@@ -158,3 +158,25 @@ fn a_killed_shim_costs_nothing_and_no_exit_is_invented() {
         assert_eq!(identities(sandbox), writers);
     });
 }
+
+#[test]
+fn a_probe_under_way_does_not_outlive_the_daemon_that_asked_it() {
+    let sandbox = Sandbox::new(
+        "services:\n  db:\n    type: process\n    binary: FIXTURE\n    args: [hold]\n    \
+         readiness: {command: /bin/sh, args: [-c, \"echo > asked; FIXTURE hold; true\"], timeout: 500s}\n",
+    );
+    // It waits for what the probe says.
+    let mut client = sandbox.spawn(&["start", "--wait"]);
+    let asked = sandbox.path().join("asked");
+    eventually_blocking(DEADLINE, "the probe is under way", || asked.exists());
+    shown::kill(sandbox.daemon());
+    drop(client.kill());
+    drop(client.wait());
+    std::fs::remove_file(&asked).expect("it was written");
+    sandbox.until_state("db", "settling");
+    eventually_blocking(DEADLINE, "the next daemon asks", || asked.exists());
+    // One service, and one probe at a time; the sandbox proves that none of it is left in the end.
+    eventually_blocking(DEADLINE, "the last daemon's probe is gone", || {
+        sandbox.services_running() == 2
+    });
+}

@@ -10,7 +10,7 @@ use futures_lite::future;
 
 use super::asked::Question;
 use super::slots::Slots;
-use super::sweep::{Remains, Sweeper};
+use super::sweep::{Remains, Sweeper, marker_of};
 use super::{Answer, Asked};
 
 /// What all probes of one manager share. Cheap to clone; all clones are one.
@@ -43,6 +43,21 @@ impl Prober {
     /// Returns once nothing is left of the questions that were dropped before. Ask for it before the process ends.
     pub async fn settled(&self) {
         self.sweeper.settled().await;
+    }
+
+    /// Ends, in the background, whatever probes of these attempts an earlier process has left running; [`settled`]
+    /// tells when nothing of it is left. Only those that were asked in [`Surroundings`] that name the attempt are found.
+    ///
+    /// [`settled`]: Prober::settled
+    /// [`Surroundings`]: super::Surroundings
+    pub fn sweep<'a>(&self, instance_ids: impl Iterator<Item = &'a str>) {
+        for instance_id in instance_ids {
+            self.sweeper.take(Remains {
+                marker: marker_of(instance_id),
+                leader: None,
+                done: None,
+            });
+        }
     }
 
     /// Ends, in the background, what a probe that is over has left running outside its questions.

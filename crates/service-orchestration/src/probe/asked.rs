@@ -32,10 +32,13 @@ pub struct Surroundings {
     pub group: Option<u32>,
     /// Where the unit listens, for questions that name no host.
     pub address: IpAddr,
+    /// The identity of the attempt that is asked, by which [`Prober::sweep`](super::Prober::sweep) finds the programs
+    /// of its questions again; none: nobody but this process will look for them.
+    pub instance_id: Option<String>,
 }
 
 impl Default for Surroundings {
-    /// Nothing in the environment, the root directory, our own user, 127.0.0.1.
+    /// Nothing in the environment, the root directory, our own user, 127.0.0.1, no attempt.
     fn default() -> Self {
         Self {
             env: BTreeMap::new(),
@@ -44,6 +47,7 @@ impl Default for Surroundings {
             user: None,
             group: None,
             address: Ipv4Addr::LOCALHOST.into(),
+            instance_id: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::output::Tail;
-use super::sweep::{MARKER, Remains, Sweeper};
+use super::sweep::{MARKER, Remains, Sweeper, marker_of};
 use super::{Answer, Surroundings};
 
 /// A program with everything it is started with.
@@ -33,7 +33,8 @@ pub(crate) struct Program {
     directory: PathBuf,
     user: Option<u32>,
     group: Option<u32>,
-    /// What the marker of every process of this probe begins with; the number of the question follows.
+    /// What the marker of every process of this probe begins with: the attempt, where one is asked, and the probe. The
+    /// number of the question follows.
     pub(crate) marker: String,
     asked: Arc<AtomicU64>,
 }
@@ -42,6 +43,7 @@ impl Program {
     /// `None` when there is no word at all.
     pub(crate) fn new(words: Vec<String>, from: &Surroundings) -> Option<Self> {
         let mut words = words.into_iter();
+        let attempt = from.instance_id.as_deref().map(marker_of);
         Some(Self {
             name: words.next()?,
             args: words.collect(),
@@ -50,7 +52,11 @@ impl Program {
             directory: from.directory.clone(),
             user: from.user,
             group: from.group,
-            marker: format!("{}.", crate::host::instance_id()),
+            marker: format!(
+                "{}{}.",
+                attempt.unwrap_or_default(),
+                crate::host::instance_id()
+            ),
             asked: Arc::default(),
         })
     }

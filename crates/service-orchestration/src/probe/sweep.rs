@@ -22,6 +22,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// Variable that every process of a command probe finds in its environment.
 pub(crate) const MARKER: &str = "HARNESS_PROBE_ID";
 
+/// What the marker of every process of every probe of an attempt begins with.
+pub(crate) fn marker_of(instance_id: &str) -> String {
+    format!("{instance_id}/")
+}
+
 /// Ends process trees, many at once, on a thread of its own that lives only while there is something to do.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sweeper {

@@ -56,6 +56,9 @@ impl Supervisor {
             supervisor.recall_stack(stack, &units);
         }
         let alive = supervisor.recall_units(&units);
+        // Ended attempts too: the daemon may have died between the end of one and that of its probes.
+        let attempts = units.iter().filter_map(|unit| unit.instance_id.as_deref());
+        supervisor.prober.sweep(attempts);
         supervisor.clear_away(&alive);
         supervisor.adoption = Adoption {
             pending: alive.iter().map(|(unit, _)| *unit).collect(),
@@ -119,6 +122,7 @@ impl Supervisor {
                         .expect("an attempt is named when its launch is decided"),
                     details: record.attached.clone(),
                 };
+                self.units.get_mut(unit).inherited = true;
                 alive.push((unit, ticket));
             }
         }

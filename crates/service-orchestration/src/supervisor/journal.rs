@@ -60,6 +60,7 @@ impl Supervisor {
         entry.facts.started_at = Some(now);
         entry.facts.stopped_at = None;
         entry.facts.reason = None;
+        entry.inherited = false;
         entry.last_output = Vec::new();
         entry.facts.pid = None;
         entry.facts.container_id = None;

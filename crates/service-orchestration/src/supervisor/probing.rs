@@ -56,10 +56,17 @@ impl Supervisor {
                 .spawn(feed_lines(log, attempt, feed.clone()))
         });
         let prober = self.prober.clone();
+        let is_inherited = entry.inherited;
         let task = self
             .setting
             .spawner
-            .spawn(ask(probes, prober, age, reporter, lines));
+            .spawn(async move {
+                if is_inherited {
+                    // What an earlier daemon was asking is ended first: never two questions at once.
+                    prober.settled().await;
+                }
+                ask(probes, prober, age, reporter, lines).await;
+            });
         self.units.get_mut(unit).probes = Some(Probes { _task: task, feed });
     }
 
@@ -100,6 +107,7 @@ impl Supervisor {
             working_dir: stack.directory.clone(),
             directory: stack.directory.clone(),
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            instance_id: entry.facts.instance_id.clone(),
             ..Surroundings::default()
         };
         if let TargetSpec::Process(process) = &entry.spec.target {

@@ -34,6 +34,8 @@ pub(crate) struct UnitEntry {
     pub(crate) ordering: Option<Task<()>>,
     /// What was last handed over to be kept.
     pub(crate) kept: Option<UnitRecord>,
+    /// Its attempt was launched by an earlier daemon.
+    pub(crate) inherited: bool,
     /// Instead of the unit's own grace, for the stop that was asked for last.
     pub(crate) grace: Option<std::time::Duration>,
 }
@@ -103,6 +105,7 @@ impl UnitEntry {
             probes: None,
             ordering: None,
             kept: None,
+            inherited: false,
             grace: None,
         }
     }
