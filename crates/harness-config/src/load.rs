@@ -148,6 +148,8 @@ impl Stage<'_> {
             environment: inherited(&self.sources.environment),
             networks: networks.collect(),
             units: units.collect(),
+            // Told apart from the others once everything is checked.
+            inactive: BTreeMap::new(),
         }
     }
 }

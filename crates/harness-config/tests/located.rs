@@ -50,6 +50,16 @@ fn check(cases: impl IntoIterator<Item = String>) {
 }
 
 #[test]
+fn a_liveness_probe_that_can_never_fail_is_told_and_a_startup_probe_is_not() {
+    let service = |probe: &str| format!("services: {{a: {{type: process, binary: x, {probe}}}}}");
+    check([
+        service("liveness: {«W H0306»log: pid}"),
+        service("liveness: {«W H0306»notify: true}"),
+        service("startup: {log: pid}, readiness: {notify: true}, liveness: {command: x}"),
+    ]);
+}
+
+#[test]
 fn text_that_is_no_stack_is_refused_where_it_goes_wrong() {
     check([
         "«file H0104»",

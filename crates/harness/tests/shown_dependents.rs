@@ -91,7 +91,7 @@ fn a_killed_child_of_a_probe_is_a_probe_that_failed_and_nothing_more() {
          db:\n    type: process\n    binary: FIXTURE\n    args: [hold]\n    \
          readiness:\n      command: /bin/sh\n      \
          args: [-c, \"test -e quick || { FIXTURE hold > child & echo $! > pid; mv pid child.pid; wait $!; }\"]\n      \
-         interval: 100ms\n      timeout: 50s\n      retries: 1\n  \
+         interval: 100ms\n      timeout: 50s\n      retries: 1\n      start_period: 50s\n  \
          api: {type: process, binary: FIXTURE, args: [hold], depends_on: [db]}\n",
     );
     // It returns when `api` is launched, too, which waits for the probe.
@@ -126,6 +126,8 @@ fn why_leads_from_what_waits_down_to_the_cause() {
         .expect(1)
         .says("exit code 4")
         .says("blocked: ");
+    // The start ends as soon as one has failed; until the other is up, it holds up whoever needs it, too.
+    sandbox.until_state("cache", "ready");
     let why = sandbox.ok(&["why", "web"]).stdout;
     let places =
         ["web is idle", "api is idle", "db is failed", "exit code 4"].map(|text| why.find(text));

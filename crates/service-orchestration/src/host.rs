@@ -55,23 +55,42 @@ pub(crate) fn seed() -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     epoch: Instant,
+    /// What it showed then.
+    start: Duration,
+}
+
+/// Which boot of this machine it is; none where the kernel does not say.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
         Self {
             epoch: Instant::now(),
+            start: Duration::ZERO,
         }
     }
 
-    /// The time since this clock was made.
+    /// A clock that every process of this machine reads alike until the machine is started anew, and that nobody can
+    /// set. It stands still while the machine sleeps.
+    pub(crate) fn of_this_boot() -> Self {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Self {
+            epoch: Instant::now(),
+            start: Duration::try_from(up).unwrap_or_default(),
+        }
+    }
+
+    /// The time since this clock was made, or since the machine was started.
     pub(crate) fn now(&self) -> Duration {
-        self.epoch.elapsed()
+        self.start + self.epoch.elapsed()
     }
 
     /// The instant at which [`Clock::now`] will be `at`; none when it is too far away to have a name.
     pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
-        self.epoch.checked_add(at)
+        self.epoch.checked_add(at.saturating_sub(self.start))
     }
 
     /// The wall's time, for people to read.

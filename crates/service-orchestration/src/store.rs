@@ -9,7 +9,7 @@ mod record;
 
 pub use disk::DiskStore;
 pub use memory::MemoryStore;
-pub use record::{Batch, Kept, StackRecord, StoredState, UnitRecord};
+pub use record::{Batch, Kept, StackRecord, StoredCause, StoredState, StoredTimes, UnitRecord};
 
 use std::path::PathBuf;
 

@@ -4,64 +4,14 @@ mod common;
 
 use std::time::Duration;
 
+use common::world::{START, STOP, manager, status, up, wait};
 use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
 use service_orchestration::report::EventKind;
-use service_orchestration::spec::{
-    Part, PortNumber, PortSpec, Reference, RestartWhen, StackSpec, Template,
-};
+use service_orchestration::spec::{Part, PortNumber, PortSpec, Reference, RestartWhen, Template};
 use service_orchestration::supervisor::{ApplyError, ApplyMode, Order, OrderError, Waited};
 use testkit::{run_everywhere, within};
-
-const START: Order = Order::Start {
-    no_dependencies: false,
-    again: false,
-};
-const STOP: Order = Order::Stop {
-    with_dependents: false,
-    force: false,
-    grace: None,
-};
-
-async fn manager(stage: &Stage) -> ServiceManager {
-    ServiceManager::builder()
-        .executor(stage.clone())
-        .start()
-        .await
-        .expect("a manager without state")
-}
-
-async fn up(manager: &ServiceManager, spec: StackSpec) {
-    manager
-        .apply(spec, ApplyMode::Replace)
-        .await
-        .expect("a good stack");
-    manager
-        .order(&stack_name(), &[], START)
-        .await
-        .expect("known units");
-    wait(manager, &[], Goal::Launched).await;
-}
-
-async fn wait(manager: &ServiceManager, names: &[&str], goal: Goal) -> Waited {
-    let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
-    let stack = stack_name();
-    let waiting = manager.wait(&stack, &names, goal, false);
-    within(Duration::from_secs(10), "the units to come so far", waiting)
-        .await
-        .expect("known units")
-}
-
-async fn state(manager: &ServiceManager, name: &str) -> String {
-    let status = manager.status(&stack_name()).await.expect("a known stack");
-    status
-        .items
-        .into_iter()
-        .find(|item| item.name == name)
-        .expect("a known unit")
-        .state
-}
 
 #[test]
 fn units_come_up_after_what_they_need_and_go_down_before_it() {
@@ -198,8 +148,8 @@ fn a_unit_that_cannot_be_launched_blocks_those_that_need_it() {
             .why(&stack_name(), &unit("api"))
             .await
             .expect("a known unit");
-        assert_eq!(why.because[0].name, "db");
-        assert!(why.because[0].reason.contains("it is missing"), "{why:?}");
+        assert_eq!(why.reasons[1].name, "db");
+        assert!(why.reasons[1].reason.contains("it is missing"), "{why:?}");
     });
 }
 
@@ -319,9 +269,9 @@ fn what_runs_is_taken_over_by_the_next_owner_of_the_state() {
         drop(first);
         stage.exits("job", 7);
         let second = make().await.expect("the state is free again");
-        assert_eq!(state(&second, "db").await, "ready");
-        assert_eq!(state(&second, "api").await, "ready");
-        assert_eq!(state(&second, "job").await, "failed");
+        assert_eq!(status(&second, "db").await.state, "ready");
+        assert_eq!(status(&second, "api").await.state, "ready");
+        assert_eq!(status(&second, "job").await.state, "failed");
         let status = second.status(&stack_name()).await.expect("a known stack");
         let job = status
             .items

@@ -4,62 +4,19 @@ mod common;
 
 use std::time::Duration;
 
+use common::world::{PATIENCE, START, begin, comes_to, manager, wait};
 use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
-use service_orchestration::spec::{Probe, ProbeAction, StackSpec};
+use service_orchestration::spec::{Probe, ProbeAction};
 use service_orchestration::supervisor::{ApplyMode, Order, OrderError, Waited};
-use testkit::{eventually, eventually_async, temp_dir, within};
+use testkit::{eventually, temp_dir, within};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const START: Order = Order::Start {
-    no_dependencies: false,
-    again: false,
-};
 const STOP: Order = Order::Stop {
     with_dependents: false,
     force: true,
     grace: None,
 };
-
-async fn manager(stage: &Stage) -> ServiceManager {
-    ServiceManager::builder()
-        .executor(stage.clone())
-        .start()
-        .await
-        .expect("a manager without state")
-}
-
-async fn begin(manager: &ServiceManager, spec: StackSpec) {
-    manager
-        .apply(spec, ApplyMode::Replace)
-        .await
-        .expect("a good stack");
-    manager
-        .order(&stack_name(), &[], START)
-        .await
-        .expect("known units");
-}
-
-async fn wait(manager: &ServiceManager, names: &[&str], goal: Goal) -> Waited {
-    let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
-    let stack = stack_name();
-    let waiting = manager.wait(&stack, &names, goal, false);
-    within(PATIENCE, "the units to come so far", waiting)
-        .await
-        .expect("known units")
-}
-
-async fn comes_to(manager: &ServiceManager, name: &str, state: &str) {
-    let is_there = || async {
-        let status = manager.status(&stack_name()).await.expect("a known stack");
-        status
-            .items
-            .iter()
-            .any(|item| item.name == name && item.state == state)
-    };
-    eventually_async(PATIENCE, state, is_there).await;
-}
 
 fn notify() -> Option<Probe> {
     Some(Probe::new(ProbeAction::Notify))
@@ -135,7 +92,7 @@ fn an_orphan_whose_dependency_was_forgotten_can_be_looked_at() {
             .why(&stack_name(), &unit("api"))
             .await
             .expect("a known unit");
-        assert!(why.because[0].reason.contains("not defined"), "{why:?}");
+        assert!(why.reasons[1].reason.contains("not defined"), "{why:?}");
         // Defined again, it finds the new one.
         begin(&manager, stack("db; api needs db")).await;
         assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
@@ -283,7 +240,13 @@ fn the_explanation_of_a_long_chain_can_be_read_by_any_client() {
         let why = manager.why(&stack_name(), &unit("u299")).await;
         let sent = serde_json::to_string(&why.expect("a known unit")).expect("plain data");
         let read: Result<service_orchestration::report::Why, _> = serde_json::from_str(&sent);
-        assert_eq!(read.expect("not too deep").name, "u299");
+        let reasons = read.expect("not too deep").reasons;
+        let names: Vec<&str> = reasons.iter().map(|reason| reason.name.as_str()).collect();
+        assert_eq!((names.len(), names[0], names[299]), (300, "u299", "u0"));
+        assert!(
+            reasons[299].reason.contains("it is missing"),
+            "nothing is cut off"
+        );
     });
 }
 

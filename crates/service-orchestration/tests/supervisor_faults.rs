@@ -6,96 +6,13 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use common::shelf::Shelf;
-use common::{Stage, stack, stack_name, unit};
-use service_orchestration::ServiceManager;
+use common::world::{PATIENCE, START, STOP, World, begin, comes_to, once, status, wait};
+use common::{stack, stack_name, unit};
 use service_orchestration::model::Goal;
-use service_orchestration::report::UnitStatus;
-use service_orchestration::spec::{
-    PortNumber, PortSpec, Probe, ProbeAction, RestartWhen, StackSpec,
-};
+use service_orchestration::spec::{PortNumber, PortSpec, Probe, ProbeAction};
 use service_orchestration::store::{StoredState, UnitRecord};
 use service_orchestration::supervisor::{ApplyMode, Order, Waited};
-use testkit::{eventually, eventually_async, temp_dir, within};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const START: Order = Order::Start {
-    no_dependencies: false,
-    again: false,
-};
-const STOP: Order = Order::Stop {
-    with_dependents: false,
-    force: false,
-    grace: None,
-};
-
-/// A manager whose services outlive it, its store and its programs.
-struct World {
-    stage: Stage,
-    shelf: Shelf,
-    home: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        Self {
-            stage: Stage::default(),
-            shelf: Shelf::default(),
-            home: temp_dir(),
-        }
-    }
-
-    async fn manager(&self) -> ServiceManager {
-        ServiceManager::builder()
-            .state_dir(self.home.path())
-            .store(self.shelf.clone())
-            .executor(self.stage.clone())
-            .start()
-            .await
-            .expect("a private directory")
-    }
-}
-
-async fn begin(manager: &ServiceManager, spec: StackSpec) {
-    manager
-        .apply(spec, ApplyMode::Replace)
-        .await
-        .expect("a good stack");
-    manager
-        .order(&stack_name(), &[], START)
-        .await
-        .expect("known units");
-}
-
-async fn wait(manager: &ServiceManager, names: &[&str], goal: Goal) -> Waited {
-    let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
-    let stack = stack_name();
-    let waiting = manager.wait(&stack, &names, goal, false);
-    within(PATIENCE, "the units to come so far", waiting)
-        .await
-        .expect("known units")
-}
-
-async fn status(manager: &ServiceManager, name: &str) -> UnitStatus {
-    let status = manager.status(&stack_name()).await.expect("a known stack");
-    let found = status.items.into_iter().find(|item| item.name == name);
-    found.expect("a known unit")
-}
-
-async fn comes_to(manager: &ServiceManager, name: &str, state: &str) {
-    eventually_async(PATIENCE, state, || async {
-        status(manager, name).await.state == state
-    })
-    .await;
-}
-
-fn once(text: &str) -> StackSpec {
-    let mut spec = stack(text);
-    for unit in spec.units.values_mut() {
-        unit.restart.when = RestartWhen::Never;
-    }
-    spec
-}
+use testkit::{eventually, eventually_async, within};
 
 #[test]
 fn a_launch_of_which_nobody_knows_whether_it_worked_is_not_repeated() {

@@ -12,7 +12,7 @@ use crate::input::Sources;
 use crate::report::{Code, Sink};
 use crate::text::ReferenceUse;
 
-/// Takes the units out of the stack that are in no active profile.
+/// Sets the units of the stack apart that are in no active profile.
 pub(crate) fn leave_out(
     stack: &mut StackSpec,
     decoded: &Decoded,
@@ -37,7 +37,10 @@ pub(crate) fn leave_out(
                 ));
         }
     }
-    stack.units.retain(|name, _| kept.contains(name));
+    let (active, inactive) = std::mem::take(&mut stack.units)
+        .into_iter()
+        .partition(|(name, _)| kept.contains(name));
+    (stack.units, stack.inactive) = (active, inactive);
     for unit in stack.units.values_mut() {
         unit.dependencies
             .retain(|dependency| kept.contains(&dependency.unit));

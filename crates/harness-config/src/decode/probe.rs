@@ -69,6 +69,20 @@ impl Decoder<'_> {
         Some(probe)
     }
 
+    /// As [`Decoder::probe`], of a probe that must be able to fail: what was once seen or said stays so for the attempt.
+    pub(super) fn liveness(&mut self, entry: Option<&Entry>, asked: Asked<'_>) -> Option<Probe> {
+        let probe = self.probe(entry, asked)?;
+        if matches!(probe.action, ProbeAction::Log { .. } | ProbeAction::Notify) {
+            let fields = Fields::new(&entry?.value, PROBE.fields);
+            let asking = fields.entry("log").or_else(|| fields.entry("notify"))?;
+            let message = format!("a `liveness` probe by `{}` can never fail", asking.key);
+            self.sink
+                .warning(Code::NeverFails, asking.key_span, message)
+                .help("ask by `command`, `http` or `tcp`, or make it the `startup` probe");
+        }
+        Some(probe)
+    }
+
     /// What `on_unhealthy` says, beside the health check or in it.
     pub(super) fn on_unhealthy(&mut self, service: &Fields<'_>) -> OnUnhealthy {
         let inner = |key: &str| {

@@ -92,7 +92,7 @@ impl Decoder<'_> {
         spec.type_name = fields.owned("service_type");
         places.type_name = fields.node("service_type").map(|node| node.span);
         spec.readiness = self.probe(fields.entry("health_check"), asked);
-        spec.liveness = self.probe(fields.entry("liveness"), asked);
+        spec.liveness = self.liveness(fields.entry("liveness"), asked);
         spec.startup = self.probe(fields.entry("startup"), asked);
         spec.on_unhealthy = self.on_unhealthy(&fields);
         spec.restart = self.restart(fields.node("restart"));

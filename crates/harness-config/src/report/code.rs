@@ -95,6 +95,8 @@ codes! {
         "The task has no target, and no implementation of its `task_type` is registered here.";
     Elsewhere "H0305" "a setting that belongs elsewhere"
         "The setting is known but has no effect in a stack file.";
+    NeverFails "H0306" "a probe that can never fail"
+        "A line of output that was seen, or a notification that came, stays so until the service ends: as a liveness probe it would never restart anything. It fits `startup` and `readiness`.";
     Cycle "H0401" "units that wait for each other"
         "Each unit of the cycle waits for the next, so none could ever start. Remove one of the dependencies that are named.";
     UnknownUnit "H0402" "an unknown service or task"

@@ -101,6 +101,7 @@ pub fn stack(stack: &str, directory: &Path, scripts: &[(&str, &str)]) -> StackSp
         )
     };
     StackSpec {
+        inactive: std::collections::BTreeMap::new(),
         name: name(stack),
         description: None,
         directory: directory.to_owned(),

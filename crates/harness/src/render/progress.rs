@@ -87,6 +87,8 @@ impl Tracker {
             "failed" | "crash-loop" | "lost" | "backoff" => text("reason")
                 .map(str::to_owned)
                 .or_else(|| ending(&event.event_data)),
+            // It is started again at once: what it ended with is told nowhere else.
+            _ if is_restart(event.event_type) => ending(&event.event_data),
             _ => None,
         };
         self.change(event.timestamp, unit, to, detail)
@@ -112,8 +114,10 @@ impl Tracker {
         detail: Option<String>,
     ) -> Option<Transition> {
         self.width = self.width.max(columns(unit));
+        // Of whom nothing was told yet is at rest.
         let from = self.states.insert(unit.to_owned(), to.to_owned());
-        if from.as_deref() == Some(to) {
+        let from = from.unwrap_or_else(|| "idle".to_owned());
+        if from == to {
             return None;
         }
         // Clocks may be set back; what was told stays in order.
@@ -127,7 +131,7 @@ impl Tracker {
         Some(Transition {
             time,
             unit: unit.to_owned(),
-            from: from.unwrap_or_else(|| "idle".to_owned()),
+            from,
             to: to.to_owned(),
             took: begun.filter(|_| !begins).map(|begun| since(begun, time)),
             detail,
@@ -171,6 +175,13 @@ pub(super) fn span(state: &str) -> Span {
     }
 }
 
+fn is_restart(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ServiceRestarting | EventKind::TaskRestarting
+    )
+}
+
 fn ending(data: &Value) -> Option<String> {
     let number = |key: &str| data.get(key).and_then(Value::as_i64);
     number("exit_code")
@@ -195,6 +206,23 @@ mod tests {
             stack: None,
             event_data: data,
         }
+    }
+
+    #[test]
+    fn what_rests_and_rests_is_no_change_and_an_end_before_a_restart_is_told() {
+        let mut tracker = Tracker::new(None);
+        let data = |state| json!({"service_name": "api", "state": state, "exit_code": 3});
+        assert_eq!(
+            tracker.event(&event(0, EventKind::ServiceStopped, data("idle"))),
+            None
+        );
+        tracker.event(&event(1, EventKind::ServiceStarted, data("settling")));
+        let restarts = tracker.event(&event(2, EventKind::ServiceRestarting, data("idle")));
+        let restarts = restarts.expect("it ended");
+        assert_eq!(
+            (restarts.from.as_str(), restarts.detail.as_deref()),
+            ("settling", Some("exit code 3"))
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Owns: the branches. The sentences are the daemon's.
 
-use harness_core::report::Why;
+use harness_core::report::{Why, WhyReason};
 
 use super::escape::escaped;
 use super::look::{Look, Span};
@@ -10,71 +10,83 @@ use super::look::{Look, Span};
 /// The tree, the unit that was asked about at its root.
 pub(crate) fn why_tree(look: &Look, why: &Why) -> String {
     let mut text = String::new();
-    push(look, why, "", "", &mut text);
+    // What stands before a line: one piece for each of those that it hangs below, but the root.
+    let mut trunk: Vec<&str> = Vec::new();
+    for (reason, is_last) in why.reasons.iter().zip(last_ones(why)) {
+        let depth = depth_of(why, reason);
+        trunk.truncate(depth.saturating_sub(1));
+        let branch = match (depth, is_last) {
+            (0, _) => "",
+            (_, true) => look.glyph("└─ ", "`- "),
+            (_, false) => look.glyph("├─ ", "|- "),
+        };
+        let name = look.paint(Span::Strong, &reason.name);
+        let said = escaped(reason.reason.as_bytes());
+        text += &trunk.concat();
+        text += &format!("{branch}{name} is {}: {said}\n", reason.state);
+        if depth > 0 {
+            trunk.push(if is_last {
+                "   "
+            } else {
+                look.glyph("│  ", "|  ")
+            });
+        }
+    }
     text
 }
 
-fn push(look: &Look, why: &Why, first: &str, rest: &str, text: &mut String) {
-    let name = look.paint(Span::Strong, &why.name);
-    let reason = escaped(why.reason.as_bytes());
-    *text += &format!("{first}{name} is {}: {reason}\n", why.state);
-    let count = why.because.len();
-    for (at, cause) in why.because.iter().enumerate() {
-        let (branch, below) = match at + 1 == count {
-            true => (look.glyph("└─ ", "`- "), "   "),
-            false => (look.glyph("├─ ", "|- "), look.glyph("│  ", "|  ")),
-        };
-        push(
-            look,
-            cause,
-            &format!("{rest}{branch}"),
-            &format!("{rest}{below}"),
-            text,
-        );
-    }
+/// Nothing can hang deeper than there are reasons.
+fn depth_of(why: &Why, reason: &WhyReason) -> usize {
+    let depth = usize::try_from(reason.depth).unwrap_or(usize::MAX);
+    depth.min(why.reasons.len())
+}
+
+/// For each reason, whether no other one follows below the same unit.
+fn last_ones(why: &Why) -> Vec<bool> {
+    // By depth: whether one of that depth was seen, from the end on, since anything less deep.
+    let mut followed: Vec<bool> = Vec::new();
+    let from_the_end = why.reasons.iter().rev().map(|reason| {
+        let depth = depth_of(why, reason);
+        followed.resize(depth + 1, false);
+        !std::mem::replace(&mut followed[depth], true)
+    });
+    let mut last: Vec<bool> = from_the_end.collect();
+    last.reverse();
+    last
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn why(name: &str, state: &str, reason: &str, because: Vec<Why>) -> Why {
-        Why {
+    fn reason(depth: u32, name: &str, state: &str, reason: &str) -> WhyReason {
+        WhyReason {
             name: name.to_owned(),
+            depth,
             state: state.to_owned(),
             reason: reason.to_owned(),
-            because,
+            repeated: false,
         }
     }
 
     #[test]
     fn causes_hang_below_what_they_hold_up() {
-        let db = why(
-            "db",
-            "failed",
-            "it failed: exit code 1 (needs ready)",
-            vec![],
-        );
-        let api = why(
-            "api",
-            "idle",
-            "it waits for what it needs (needs ready)",
-            vec![db],
-        );
-        let seed = why(
-            "seed",
-            "settling",
-            "the task runs (needs completed)",
-            vec![],
-        );
-        let web = why("web", "idle", "it waits for what it needs", vec![api, seed]);
-        insta::assert_snapshot!(why_tree(&Look::plain(), &web));
+        let why = Why {
+            schema_version: 1,
+            reasons: vec![
+                reason(0, "web", "idle", "it waits for what it needs"),
+                reason(1, "api", "idle", "it waits for what it needs (needs ready)"),
+                reason(2, "db", "failed", "it failed: exit code 1 (needs ready)"),
+                reason(1, "seed", "settling", "the task runs (needs completed)"),
+            ],
+        };
+        insta::assert_snapshot!(why_tree(&Look::plain(), &why));
         let ascii = why_tree(
             &Look {
                 unicode: false,
                 ..Look::plain()
             },
-            &web,
+            &why,
         );
         assert!(ascii.is_ascii(), "{ascii}");
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
 use command_executor::{
-    AttachedHandle, AttachedProcess, Attacher, LocalAttacher, ProcessIdentity, Target,
+    AttachError, AttachedHandle, AttachedProcess, Attacher, LocalAttacher, ProcessIdentity, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +39,16 @@ impl AttachExecutor {
         Self
     }
 
-    async fn attach(&self, process: AttachedProcess) -> Result<Observed, LaunchError> {
+    async fn attach(&self, process: AttachedProcess) -> Result<Observed, AttachError> {
         let target = Target::AttachedProcess(process);
-        match LocalAttacher::new().attach(&target).await {
-            // Its output is not ours to read: only the handle is of use.
-            Ok((_, handle)) => Ok(Observed(Arc::new(handle))),
-            Err(error) => Err(LaunchError::NoSuchProcess(crate::error_chain(&error))),
-        }
+        let (_, handle) = LocalAttacher::new().attach(&target).await?;
+        // Its output is not ours to read: only the handle is of use.
+        Ok(Observed(Arc::new(handle)))
     }
+}
+
+fn not_attached(error: AttachError) -> LaunchError {
+    LaunchError::NoSuchProcess(crate::error_chain(&error))
 }
 
 fn named(target: &TargetSpec) -> Result<AttachedProcess, LaunchError> {
@@ -73,7 +75,8 @@ impl ServiceExecutor for AttachExecutor {
     }
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
-        let observed = self.attach(named(&order.target)?).await?;
+        let process = named(&order.target)?;
+        let observed = self.attach(process).await.map_err(not_attached)?;
         Ok(Box::new(observed))
     }
 
@@ -86,15 +89,23 @@ impl ServiceExecutor for AttachExecutor {
         let Some(details) = ticket.details else {
             return Ok(Adoption::Ended(gone));
         };
-        let kept: KeptIdentity = serde_json::from_value(details).map_err(|source| AdoptError {
+        let unclear = |source| AdoptError {
             unit: ticket.unit,
             instance_id: ticket.instance_id,
-            source: source.into(),
-        })?;
+            source,
+        };
+        let kept: KeptIdentity = match serde_json::from_value(details) {
+            Ok(kept) => kept,
+            Err(error) => return Err(unclear(error.into())),
+        };
         let identity = ProcessIdentity::new(kept.boot_id, kept.pid, kept.start_ticks);
         match self.attach(AttachedProcess::Identity(identity)).await {
             Ok(observed) => Ok(Adoption::Alive(Box::new(observed))),
-            Err(_) => Ok(Adoption::Ended(gone)),
+            Err(AttachError::Ended { .. } | AttachError::NoSuchProcess { .. }) => {
+                Ok(Adoption::Ended(gone))
+            }
+            // It could not be looked at: that is no end.
+            Err(error) => Err(unclear(error.into())),
         }
     }
 
@@ -112,7 +123,8 @@ impl ServiceExecutor for AttachExecutor {
                 target: config.to_spec()?.target.kind(),
             });
         };
-        let observed = self.attach(named(&config.to_spec()?.target)?).await?;
+        let process = named(&config.to_spec()?.target)?;
+        let observed = self.attach(process).await.map_err(not_attached)?;
         let facts = observed.facts();
         let stack = StackName::new("default").expect("`default` is a legal name");
         Ok(RunningService {
@@ -174,25 +186,28 @@ impl RunningAttempt for Observed {
     }
 
     async fn next(&mut self) -> AttemptEvent {
-        let unknown = ExitInfo {
-            exit_unknown: true,
-            ..ExitInfo::default()
-        };
-        let exit = match self.0.wait().await {
-            Ok(exit) => ExitInfo {
-                exit_code: exit.code(),
-                signal: exit.signal(),
-                exit_unknown: exit == command_executor::Exit::Unknown,
-                ..ExitInfo::default()
-            },
-            Err(error) => {
-                tracing::error!(error = %crate::error_chain(&error), "an observed process cannot be waited for");
-                unknown
+        loop {
+            match self.0.wait().await {
+                Ok(exit) => {
+                    return AttemptEvent::Exited(ExitInfo {
+                        exit_code: exit.code(),
+                        signal: exit.signal(),
+                        exit_unknown: exit == command_executor::Exit::Unknown,
+                        ..ExitInfo::default()
+                    });
+                }
+                // That is no end: it is waited for again.
+                Err(error) => {
+                    tracing::error!(error = %crate::error_chain(&error), "an observed process cannot be waited for");
+                    async_io::Timer::after(PAUSE).await;
+                }
             }
-        };
-        AttemptEvent::Exited(exit)
+        }
     }
 }
+
+/// Between waiting for a process in vain and once more.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// An observed process is never signalled.
 #[derive(Clone, Copy, Debug)]

@@ -164,6 +164,7 @@ fn one_unit(stack: &StackName, unit: crate::spec::ServiceSpec) -> StackSpec {
         environment: crate::host::own_environment(),
         networks: std::collections::BTreeMap::new(),
         units: [(unit.name.clone(), unit)].into(),
+        inactive: [].into(),
     }
 }
 

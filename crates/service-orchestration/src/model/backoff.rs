@@ -30,20 +30,21 @@ pub(super) struct Counters {
     pub(super) failures: u32,
     /// Whether it was called a crash loop and has not been ready for long enough since.
     pub(super) looping: bool,
-    last_wait: Duration,
-    /// When the latest automatic restarts were; no more than the crash loop's limit are kept.
-    recent: VecDeque<Duration>,
+    pub(super) last_wait: Duration,
+    /// When the latest automatic restarts were, in order; no more than the crash loop's limit are kept.
+    pub(super) recent: VecDeque<Duration>,
 }
 
 impl Counters {
-    /// As they were in an earlier life of the daemon, as far as they were saved.
-    pub(super) fn restored(restarts: u32, failures: u32, looping: bool) -> Self {
-        Self {
-            restarts,
-            failures,
-            looping,
-            ..Self::default()
-        }
+    /// How long ago the latest automatic restarts were, the first one first.
+    pub(super) fn ages(&self, now: Duration) -> Vec<Duration> {
+        let ages = self.recent.iter().map(|at| now.saturating_sub(*at));
+        ages.collect()
+    }
+
+    /// The latest automatic restarts were so long ago. What was before this clock began is taken for its beginning.
+    pub(super) fn set_ages(&mut self, ages: &[Duration], now: Duration) {
+        self.recent = ages.iter().map(|age| now.saturating_sub(*age)).collect();
     }
 
     /// Counts an end and decides what comes after it.

@@ -110,7 +110,7 @@ pub(super) struct Life {
     pub(super) confirmed: bool,
     pub(super) unhealthy: bool,
     pub(super) published: bool,
-    /// By when it must be ready (a service) or ended (a task).
+    /// By when it must be ready (a service) or ended (a task), or have gone when it was asked to.
     pub(super) deadline: Option<Duration>,
     /// Some attempt was launched since somebody asked for the unit.
     pub(super) launched: bool,

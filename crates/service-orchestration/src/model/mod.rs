@@ -41,6 +41,7 @@ mod world;
 pub use budget::Budget;
 pub use graph::{DefineError, StillActive};
 pub use life::Cause;
+pub(crate) use moves::LADDER_MARGIN;
 pub use restore::Restored;
 pub use verdict::{Goal, Obstacle, Verdict};
 pub use view::{View, Waiting};

@@ -86,6 +86,7 @@ impl Life {
 
     /// It runs. A service without a probe is proven by that; a task is proven by its end.
     pub(super) fn settle(&mut self, policy: &Policy, turn: &mut Turn<'_>) {
+        self.allow_a_look(policy, turn);
         (self.launched, self.confirmed) = (true, true);
         self.go(Phase::Settling { proven: false }, turn);
         self.observe(policy, turn);
@@ -176,6 +177,7 @@ impl Life {
         if self.confirmed {
             return;
         }
+        self.allow_a_look(policy, turn);
         self.confirmed = true;
         match self.phase {
             Phase::Settling { .. } => self.observe(policy, turn),
@@ -196,7 +198,7 @@ impl Life {
             Phase::Stopping {
                 rung: Rung::Asked,
                 purpose,
-            } => self.stop(purpose, policy, turn),
+            } => self.ask_again(purpose, policy, turn),
             Phase::Stopping {
                 rung: Rung::Forced,
                 purpose,
@@ -210,6 +212,16 @@ impl Life {
             | Phase::Lost
             | Phase::Held => {}
         }
+    }
+
+    /// Time without a daemon counts; but a service that has become ready meanwhile must come to show it.
+    fn allow_a_look(&mut self, policy: &Policy, turn: &Turn<'_>) {
+        if self.confirmed || self.is_stopping() || policy.kind == UnitKind::Task {
+            return;
+        }
+        let look = policy.startup_timeout.unwrap_or_default().min(SHORT_LOOK);
+        let at_least = turn.now.saturating_add(look);
+        self.deadline = self.deadline.map(|deadline| deadline.max(at_least));
     }
 
     /// It ended by itself.
@@ -299,21 +311,24 @@ impl Life {
         if let Purpose::Fault(cause) = purpose {
             self.cause = Some(cause);
         }
-        self.go(
-            Phase::Stopping {
-                rung: Rung::Asked,
-                purpose,
-            },
-            turn,
-        );
-        if policy.attached {
-            turn.effects.push(Effect::Detach(turn.unit, self.attempt));
-            self.arm(policy.grace.max(SHORTEST_CONFIRMATION), turn);
-        } else {
-            turn.effects
-                .push(Effect::Terminate(turn.unit, self.attempt));
-            self.arm(policy.grace.saturating_add(LADDER_MARGIN), turn);
-        }
+        self.ask_again(purpose, policy, turn);
+    }
+
+    /// Asks the attempt to end, within what is left of its time when it was asked before.
+    fn ask_again(&mut self, purpose: Purpose, policy: &Policy, turn: &mut Turn<'_>) {
+        let rung = Rung::Asked;
+        self.go(Phase::Stopping { rung, purpose }, turn);
+        let (order, time): (fn(Index, Attempt) -> Effect, Duration) = match policy.attached {
+            true => (Effect::Detach, policy.grace.max(SHORTEST_CONFIRMATION)),
+            false => (
+                Effect::Terminate,
+                policy.grace.saturating_add(LADDER_MARGIN),
+            ),
+        };
+        turn.effects.push(order(turn.unit, self.attempt));
+        let all = turn.now.saturating_add(time);
+        self.deadline = self.deadline.or(Some(all));
+        self.arm_deadline(turn);
     }
 
     /// Ends the attempt by force. Of an attached unit there is only letting go.
@@ -339,6 +354,7 @@ impl Life {
 
     /// It was asked to end, and time is up.
     pub(super) fn press(&mut self, purpose: Purpose, policy: &Policy, turn: &mut Turn<'_>) {
+        self.deadline = None;
         match policy.attached {
             true => self.go(Phase::Lost, turn),
             false => self.force(purpose, policy, turn),
@@ -353,8 +369,11 @@ impl Life {
     }
 }
 
+/// Enough for a probe or two, and little more.
+const SHORT_LOOK: Duration = Duration::from_secs(5);
+
 /// The runner's own ladder insists when the grace is over; the model insists only when that did not help either.
-const LADDER_MARGIN: Duration = Duration::from_secs(2);
+pub(crate) const LADDER_MARGIN: Duration = Duration::from_secs(2);
 
 /// Even with a grace of nothing, a killed tree needs time to go, more of it on a loaded machine.
 const SHORTEST_CONFIRMATION: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@
 
 use super::face::{Face, Pass};
 use super::graph::base_on;
-use super::life::{Life, Phase};
+use super::life::{Life, Phase, Rung};
 use super::vocabulary::{Index, State};
 use super::world::World;
 
@@ -126,6 +126,21 @@ fn check_life(unit: Index, life: &Life) {
     assert!(
         !life.unhealthy || life.is_running() || life.is_stopping() || life.phase == Phase::Lost,
         "{unit:?}: only what runs has health"
+    );
+    assert!(
+        life.deadline.is_none() || state.is_active(),
+        "{unit:?}: only what may be alive has a time to be ready or gone by"
+    );
+    let is_asked = matches!(
+        life.phase,
+        Phase::Stopping {
+            rung: Rung::Asked,
+            ..
+        }
+    );
+    assert!(
+        !is_asked || !life.confirmed || life.deadline.is_some(),
+        "{unit:?}: asked to end, and never pressed"
     );
     match state {
         State::Held => assert!(life.held, "{unit:?}: kept down by nobody"),

@@ -11,7 +11,6 @@ use super::face::Pass;
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::vocabulary::{Attempt, Effect, Index, State};
 use super::world::World;
-use crate::spec::UnitKind;
 
 /// What is saved of a unit, and restored at boot. What a shell does not keep is left at its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +29,12 @@ pub struct Restored {
     pub restarts: u32,
     /// Ends in a row that nobody asked for.
     pub failures: u32,
+    /// It was called a crash loop and has not been ready for long enough since.
+    pub looping: bool,
+    /// Its latest wait between two attempts, which says how long it must be ready before it starts counting anew.
+    pub last_wait: Duration,
+    /// How long ago its latest automatic restarts were, the first one first: what the crash loop is told by.
+    pub recent: Vec<Duration>,
     /// Some attempt was launched since somebody asked for it.
     pub launched: bool,
     /// Its readiness was lost.
@@ -38,11 +43,12 @@ pub struct Restored {
     pub renew: bool,
     /// Its end was ordered by force.
     pub forced: bool,
-    /// Its end was ordered because of the failure in `cause`.
-    pub faulted: bool,
+    /// Its end was ordered because of this failure.
+    pub fault: Option<Cause>,
     /// Its latest failure.
     pub cause: Option<Cause>,
-    /// What was left of its wait, its startup timeout or its run timeout; `None`: all of a timeout, nothing of a wait.
+    /// What was left of its wait, its startup timeout, its run timeout or the grace of its stop; `None`: all of a
+    /// timeout or a grace, nothing of a wait.
     pub left: Option<Duration>,
     /// Which attempts of what it needs the running attempt was launched upon; what is missing is guessed.
     pub bases: Vec<(Index, Attempt)>,
@@ -59,11 +65,14 @@ impl Default for Restored {
             gateless: false,
             restarts: 0,
             failures: 0,
+            looping: false,
+            last_wait: Duration::ZERO,
+            recent: Vec::new(),
             launched: false,
             unhealthy: false,
             renew: false,
             forced: false,
-            faulted: false,
+            fault: None,
             cause: None,
             left: None,
             bases: Vec::new(),
@@ -76,10 +85,27 @@ impl World {
     pub fn save(&self, unit: Index) -> Restored {
         let node = self.known(unit);
         let life = &node.life;
-        let (forced, faulted) = if let Phase::Stopping { rung, purpose } = life.phase {
-            (rung == Rung::Forced, purpose != Purpose::Asked)
-        } else {
-            (false, false)
+        let (forced, fault) = match life.phase {
+            Phase::Stopping {
+                rung,
+                purpose: Purpose::Fault(cause),
+            } => (rung == Rung::Forced, Some(cause)),
+            Phase::Stopping {
+                rung,
+                purpose: Purpose::Asked,
+            } => (rung == Rung::Forced, None),
+            Phase::Idle
+            | Phase::Starting
+            | Phase::Settling { .. }
+            | Phase::SetupRequired
+            | Phase::SettingUp
+            | Phase::Ready
+            | Phase::Backoff { .. }
+            | Phase::CrashLoop { .. }
+            | Phase::Done
+            | Phase::Failed
+            | Phase::Lost
+            | Phase::Held => (false, None),
         };
         let ends = life.until().or(life.deadline);
         let bases = node.edges().iter().zip(&node.bases);
@@ -91,11 +117,14 @@ impl World {
             gateless: life.gateless,
             restarts: life.counters.restarts,
             failures: life.counters.failures,
+            looping: life.counters.looping,
+            last_wait: life.counters.last_wait,
+            recent: life.counters.ages(self.now),
             launched: life.launched,
             unhealthy: life.unhealthy,
             renew: life.renew,
             forced,
-            faulted,
+            fault,
             cause: life.cause,
             left: ends.map(|ends| ends.saturating_sub(self.now)),
             bases: bases
@@ -109,10 +138,7 @@ impl World {
     pub fn restore(&mut self, unit: Index, saved: Restored) {
         let node = &mut self.nodes[unit.0 as usize];
         let left = saved.left.unwrap_or_default();
-        let purpose = match saved.cause {
-            Some(cause) if saved.faulted => Purpose::Fault(cause),
-            Some(_) | None => Purpose::Asked,
-        };
+        let purpose = saved.fault.map_or(Purpose::Asked, Purpose::Fault);
         let rung = if saved.forced {
             Rung::Forced
         } else {
@@ -148,11 +174,14 @@ impl World {
             deadline: saved.left,
             launched: saved.launched || phase != Phase::Starting && saved.state.is_active(),
             automatic: saved.failures > 0 && !saved.state.is_active(),
-            counters: Counters::restored(
-                saved.restarts,
-                saved.failures,
-                saved.state == State::CrashLoop,
-            ),
+            counters: Counters {
+                restarts: saved.restarts,
+                failures: saved.failures,
+                looping: saved.looping || saved.state == State::CrashLoop,
+                last_wait: saved.last_wait,
+                // When they were is known once the world goes on.
+                recent: saved.recent.into(),
+            },
             cause: saved.cause,
             ..Life::default()
         };
@@ -176,6 +205,7 @@ impl World {
         for &unit in &restored {
             self.guess_bases(unit);
         }
+        self.recall_restarts(&restored);
         for unit in restored {
             let now = self.now;
             let node = &mut self.nodes[unit.0 as usize];
@@ -190,18 +220,34 @@ impl World {
                 life.deadline = None;
                 continue;
             }
-            let limit = match policy.kind {
-                UnitKind::Service => policy.startup_timeout,
-                UnitKind::Task => policy.run_timeout,
-            };
-            let may_end =
-                life.state().is_active() && !life.is_stopping() && life.phase != Phase::Ready;
+            if life.is_stopping() {
+                life.deadline = life.deadline.map(|left| now.saturating_add(left));
+                continue;
+            }
+            let limit = policy.time_limit();
+            let may_end = life.state().is_active() && life.phase != Phase::Ready;
             let left = life.deadline.filter(|_| limit.is_some()).or(limit);
             life.deadline = left
                 .filter(|_| may_end)
                 .map(|left| now.saturating_add(left));
         }
         self.plan(effects);
+    }
+
+    /// Puts the latest automatic restarts of these units where they belong in time, and takes them off the budget.
+    fn recall_restarts(&mut self, restored: &[Index]) {
+        let now = self.now;
+        let mut restarts = Vec::new();
+        for unit in restored {
+            let counters = &mut self.nodes[unit.0 as usize].life.counters;
+            let ages = Vec::from(std::mem::take(&mut counters.recent));
+            counters.set_ages(&ages, now);
+            restarts.extend(&counters.recent);
+        }
+        restarts.sort_unstable();
+        for at in restarts {
+            self.budget.reserve(at);
+        }
     }
 
     /// A task whose definition changed has yet to be done: from done to idle, without an effect.

@@ -19,7 +19,8 @@ pub enum Goal {
     Ready,
     /// It has ended with success.
     Completed,
-    /// No process of it is left, and none comes by itself.
+    /// No process of it is left, and none comes by itself. A crash loop that somebody wants never comes so far: it ends
+    /// the wait at once, and so does a lost unit.
     Stopped,
 }
 
@@ -112,6 +113,11 @@ impl World {
                 unit,
                 obstacle: Obstacle::Lost,
             },
+            // It is tried again and again; whoever stops it ends that, and then it is `Idle`.
+            State::CrashLoop => Verdict::Never {
+                unit,
+                obstacle: Obstacle::CrashLoop(life.cause),
+            },
             State::Idle
             | State::Starting
             | State::Settling
@@ -119,8 +125,7 @@ impl World {
             | State::SettingUp
             | State::Ready
             | State::Stopping
-            | State::Backoff
-            | State::CrashLoop => Verdict::Pending,
+            | State::Backoff => Verdict::Pending,
         }
     }
 

@@ -41,6 +41,10 @@ pub struct View {
     pub leaving: bool,
     /// When the wait of `Backoff` or `CrashLoop` is over.
     pub until: Option<Duration>,
+    /// By when it must be ready (a service) or have ended (a task), or be gone when it was asked to end.
+    pub deadline: Option<Duration>,
+    /// It was called a crash loop and has not been ready for long enough since.
+    pub looping: bool,
     /// The latest failure since somebody asked for it.
     pub cause: Option<Cause>,
 }
@@ -97,8 +101,16 @@ impl World {
             renew: life.renew,
             leaving: life.is_leaving(),
             until: life.until(),
+            deadline: life.deadline,
+            looping: life.counters.looping,
             cause: life.cause,
         }
+    }
+
+    /// Whether a unit is only observed, by the definition that counts now.
+    pub fn is_attached(&self, unit: Index) -> Option<bool> {
+        let policy = self.known(unit).policy.as_ref();
+        policy.map(|policy| policy.attached)
     }
 
     /// What a unit waits for itself; empty when it waits for nothing but its own process.

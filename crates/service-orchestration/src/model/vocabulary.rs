@@ -44,6 +44,16 @@ pub struct Policy {
     pub grace: Duration,
 }
 
+impl Policy {
+    /// How long an attempt may take until it is ready (a service) or has ended (a task).
+    pub(super) fn time_limit(&self) -> Option<Duration> {
+        match self.kind {
+            UnitKind::Service => self.startup_timeout,
+            UnitKind::Task => self.run_timeout,
+        }
+    }
+}
+
 /// An edge of the graph: what a unit needs of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {

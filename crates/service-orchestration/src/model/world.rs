@@ -114,6 +114,11 @@ impl World {
         self.plan(effects);
     }
 
+    /// The time of the last step.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
     /// Units of which something that must outlive the daemon changed since the last call: see [`World::save`].
     pub fn take_changed(&mut self) -> Vec<Index> {
         for unit in &self.changed {

@@ -11,4 +11,5 @@ pub use event::{Event, EventKind};
 pub use phase::Phase;
 pub use status::{
     Blocked, ExitInfo, Health, SCHEMA_VERSION, StackStatus, StopInfo, UnitStatus, WaitingFor, Why,
+    WhyReason,
 };

@@ -148,16 +148,31 @@ pub struct StopInfo {
 }
 
 /// Why a unit is where it is, down to the causes.
+///
+/// A tree, as a list with depths: a chain of a thousand units is a thousand entries, and no reader of JSON has to nest
+/// that deeply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// In reading order: the first is the unit that was asked about, and each is held up by those right below it that
+    /// are one deeper.
+    pub reasons: Vec<WhyReason>,
+}
+
+/// One unit's part in a [`Why`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyReason {
     /// The unit.
     pub name: String,
+    /// How far down; 0 for the unit that was asked about.
+    pub depth: u32,
     /// Its state.
     pub state: String,
-    /// The reason, as a sentence.
+    /// Why it is there, as a sentence.
     pub reason: String,
-    /// The units that hold it up, and why they do.
-    pub because: Vec<Why>,
+    /// It was explained further above: what holds it up stands there.
+    pub repeated: bool,
 }
 
 /// A unit that can never come as far as somebody waits for it to come.

@@ -27,6 +27,10 @@ pub struct StackSpec {
     pub networks: BTreeMap<String, NetworkSpec>,
     /// Its services and tasks.
     pub units: BTreeMap<UnitName, ServiceSpec>,
+    /// Services and tasks of its files that are in no active profile. They are not started with the others; one that
+    /// runs, because it was asked for before, is still one of the stack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inactive: BTreeMap<UnitName, ServiceSpec>,
 }
 
 /// A network that units can be on.

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_registry::journal::SavedLoopback;
 
-use crate::model::State;
+use crate::model::{Cause, End, LaunchFailure, State};
 use crate::report::{Event, ExitInfo};
-use crate::spec::{StackName, StackSpec, UnitId};
+use crate::spec::{ServiceSpec, StackName, StackSpec, UnitId};
 
 /// What is kept of one stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,27 @@ pub struct UnitRecord {
     /// Its end was ordered by force.
     #[serde(default)]
     pub forced: bool,
+    /// Its end was ordered because of this failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<StoredCause>,
+    /// Its latest failure since somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<StoredCause>,
+    /// It was called a crash loop and has not been ready for long enough since.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub looping: bool,
+    /// Its latest wait between two attempts, in nanoseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_wait_ns: u64,
+    /// When its timers are due and its latest restarts were, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<StoredTimes>,
+    /// Which attempts of what it needs the running attempt was launched upon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<(UnitId, u64)>,
+    /// Instead of its own grace, for the stop that was asked for last, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ns: Option<u64>,
     /// The last attempt's identity, which names its run directory.
     pub instance_id: Option<String>,
     /// When that attempt was launched.
@@ -77,6 +98,81 @@ pub struct UnitRecord {
     /// The hash of the definition that the last attempt was launched with.
     #[serde(default)]
     pub launched_hash: Option<String>,
+    /// That definition, while the attempt may be alive and the unit has another one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_spec: Option<Box<ServiceSpec>>,
+}
+
+/// Points in time, by the monotonic clock of one boot: every process of the machine reads it alike, nobody can set it,
+/// and after another boot it says nothing. They are nanoseconds since that boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTimes {
+    /// Which boot.
+    pub boot_id: String,
+    /// When its wait, its startup timeout, its run timeout or the grace of its stop is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ns: Option<u64>,
+    /// When its latest automatic restarts were, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts_ns: Vec<u64>,
+}
+
+/// A failure, as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredCause {
+    /// [`Cause::Exited`] with [`End::Success`].
+    Ended,
+    /// [`Cause::Exited`] with [`End::Failure`].
+    Exited,
+    /// [`Cause::NotLaunched`], which may work the next time.
+    NotLaunched,
+    /// [`Cause::NotLaunched`], which will not.
+    NotLaunchable,
+    /// See [`Cause::Unhealthy`].
+    Unhealthy,
+    /// See [`Cause::Dead`].
+    Dead,
+    /// See [`Cause::StartupTimeout`].
+    StartupTimeout,
+    /// See [`Cause::RunTimeout`].
+    RunTimeout,
+    /// See [`Cause::SetupFailed`].
+    SetupFailed,
+}
+
+macro_rules! same_causes {
+    ($($stored:ident = $cause:pat => $made:expr,)*) => {
+        impl From<Cause> for StoredCause {
+            fn from(cause: Cause) -> Self {
+                match cause { $($cause => Self::$stored,)* }
+            }
+        }
+        impl From<StoredCause> for Cause {
+            fn from(stored: StoredCause) -> Self {
+                match stored { $(StoredCause::$stored => $made,)* }
+            }
+        }
+    };
+}
+same_causes! {
+    Ended = Cause::Exited(End::Success) => Cause::Exited(End::Success),
+    Exited = Cause::Exited(End::Failure) => Cause::Exited(End::Failure),
+    NotLaunched = Cause::NotLaunched(LaunchFailure::Transient) => Cause::NotLaunched(LaunchFailure::Transient),
+    NotLaunchable = Cause::NotLaunched(LaunchFailure::Permanent) => Cause::NotLaunched(LaunchFailure::Permanent),
+    Unhealthy = Cause::Unhealthy => Cause::Unhealthy,
+    Dead = Cause::Dead => Cause::Dead,
+    StartupTimeout = Cause::StartupTimeout => Cause::StartupTimeout,
+    RunTimeout = Cause::RunTimeout => Cause::RunTimeout,
+    SetupFailed = Cause::SetupFailed => Cause::SetupFailed,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// The model's state, as it is kept.

@@ -83,7 +83,7 @@ impl Supervisor {
     pub(super) fn choose_ports(&mut self, unit: Index) -> Result<(), LaunchError> {
         let entry = self.units.get(unit);
         let missing: Vec<u32> = (0u32..)
-            .zip(&entry.spec.ports)
+            .zip(&entry.described().ports)
             .filter(|(position, port)| {
                 port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(position)
             })
@@ -137,7 +137,7 @@ impl Supervisor {
             return Some(resolved);
         }
         let foreseeable = matches!(
-            other.spec.target.kind(),
+            other.described().target.kind(),
             TargetKind::Process | TargetKind::ProcessAttach
         );
         let entry = foreseeable.then(|| Arc::new(self.entry_of(other, Readiness::Running)))?;
@@ -179,7 +179,7 @@ impl Supervisor {
     /// The variables that a unit is given about what it needs.
     pub(super) fn variables_of(&self, asker: &UnitEntry) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
-        for dependency in &asker.spec.dependencies {
+        for dependency in &asker.described().dependencies {
             let instances = self.units.instances(&asker.id.stack, &dependency.unit);
             let Some(other) = instances.first().map(|index| self.units.get(*index)) else {
                 continue;

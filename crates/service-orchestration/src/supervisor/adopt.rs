@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
@@ -11,15 +12,16 @@ use service_registry::LoopbackPool;
 use tracing::Instrument;
 
 use super::commit::Keeper;
+use super::define;
 use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
 use super::request::Applied;
 use super::runner;
 use super::turn::{Setting, Supervisor};
-use super::units::Runner;
+use super::units::{Now, Runner};
 use crate::executors::{AdoptError, Ticket};
 use crate::model::{Attempt, Index, Restored, World};
-use crate::spec::{RestartWhen, StackSpec};
+use crate::spec::{RestartWhen, StackSpec, UnitId};
 use crate::store::{Kept, StackRecord, Store, StoreError, UnitRecord};
 
 /// Attempts that are still being looked for, and who waits for the last of them.
@@ -81,15 +83,22 @@ impl Supervisor {
             self.units.set_pool(stack.name.clone(), pool);
         }
         self.units.set_stack(Arc::clone(&stack));
-        let mut specs: Vec<_> = stack.units.values().cloned().collect();
-        specs.extend(orphans(&stack, units));
-        self.define_units(&stack, specs, &mut Applied::default());
+        let mut known = define::instances(&stack);
+        for (id, orphan) in orphans(&stack, units) {
+            known.entry(id).or_insert(orphan);
+        }
+        self.define_units(&stack, known, &mut Applied::default());
         self.assign_addresses(&stack);
     }
 
     /// Gives every unit the life it had; answers with those that may be alive.
     fn recall_units(&mut self, records: &[UnitRecord]) -> Vec<(Index, Ticket)> {
         let mut alive = Vec::new();
+        let boot_id = self.boot_id.clone();
+        let now = Now {
+            boot_id: boot_id.as_deref(),
+            time: self.clock.now(),
+        };
         for record in records {
             let Some(unit) = self.units.index(&record.id) else {
                 continue;
@@ -97,6 +106,17 @@ impl Supervisor {
             let entry = self.units.get_mut(unit);
             entry.recall(record);
             let always = entry.spec.restart.when == RestartWhen::Always;
+            if entry.grace.is_some() {
+                let policy = self.policy(unit);
+                self.world
+                    .define_all(vec![(unit, policy)])
+                    .expect("only the grace differs, so no circle can come to be");
+            }
+            let (left, recent) = now.since(record.times.as_ref());
+            let bases = record
+                .bases
+                .iter()
+                .filter_map(|(on, attempt)| Some((self.units.index(on)?, Attempt(*attempt))));
             let restored = Restored {
                 wanted: record.wanted || (always && record.attempt > 0),
                 gateless: record.gateless,
@@ -109,7 +129,13 @@ impl Supervisor {
                 unhealthy: record.unhealthy,
                 renew: record.renew,
                 forced: record.forced,
-                ..Restored::default()
+                fault: record.fault.map(Into::into),
+                cause: record.cause.map(Into::into),
+                looping: record.looping,
+                last_wait: Duration::from_nanos(record.last_wait_ns),
+                recent,
+                left,
+                bases: bases.collect(),
             };
             self.world.restore(unit, restored);
             if self.world.unit(unit).state.is_active() {
@@ -146,7 +172,7 @@ impl Supervisor {
     fn look_for(&mut self, unit: Index, ticket: Ticket) {
         let attempt = Attempt(ticket.attempt);
         let reporter = self.reporter(unit, attempt);
-        let kind = self.units.get(unit).spec.target.kind();
+        let kind = self.units.get(unit).described().target.kind();
         let Some(executor) = self.setting.executors.get(kind).cloned() else {
             reporter.report(AttemptNews::NotFound(AdoptError {
                 unit: ticket.unit,
@@ -189,24 +215,29 @@ impl Adoption {
     }
 }
 
-/// Units that the definition no longer names and that may still be alive: known by their name alone, so that they can
-/// be found and stopped. How to start them is not known any more.
-fn orphans(stack: &StackSpec, records: &[UnitRecord]) -> Vec<crate::spec::ServiceSpec> {
+/// Units that were kept: those that the definition no longer names may still be alive. They are known by what they were
+/// launched with where that was kept, else by their name alone, so that they can be found and stopped. How to start them
+/// is not known any more.
+fn orphans(
+    stack: &StackSpec,
+    records: &[UnitRecord],
+) -> impl Iterator<Item = (UnitId, Arc<crate::spec::ServiceSpec>)> {
     use crate::spec::{ProcessTarget, Restart, ServiceSpec, TargetSpec, UnitKind};
-    records
+    let own = records
         .iter()
-        .filter(|record| {
-            record.id.stack == stack.name && !stack.units.contains_key(&record.id.name)
-        })
-        .map(|record| {
-            let target = TargetSpec::Process(ProcessTarget::default());
-            ServiceSpec {
-                restart: Restart {
-                    when: RestartWhen::Never,
-                    ..Restart::default()
-                },
-                ..ServiceSpec::new(record.id.name.clone(), UnitKind::Service, target)
-            }
-        })
-        .collect()
+        .filter(|record| record.id.stack == stack.name);
+    own.map(|record| {
+        let target = TargetSpec::Process(ProcessTarget::default());
+        let bare = || ServiceSpec::new(record.id.name.clone(), UnitKind::Service, target);
+        let known = record.launched_spec.as_deref().cloned();
+        let spec = ServiceSpec {
+            restart: Restart {
+                when: RestartWhen::Never,
+                ..Restart::default()
+            },
+            dependencies: Vec::new(),
+            ..known.unwrap_or_else(bare)
+        };
+        (record.id.clone(), Arc::new(spec))
+    })
 }

@@ -32,15 +32,14 @@ impl Supervisor {
                     .or_insert_with(|| unit.clone());
             }
         }
+        self.keep_inactive(&mut stack);
         check(&stack)?;
         let stack = Arc::new(stack);
         let mut applied = Applied::default();
         let kept_orphans = self.retire(&stack, &mut applied);
-        let known = stack
-            .units
-            .values()
-            .chain(kept_orphans.values().map(Arc::as_ref));
-        self.define_units(&stack, known.cloned().collect(), &mut applied);
+        let mut known = instances(&stack);
+        known.extend(kept_orphans);
+        self.define_units(&stack, known, &mut applied);
         if before.as_ref() != Some(&stack) {
             let mut data = serde_json::Map::new();
             data.insert(
@@ -53,6 +52,25 @@ impl Supervisor {
             self.record_stack(&stack.name);
         }
         Ok(applied)
+    }
+
+    /// What is in no active profile and runs all the same, because somebody asked for it before, stays in the stack, and
+    /// so does what it needs.
+    fn keep_inactive(&self, stack: &mut StackSpec) {
+        let known = self.units.of_stack(&stack.name);
+        let mut open: Vec<UnitName> = known
+            .filter(|entry| self.world.unit(entry.index).state.is_active())
+            .map(|entry| entry.id.name.clone())
+            .collect();
+        while let Some(name) = open.pop() {
+            if stack.units.contains_key(&name) {
+                continue;
+            }
+            if let Some(unit) = stack.inactive.get(&name) {
+                open.extend(unit.dependencies.iter().map(|needed| needed.unit.clone()));
+                stack.units.insert(name, unit.clone());
+            }
+        }
     }
 
     /// Forgets units that the new definition does not name, as far as they do not run. Answers with those that do.
@@ -102,35 +120,26 @@ impl Supervisor {
     pub(super) fn define_units(
         &mut self,
         stack: &StackSpec,
-        specs: Vec<ServiceSpec>,
+        units: BTreeMap<UnitId, Arc<ServiceSpec>>,
         applied: &mut Applied,
     ) {
         let mut touched = Vec::new();
-        for spec in specs {
+        for (id, spec) in units {
             let hash = hash(stack, &spec);
-            let spec = Arc::new(spec);
-            for id in ids(&stack.name, &spec) {
-                match self.units.index(&id) {
-                    None => {
-                        let index = self.world.reserve();
-                        self.units.insert(UnitEntry::new(
-                            id,
-                            index,
-                            Arc::clone(&spec),
-                            hash.clone(),
-                        ));
-                        applied.added.push(spec.name.clone());
+            match self.units.index(&id) {
+                None => {
+                    let index = self.world.reserve();
+                    applied.added.push(spec.name.clone());
+                    self.units.insert(UnitEntry::new(id, index, spec, hash));
+                    touched.push(index);
+                }
+                Some(index) => {
+                    let entry = self.units.get_mut(index);
+                    let changed = entry.hash != hash;
+                    entry.define(&spec, &hash);
+                    if changed {
+                        applied.changed.push(spec.name.clone());
                         touched.push(index);
-                    }
-                    Some(index) => {
-                        let entry = self.units.get_mut(index);
-                        let changed = entry.hash != hash;
-                        entry.spec = Arc::clone(&spec);
-                        entry.hash.clone_from(&hash);
-                        if changed {
-                            applied.changed.push(spec.name.clone());
-                            touched.push(index);
-                        }
                     }
                 }
             }
@@ -192,7 +201,8 @@ impl Supervisor {
             edges: edges.collect(),
             probed: spec.readiness.is_some() || spec.startup.is_some(),
             setup: spec.setup.is_some(),
-            attached: spec.target.kind().is_attached(),
+            // Of what runs: it is stopped, or let go of, as what it is.
+            attached: entry.described().target.kind().is_attached(),
             restart: spec.restart.clone(),
             restart_on_unhealthy: spec.on_unhealthy == OnUnhealthy::Restart,
             startup_timeout: spec.startup_timeout,
@@ -200,6 +210,16 @@ impl Supervisor {
             grace: entry.grace.unwrap_or(spec.stop.grace),
         }
     }
+}
+
+/// Every instance that a stack defines, with its definition.
+pub(super) fn instances(stack: &StackSpec) -> BTreeMap<UnitId, Arc<ServiceSpec>> {
+    let of = |spec: &ServiceSpec| {
+        let shared = Arc::new(spec.clone());
+        let ids = ids(&stack.name, spec).into_iter();
+        ids.map(move |id| (id, Arc::clone(&shared)))
+    };
+    stack.units.values().flat_map(of).collect()
 }
 
 /// The instances of a unit.

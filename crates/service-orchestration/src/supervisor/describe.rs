@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::model::{Because, Cause, Goal, Index, Reason, State, Verdict, Waiting};
-use crate::report::{Health, Phase, SCHEMA_VERSION, StackStatus, UnitStatus, WaitingFor, Why};
+use crate::report::{
+    Health, Phase, SCHEMA_VERSION, StackStatus, UnitStatus, WaitingFor, Why, WhyReason,
+};
 use crate::spec::{Gate, StackName, UnitKind, UnitName};
 use crate::supervisor::OrderError;
 
@@ -48,13 +50,13 @@ impl Supervisor {
         UnitStatus {
             name: entry.id.local_name(),
             kind: entry.spec.kind,
-            target: entry.spec.target.kind().to_string(),
+            target: entry.described().target.kind().to_string(),
             state: view.state.as_str().to_owned(),
             phase: Phase::of(
                 view.state,
                 entry.spec.kind,
                 view.attempt.0 > 0,
-                entry.spec.setup.is_some(),
+                entry.described().setup.is_some(),
             ),
             ready: match entry.spec.kind {
                 UnitKind::Service => view.published,
@@ -87,9 +89,9 @@ impl Supervisor {
     }
 
     fn health(&self, entry: &UnitEntry) -> Health {
-        let has_probe = entry.spec.readiness.is_some()
-            || entry.spec.liveness.is_some()
-            || entry.spec.startup.is_some();
+        let spec = entry.described();
+        let has_probe =
+            spec.readiness.is_some() || spec.liveness.is_some() || spec.startup.is_some();
         match (has_probe, self.world.verdict(entry.index, Goal::Running)) {
             (true, Verdict::Reached) if entry.health.verdict == Health::None => Health::Starting,
             (true, Verdict::Reached) => entry.health.verdict,
@@ -151,27 +153,20 @@ impl Supervisor {
     /// Why a unit is where it is, down to the causes.
     pub(super) fn explain(&self, unit: Index) -> Why {
         let reasons = self.world.why(unit).reasons;
-        let mut rest = reasons.as_slice();
-        self.tree(&mut rest)
-            .expect("the first reason is that of the unit itself")
-    }
-
-    /// Makes a tree of a list with depths; leaves behind what does not belong to its first entry.
-    fn tree(&self, rest: &mut &[Reason]) -> Option<Why> {
-        let (first, mut below) = rest.split_first()?;
-        let mut because = Vec::new();
-        while below.first().is_some_and(|next| next.depth > first.depth) {
-            let deeper = self.tree(&mut below);
-            because.extend(deeper.filter(|_| first.depth < MAX_DEPTH));
+        let told = reasons.iter().map(|reason| WhyReason {
+            name: self
+                .units
+                .find(reason.unit)
+                .map_or_else(|| "?".into(), |entry| entry.id.local_name()),
+            depth: u32::try_from(reason.depth).unwrap_or(u32::MAX),
+            state: reason.state.as_str().to_owned(),
+            reason: self.because_sentence(reason),
+            repeated: reason.repeated,
+        });
+        Why {
+            schema_version: SCHEMA_VERSION,
+            reasons: told.collect(),
         }
-        *rest = below;
-        let entry = self.units.find(first.unit);
-        Some(Why {
-            name: entry.map_or_else(|| "?".into(), |entry| entry.id.local_name()),
-            state: first.state.as_str().to_owned(),
-            reason: self.because_sentence(first),
-            because,
-        })
     }
 
     fn because_sentence(&self, reason: &Reason) -> String {
@@ -269,15 +264,12 @@ impl Supervisor {
                 (None, None) => None,
             },
             Some(Cause::NotLaunched(_)) => facts.reason.clone(),
-            Some(Cause::Unhealthy | Cause::Dead) => entry
-                .health
+            Some(Cause::Unhealthy | Cause::Dead) => facts
                 .reason
                 .clone()
+                .or_else(|| entry.health.reason.clone())
                 .or_else(|| cause.map(|c| cause_words(c).into())),
-            Some(cause @ (Cause::StartupTimeout | Cause::RunTimeout)) => {
-                Some(cause_words(cause).into())
-            }
-            Some(cause @ Cause::SetupFailed) => facts
+            Some(cause @ (Cause::StartupTimeout | Cause::RunTimeout | Cause::SetupFailed)) => facts
                 .reason
                 .clone()
                 .or_else(|| Some(cause_words(cause).into())),
@@ -294,11 +286,8 @@ impl Supervisor {
     }
 }
 
-/// How deep an explanation goes: each level costs two of the 128 that JSON readers commonly allow.
-const MAX_DEPTH: usize = 48;
-
 /// How an attempt ended, in words.
-fn exit_words(exit: &crate::report::ExitInfo) -> Option<String> {
+pub(super) fn exit_words(exit: &crate::report::ExitInfo) -> Option<String> {
     match (exit.exit_code, exit.signal, exit.exit_unknown) {
         (Some(code), _, _) => Some(format!("exit code {code}")),
         (None, Some(signal), _) => Some(format!("signal {signal}")),

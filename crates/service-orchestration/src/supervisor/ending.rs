@@ -3,13 +3,14 @@
 //! Owns: what it is asked with: a signal, or a command of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_process::Stdio;
 
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
 use crate::executors::{AttemptControl, StopOrder};
-use crate::model::Index;
+use crate::model::{Index, LADDER_MARGIN};
 
 /// How one attempt is asked to end.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Supervisor {
     /// How this unit is asked to end.
     pub(super) fn stop_order(&self, unit: Index) -> Asking {
         let entry = self.units.get(unit);
-        let stop = &entry.spec.stop;
+        let stop = &entry.described().stop;
         let command = stop.command.as_ref().and_then(|words| {
             let words: Result<Vec<String>, _> =
                 words.iter().map(|word| self.text(entry, word)).collect();
@@ -43,13 +44,29 @@ impl Supervisor {
         if stop.command.is_some() && command.is_none() {
             tracing::warn!(unit = %entry.id, "its stop command has no value for a reference: the signal is sent instead");
         }
+        let grace = entry.grace.unwrap_or(stop.grace);
         Asking {
             order: StopOrder {
                 signal: command.is_none().then_some(stop.signal),
-                grace: entry.grace.unwrap_or(stop.grace),
+                grace: self.left_of(unit, grace),
                 scope: stop.scope,
             },
             command,
+        }
+    }
+}
+
+impl Supervisor {
+    /// What is left of a grace. An attempt of an earlier daemon may have been asked to end before, and the time since
+    /// then counts.
+    fn left_of(&self, unit: Index, grace: Duration) -> Duration {
+        let deadline = self.world.unit(unit).deadline;
+        match deadline.filter(|_| self.units.get(unit).inherited) {
+            None => grace,
+            Some(deadline) => deadline
+                .saturating_sub(LADDER_MARGIN)
+                .saturating_sub(self.clock.now())
+                .min(grace),
         }
     }
 }

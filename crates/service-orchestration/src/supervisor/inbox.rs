@@ -42,8 +42,8 @@ pub(crate) enum AttemptNews {
     /// It ended; no process of it is left.
     /// With what it said last, when it ended by an exit code that is not zero.
     Exited(ExitInfo, Vec<String>),
-    /// It said something by the sd_notify protocol.
-    Notified { ready: bool },
+    /// It said by the sd_notify protocol that it is ready; told once.
+    Ready,
     /// A probe of it was answered.
     Probed(Checked),
     /// An order to it failed.

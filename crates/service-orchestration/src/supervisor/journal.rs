@@ -2,11 +2,14 @@
 //!
 //! Owns: the way from a change of state to a record and an event.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::describe::exit_words;
 use super::turn::Supervisor;
+use super::units::Now;
 use crate::model::{Cause, End, Index, LaunchFailure, Moved, State};
 use crate::report::{EventKind, ExitInfo};
 use crate::spec::{StackName, UnitKind};
@@ -33,6 +36,9 @@ impl Supervisor {
             // What is on its way down is not asked how it is.
             self.units.get_mut(moved.unit).probes = None;
         }
+        if moved.to == State::Failed && self.world.unit(moved.unit).looping {
+            self.name_crash_loop(moved.unit);
+        }
         let delay = self.delay(&moved);
         for kind in self.kinds(&moved) {
             self.emit_unit(kind, moved.unit, |data| {
@@ -50,6 +56,15 @@ impl Supervisor {
 
     /// A new attempt gets a name, and the traces of the one before are wiped off.
     fn begin_attempt(&mut self, unit: Index) {
+        let entry = self.units.get_mut(unit);
+        entry.running = Some(Arc::clone(&entry.spec));
+        entry.facts.launched_hash = Some(entry.hash.clone());
+        let policy = self.policy(unit);
+        if self.world.is_attached(unit) != Some(policy.attached) {
+            self.world
+                .define_all(vec![(unit, policy)])
+                .expect("only what it is differs, so no circle can come to be");
+        }
         if let Err(error) = self.choose_ports(unit) {
             // The launch tries again, and fails if it cannot either.
             tracing::warn!(unit = %self.units.get(unit).id, error = %crate::error_chain(&error), "no port could be chosen");
@@ -64,8 +79,18 @@ impl Supervisor {
         entry.last_output = Vec::new();
         entry.facts.pid = None;
         entry.facts.container_id = None;
-        entry.facts.launched_hash = Some(entry.hash.clone());
         entry.health = super::units::HealthFacts::default();
+    }
+
+    /// It is not tried again: what is said of it must name the loop and not only the last end.
+    fn name_crash_loop(&mut self, unit: Index) {
+        let facts = &mut self.units.get_mut(unit).facts;
+        let last = facts
+            .reason
+            .take()
+            .or_else(|| facts.exit.as_ref().and_then(exit_words));
+        let last = last.map_or_else(String::new, |last| format!(": {last}"));
+        facts.reason = Some(format!("crash loop, and it is not tried again{last}"));
     }
 
     /// How long it rests before it is started again, if it is.
@@ -83,7 +108,7 @@ impl Supervisor {
     fn kinds(&self, moved: &Moved) -> Vec<EventKind> {
         use EventKind as E;
         let entry = self.units.get(moved.unit);
-        let is_task = entry.spec.kind == UnitKind::Task;
+        let is_task = entry.described().kind == UnitKind::Task;
         let pick = |service, task| if is_task { task } else { service };
         let mut kinds = Vec::new();
         if moved.from == State::Starting
@@ -99,7 +124,7 @@ impl Supervisor {
                 pick(E::ServiceStarted, E::TaskStarted)
             });
         }
-        if moved.to == State::Ready && entry.spec.setup.is_some() {
+        if moved.to == State::Ready && entry.described().setup.is_some() {
             kinds.push(E::ServiceSetupComplete);
         }
         let kind = match moved.to {
@@ -188,14 +213,25 @@ impl Supervisor {
     /// What is kept of a unit, into the next write, when it is not what was kept of it last.
     pub(super) fn record(&mut self, unit: Index) {
         let life = self.world.save(unit);
-        if let Some(entry) = self.units.find_mut(unit) {
-            let record = entry.record(&life);
-            if entry.kept.as_ref() != Some(&record) {
-                entry.kept = Some(record.clone());
-                let id = entry.id.clone();
-                self.keeper.batch().units.insert(id, Some(record));
-            }
+        let now = Now {
+            boot_id: self.boot_id.as_deref(),
+            time: self.world.now(),
+        };
+        let Some(entry) = self.units.find(unit) else {
+            return;
+        };
+        let mut record = entry.record(&life, now);
+        let bases = life.bases.iter().filter_map(|(on, base)| {
+            let other = self.units.find(*on)?;
+            Some((other.id.clone(), base.0))
+        });
+        record.bases = bases.collect();
+        if entry.kept.as_ref() == Some(&record) {
+            return;
         }
+        let id = entry.id.clone();
+        self.units.get_mut(unit).kept = Some(record.clone());
+        self.keeper.batch().units.insert(id, Some(record));
     }
 
     /// What the model changed without a move, into the next write.

@@ -26,7 +26,7 @@ impl Supervisor {
             .stack(&entry.id.stack)
             .expect("a unit is forgotten before its stack");
         let env = self.environment(entry, stack)?;
-        let (command, working_dir) = match &entry.spec.target {
+        let (command, working_dir) = match &entry.described().target {
             TargetSpec::Process(process) => self.process(entry, stack, process)?,
             TargetSpec::ProcessAttach { .. }
             | TargetSpec::Docker(_)
@@ -36,9 +36,9 @@ impl Supervisor {
             | TargetSpec::Builtin => (Vec::new(), stack.directory.clone()),
         };
         let probes = [
-            &entry.spec.readiness,
-            &entry.spec.liveness,
-            &entry.spec.startup,
+            &entry.described().readiness,
+            &entry.described().liveness,
+            &entry.described().startup,
         ];
         let notify = probes
             .into_iter()
@@ -48,13 +48,13 @@ impl Supervisor {
             unit: entry.id.clone(),
             attempt: attempt.0,
             instance_id,
-            target: entry.spec.target.clone(),
+            target: entry.described().target.clone(),
             command,
             env,
             working_dir,
-            log: entry.spec.log.clone(),
+            log: entry.described().log.clone(),
             log_dir: self.setting.logs.directory(&entry.id),
-            stop: entry.spec.stop.clone(),
+            stop: entry.described().stop.clone(),
             notify,
         })
     }
@@ -76,14 +76,15 @@ impl Supervisor {
         stack: &StackSpec,
     ) -> Result<BTreeMap<String, String>, LaunchError> {
         let mut env = stack.environment.clone();
-        if matches!(&entry.spec.target, TargetSpec::Process(process) if process.user.is_some()) {
+        if matches!(&entry.described().target, TargetSpec::Process(process) if process.user.is_some())
+        {
             // These are of whoever started the stack; the shim knows those of the user it becomes.
             env.retain(|name, _| !["HOME", "USER", "LOGNAME", "SHELL"].contains(&name.as_str()));
         }
         env.extend(self.variables_of(entry));
-        for (position, (name, number)) in entry.ports().into_iter().enumerate() {
-            if entry.spec.ports[position].port == PortNumber::Auto {
-                if let Some(name) = name {
+        for (position, port, number) in entry.numbered_ports() {
+            if port.port == PortNumber::Auto {
+                if let Some(name) = &port.name {
                     let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
                     env.insert(format!("PORT_{name}"), number.to_string());
                 }
@@ -94,7 +95,7 @@ impl Supervisor {
         }
         env.insert("HARNESS_STACK".into(), entry.id.stack.to_string());
         env.insert("HARNESS_SERVICE".into(), entry.id.local_name());
-        for (name, value) in &entry.spec.env {
+        for (name, value) in &entry.described().env {
             env.insert(name.clone(), self.text(entry, value)?);
         }
         Ok(env)

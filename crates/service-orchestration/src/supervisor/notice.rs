@@ -32,7 +32,7 @@ impl Supervisor {
                 self.units.get_mut(unit).last_output = last_output;
                 self.exited(unit, attempt, exit);
             }
-            AttemptNews::Notified { ready } => self.notified(unit, ready),
+            AttemptNews::Ready => self.notified(unit),
             AttemptNews::Probed(checked) => {
                 // Most answers change nothing that is kept; those that do move the unit.
                 self.probed(unit, attempt, checked);
@@ -136,6 +136,7 @@ impl Supervisor {
         entry.facts.stopped_at = Some(now);
         entry.facts.exit = None;
         self.forget_left_behind(unit);
+        self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
     }
@@ -144,7 +145,7 @@ impl Supervisor {
         let now = self.clock.wall();
         let entry = self.units.get_mut(unit);
         let end = match exit.exit_code {
-            Some(code) if entry.spec.success_exit_codes.contains(&code) => End::Success,
+            Some(code) if entry.described().success_exit_codes.contains(&code) => End::Success,
             Some(_) | None => End::Failure,
         };
         entry.runner = None;
@@ -155,6 +156,7 @@ impl Supervisor {
         entry.facts.exit = Some(exit.clone());
         entry.health = super::units::HealthFacts::default();
         self.forget_left_behind(unit);
+        self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &exit);
         self.tell(unit, attempt, Report::Exited(end));
         self.adoption_settled(unit);
@@ -164,17 +166,16 @@ impl Supervisor {
     fn forget_left_behind(&mut self, unit: Index) {
         let entry = self.units.get(unit);
         if let Some(instance_id) = entry.facts.instance_id.clone() {
-            let kind = entry.spec.target.kind();
+            let kind = entry.described().target.kind();
             self.keeper.defer(Deferred::Forget(kind, instance_id));
         }
     }
 
-    fn notified(&mut self, unit: Index, ready: bool) {
-        if let (true, Some(probes)) = (ready, &self.units.get(unit).probes) {
+    fn notified(&mut self, unit: Index) {
+        let entry = self.units.get_mut(unit);
+        entry.health.notified = true;
+        if let Some(probes) = &entry.probes {
             probes.feed.notify();
-        }
-        if ready {
-            self.units.get_mut(unit).health.notified = true;
         }
     }
 
@@ -183,6 +184,7 @@ impl Supervisor {
             SetupNews::Complete => Report::SetupComplete,
             SetupNews::Required => Report::SetupRequired,
             SetupNews::Failed(reason) => {
+                let reason = format!("its setup failed: {reason}");
                 self.units.get_mut(unit).facts.reason = Some(reason);
                 Report::SetupFailed
             }
@@ -221,7 +223,7 @@ impl Supervisor {
         if !self.is_up(unit, attempt) {
             return;
         }
-        let Some(hook) = self.units.get(unit).spec.setup.clone() else {
+        let Some(hook) = self.units.get(unit).described().setup.clone() else {
             reporter.report(AttemptNews::Setup(SetupNews::Complete));
             return;
         };

@@ -106,7 +106,7 @@ impl Supervisor {
         }
         let mut units = Vec::new();
         for name in names {
-            let instances = self.units.instances(stack, name);
+            let instances = self.units.known_instances(stack, name);
             if instances.is_empty() {
                 let known = self
                     .units
@@ -134,7 +134,11 @@ impl Supervisor {
             (order, names.is_empty(), self.units.stack(stack))
         {
             // What still runs and is no longer defined is nobody's to start.
-            named.retain(|unit| spec.units.contains_key(&self.units.get(*unit).id.name));
+            // Nor is what is in no active profile, and runs because somebody asked for it before.
+            named.retain(|unit| {
+                let name = &self.units.get(*unit).id.name;
+                spec.units.contains_key(name) && !spec.inactive.contains_key(name)
+            });
         }
         match order {
             Order::Start {
@@ -215,12 +219,7 @@ impl Supervisor {
     /// Whether a unit runs by another definition than the one it now has.
     fn is_outdated(&self, unit: Index) -> bool {
         let entry = self.units.get(unit);
-        let runs = self.world.unit(unit).state.is_active();
-        runs && entry
-            .facts
-            .launched_hash
-            .as_ref()
-            .is_some_and(|hash| *hash != entry.hash)
+        self.world.unit(unit).state.is_active() && entry.is_outdated()
     }
 
     fn set_grace(&mut self, units: &[Index], grace: Option<std::time::Duration>) {

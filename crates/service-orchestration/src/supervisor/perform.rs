@@ -46,7 +46,7 @@ impl Supervisor {
             .instance_id
             .clone()
             .expect("an attempt is named when its launch is decided");
-        let kind = entry.spec.target.kind();
+        let kind = entry.described().target.kind();
         let executor = self.setting.executors.get(kind).cloned();
         let task = match (self.launch_order(unit, attempt, instance_id), executor) {
             (Ok(order), Some(executor)) => {

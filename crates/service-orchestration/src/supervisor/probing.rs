@@ -57,21 +57,18 @@ impl Supervisor {
         });
         let prober = self.prober.clone();
         let is_inherited = entry.inherited;
-        let task = self
-            .setting
-            .spawner
-            .spawn(async move {
-                if is_inherited {
-                    // What an earlier daemon was asking is ended first: never two questions at once.
-                    prober.settled().await;
-                }
-                ask(probes, prober, age, reporter, lines).await;
-            });
+        let task = self.setting.spawner.spawn(async move {
+            if is_inherited {
+                // What an earlier daemon was asking is ended first: never two questions at once.
+                prober.settled().await;
+            }
+            ask(probes, prober, age, reporter, lines).await;
+        });
         self.units.get_mut(unit).probes = Some(Probes { _task: task, feed });
     }
 
     fn prepare(&self, entry: &UnitEntry) -> Result<probe::Probes, PrepareError<LaunchError>> {
-        let spec = &entry.spec;
+        let spec = entry.described();
         if spec.readiness.is_none() && spec.liveness.is_none() && spec.startup.is_none() {
             return Ok(probe::Probes::default());
         }
@@ -110,7 +107,7 @@ impl Supervisor {
             instance_id: entry.facts.instance_id.clone(),
             ..Surroundings::default()
         };
-        if let TargetSpec::Process(process) = &entry.spec.target {
+        if let TargetSpec::Process(process) = &entry.described().target {
             if let Some(directory) = &process.working_dir {
                 from.working_dir = stack.directory.join(self.text(entry, directory)?);
             }

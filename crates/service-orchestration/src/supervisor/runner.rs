@@ -75,11 +75,16 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Between looking for an attempt in vain and once more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Reports that it says to be ready once: it stays so for the attempt, and whatever else it says, as often as it likes,
+/// changes nothing and must not fill the inbox.
 async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &Reporter) {
+    let mut is_ready = false;
     loop {
         match attempt.next().await {
             AttemptEvent::Notified { ready, status: _ } => {
-                reporter.report(AttemptNews::Notified { ready })
+                if ready && !std::mem::replace(&mut is_ready, true) {
+                    reporter.report(AttemptNews::Ready);
+                }
             }
             AttemptEvent::Exited(exit) => {
                 return report_end(exit, log, reporter).await;
@@ -122,3 +127,60 @@ const LAST_LINES: usize = 10;
 
 /// Characters of each.
 const LONGEST_LINE: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::super::inbox::Inbox;
+    use super::*;
+    use crate::executors::{AttemptControl, AttemptFacts};
+    use crate::logs::LogStore;
+    use crate::model::Index;
+    use crate::spec::{StackName, UnitName};
+
+    /// Says so many times that it is ready, and ends.
+    struct Chatterer(u32);
+
+    #[async_trait::async_trait]
+    impl RunningAttempt for Chatterer {
+        fn facts(&self) -> AttemptFacts {
+            AttemptFacts::default()
+        }
+
+        fn control(&self) -> Arc<dyn AttemptControl> {
+            unreachable!("nobody ends it")
+        }
+
+        async fn next(&mut self) -> AttemptEvent {
+            if self.0 == 0 {
+                return AttemptEvent::Exited(ExitInfo::default());
+            }
+            self.0 -= 1;
+            AttemptEvent::Notified {
+                ready: !self.0.is_multiple_of(3),
+                status: None,
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_of_notifications_is_one_message() {
+        let stack = StackName::new("shop").expect("a legal name");
+        let name = UnitName::new("db").expect("a legal name");
+        let log = LogStore::new("/nonexistent").open(&UnitId::single(stack, name));
+        let (sender, inbox) = async_channel::unbounded();
+        let reporter = Reporter::new(Index(0), Attempt(1), sender);
+        let watching = watch(Box::new(Chatterer(100_000)), &log, &reporter);
+        futures_lite::future::block_on(watching);
+        let told = std::iter::from_fn(|| inbox.try_recv().ok());
+        let told: Vec<AttemptNews> = told
+            .filter_map(|message| match message {
+                Inbox::Attempt { news, .. } => Some(news),
+                Inbox::Request(_) | Inbox::Committed(_) | Inbox::RetryStore => None,
+            })
+            .collect();
+        assert!(
+            matches!(told[..], [AttemptNews::Ready, AttemptNews::Exited(..)]),
+            "{told:?}"
+        );
+    }
+}

@@ -49,6 +49,8 @@ pub(crate) struct Setting {
 pub(crate) struct Supervisor {
     pub(super) setting: Setting,
     pub(super) clock: Clock,
+    /// Which boot of this machine the clock belongs to.
+    pub(super) boot_id: Option<String>,
     pub(super) world: World,
     pub(super) units: Units,
     pub(super) registry: Registry,
@@ -87,7 +89,8 @@ impl Supervisor {
         let gone = setting.gone.clone();
         Self {
             setting,
-            clock: Clock::new(),
+            clock: Clock::of_this_boot(),
+            boot_id: crate::host::boot_id(),
             world,
             units: Units::default(),
             registry: Registry::new(),
@@ -220,11 +223,7 @@ impl Supervisor {
 
     /// A sender of news about one attempt.
     pub(super) fn reporter(&self, unit: Index, attempt: Attempt) -> Reporter {
-        Reporter {
-            unit,
-            attempt,
-            sender: self.sender.clone(),
-        }
+        Reporter::new(unit, attempt, self.sender.clone())
     }
 }
 
@@ -255,6 +254,15 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    /// Reports about this run to this inbox.
+    pub(super) fn new(unit: Index, attempt: Attempt, sender: Sender<Inbox>) -> Self {
+        Self {
+            unit,
+            attempt,
+            sender,
+        }
+    }
+
     /// About which run it reports.
     pub(super) fn attempt(&self) -> Attempt {
         self.attempt

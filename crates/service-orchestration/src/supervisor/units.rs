@@ -4,16 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_executor::Task;
 use chrono::{DateTime, Utc};
 use service_registry::LoopbackPool;
 
 use crate::executors::AttemptControl;
-use crate::model::{Index, Restored};
+use crate::model::{Index, Restored, State};
 use crate::report::{ExitInfo, Health};
-use crate::spec::{PortNumber, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
-use crate::store::UnitRecord;
+use crate::spec::{PortNumber, PortSpec, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+use crate::store::{StoredTimes, UnitRecord};
 
 /// One unit.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct UnitEntry {
     pub(crate) spec: Arc<ServiceSpec>,
     /// The hash of `spec`.
     pub(crate) hash: String,
+    /// What the attempt that may be alive was launched with: an older definition than `spec` when that has changed since.
+    pub(crate) running: Option<Arc<ServiceSpec>>,
     pub(crate) facts: Facts,
     pub(crate) health: HealthFacts,
     /// What it said last before it failed.
@@ -37,7 +40,7 @@ pub(crate) struct UnitEntry {
     /// Its attempt was launched by an earlier daemon.
     pub(crate) inherited: bool,
     /// Instead of the unit's own grace, for the stop that was asked for last.
-    pub(crate) grace: Option<std::time::Duration>,
+    pub(crate) grace: Option<Duration>,
 }
 
 /// What is known of the last attempt, kept with the state.
@@ -98,6 +101,7 @@ impl UnitEntry {
             index,
             spec,
             hash,
+            running: None,
             facts: Facts::default(),
             health: HealthFacts::default(),
             last_output: Vec::new(),
@@ -110,9 +114,38 @@ impl UnitEntry {
         }
     }
 
-    /// Its ports, those that were chosen included, by name; an unnamed one under its number.
+    /// The definition that describes it now: what runs is what it was launched with, whatever has changed since.
+    pub(crate) fn described(&self) -> &Arc<ServiceSpec> {
+        self.running.as_ref().unwrap_or(&self.spec)
+    }
+
+    /// Whether what runs was launched with another definition than the one it now has.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let launched = self.facts.launched_hash.as_ref();
+        self.running.is_some() && launched.is_some_and(|hash| *hash != self.hash)
+    }
+
+    /// Takes over another definition; what runs keeps the one that it was launched with.
+    pub(crate) fn define(&mut self, spec: &Arc<ServiceSpec>, hash: &str) {
+        self.spec = Arc::clone(spec);
+        hash.clone_into(&mut self.hash);
+        if self.running.is_some() && !self.is_outdated() {
+            self.running = Some(Arc::clone(spec));
+        }
+    }
+
+    /// Its ports, those that were chosen included, by name.
     pub(crate) fn ports(&self) -> Vec<(Option<String>, u16)> {
-        let number = |(position, port): (usize, &crate::spec::PortSpec)| {
+        let ports = self.numbered_ports();
+        ports
+            .map(|(_, port, number)| (port.name.clone(), number))
+            .collect()
+    }
+
+    /// Its ports that have a number, each with its place in the definition.
+    pub(crate) fn numbered_ports(&self) -> impl Iterator<Item = (usize, &PortSpec, u16)> {
+        let ports = self.described().ports.iter().enumerate();
+        ports.filter_map(|(position, port)| {
             let number = match port.port {
                 PortNumber::Fixed(number) => number,
                 PortNumber::Auto => *self
@@ -120,18 +153,12 @@ impl UnitEntry {
                     .chosen_ports
                     .get(&u32::try_from(position).ok()?)?,
             };
-            Some((port.name.clone(), number))
-        };
-        self.spec
-            .ports
-            .iter()
-            .enumerate()
-            .filter_map(number)
-            .collect()
+            Some((position, port, number))
+        })
     }
 
     /// What is kept of it.
-    pub(crate) fn record(&self, life: &Restored) -> UnitRecord {
+    pub(crate) fn record(&self, life: &Restored, now: Now<'_>) -> UnitRecord {
         UnitRecord {
             id: self.id.clone(),
             wanted: life.wanted,
@@ -145,6 +172,14 @@ impl UnitEntry {
             unhealthy: life.unhealthy,
             renew: life.renew,
             forced: life.forced,
+            fault: life.fault.map(Into::into),
+            cause: life.cause.map(Into::into),
+            looping: life.looping,
+            last_wait_ns: nanoseconds(life.last_wait),
+            times: now.times(life),
+            // Named by whoever knows the other units.
+            bases: Vec::new(),
+            grace_ns: self.grace.map(nanoseconds),
             instance_id: self.facts.instance_id.clone(),
             started_at: self.facts.started_at,
             stopped_at: self.facts.stopped_at,
@@ -153,12 +188,22 @@ impl UnitEntry {
             attached: self.facts.attached.clone(),
             chosen_ports: self.facts.chosen_ports.clone(),
             launched_hash: self.facts.launched_hash.clone(),
+            launched_spec: self
+                .running
+                .as_ref()
+                .filter(|_| self.is_outdated())
+                .map(|running| Box::new(running.as_ref().clone())),
         }
     }
 
     /// Takes over what was kept of it.
     pub(crate) fn recall(&mut self, record: &UnitRecord) {
         self.kept = Some(record.clone());
+        self.grace = record.grace_ns.map(Duration::from_nanos);
+        self.running = State::from(record.state).is_active().then(|| {
+            let older = record.launched_spec.as_deref().cloned();
+            older.map_or_else(|| Arc::clone(&self.spec), Arc::new)
+        });
         self.facts = Facts {
             instance_id: record.instance_id.clone(),
             pid: None,
@@ -172,6 +217,51 @@ impl UnitEntry {
             launched_hash: record.launched_hash.clone(),
         };
     }
+}
+
+/// What the time is, where points in time are kept and recalled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now<'a> {
+    /// The boot that the clock belongs to; without, no time is kept.
+    pub(crate) boot_id: Option<&'a str>,
+    /// The model's, by the clock of that boot.
+    pub(crate) time: Duration,
+}
+
+impl Now<'_> {
+    fn times(&self, life: &Restored) -> Option<StoredTimes> {
+        let times = StoredTimes {
+            boot_id: self.boot_id?.to_owned(),
+            due_ns: life
+                .left
+                .map(|left| nanoseconds(self.time.saturating_add(left))),
+            restarts_ns: life
+                .recent
+                .iter()
+                .map(|age| nanoseconds(self.time.saturating_sub(*age)))
+                .collect(),
+        };
+        (times.due_ns.is_some() || !times.restarts_ns.is_empty()).then_some(times)
+    }
+
+    /// What is left now of a wait that was kept, and how long ago restarts now are. Time without a daemon counts; of
+    /// another boot nothing is known, and nothing of it runs.
+    pub(crate) fn since(&self, times: Option<&StoredTimes>) -> (Option<Duration>, Vec<Duration>) {
+        let Some(times) = times.filter(|times| Some(times.boot_id.as_str()) == self.boot_id) else {
+            return (None, Vec::new());
+        };
+        let left = times
+            .due_ns
+            .map(|due| Duration::from_nanos(due).saturating_sub(self.time));
+        let ages = times.restarts_ns.iter();
+        let ages = ages.map(|at| self.time.saturating_sub(Duration::from_nanos(*at)));
+        (left, ages.collect())
+    }
+}
+
+/// Enough for five hundred years; what is longer is as good as that.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Every stack and unit.
@@ -242,10 +332,6 @@ impl Units {
         self.entries.get(&index)
     }
 
-    pub(crate) fn find_mut(&mut self, index: Index) -> Option<&mut UnitEntry> {
-        self.entries.get_mut(&index)
-    }
-
     pub(crate) fn index(&self, id: &UnitId) -> Option<Index> {
         self.by_id.get(id).copied()
     }
@@ -265,6 +351,17 @@ impl Units {
             .map(|(_, index)| self.get(*index))
     }
 
+    /// Every instance of one service that is known, those that its definition no longer has included.
+    pub(crate) fn known_instances(&self, stack: &StackName, name: &UnitName) -> Vec<Index> {
+        let with_replica = |replica| UnitId {
+            stack: stack.clone(),
+            name: name.clone(),
+            replica,
+        };
+        let known = self.by_id.range(with_replica(0)..=with_replica(u32::MAX));
+        known.map(|(_, index)| *index).collect()
+    }
+
     /// Every instance of one service, or the one task of that name.
     pub(crate) fn instances(&self, stack: &StackName, name: &UnitName) -> Vec<Index> {
         let with_replica = |replica| UnitId {
@@ -276,7 +373,41 @@ impl Units {
             Some(index) => vec![index],
             None => (1..)
                 .map_while(|replica| self.index(&with_replica(replica)))
+                // What its definition no longer has, and still runs, is nobody's to wait for.
+                .enumerate()
+                .take_while(|(before, index)| {
+                    let replicas = self.get(*index).spec.replicas;
+                    u32::try_from(*before).is_ok_and(|before| before < replicas.max(1))
+                })
+                .map(|(_, index)| index)
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_counts_on_within_a_boot_and_says_nothing_after_it() {
+        let second = Duration::from_secs;
+        let at = |boot_id, time| Now {
+            boot_id: Some(boot_id),
+            time: second(time),
+        };
+        let life = Restored {
+            left: Some(second(30)),
+            recent: vec![second(20), second(5)],
+            ..Restored::default()
+        };
+        let kept = at("a", 1000).times(&life);
+        assert_eq!(
+            at("a", 1010).since(kept.as_ref()),
+            (Some(second(20)), vec![second(30), second(15)])
+        );
+        assert_eq!(at("a", 9999).since(kept.as_ref()).0, Some(Duration::ZERO));
+        assert_eq!(at("b", 1010).since(kept.as_ref()), (None, vec![]));
+        assert_eq!(at("a", 1).times(&Restored::default()), None);
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its part of it.
 
 pub(crate) mod shelf;
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,6 +38,8 @@ pub(crate) struct Scene {
     pub(crate) hidden: BTreeMap<String, u32>,
     /// What is kept of attempts: made by a launch, gone when it is forgotten.
     pub(crate) kept: BTreeSet<String>,
+    /// How programs were asked to end: whom, and how long it may take.
+    pub(crate) graces: Vec<(String, std::time::Duration)>,
     /// How programs end that nobody watched.
     pub(crate) ended: BTreeMap<String, ExitInfo>,
 }
@@ -231,8 +234,11 @@ struct Direction {
 
 #[async_trait]
 impl AttemptControl for Direction {
-    async fn stop(&self, _stop: &StopOrder) -> Result<(), ControlError> {
-        self.stage.scene().acts.push(format!("stop {}", self.unit));
+    async fn stop(&self, stop: &StopOrder) -> Result<(), ControlError> {
+        let mut scene = self.stage.scene();
+        scene.acts.push(format!("stop {}", self.unit));
+        scene.graces.push((self.unit.clone(), stop.grace));
+        drop(scene);
         if !self.stage.scene().deaf.contains(&self.unit) {
             self.stage.ends(
                 &self.unit,
@@ -303,6 +309,7 @@ pub(crate) fn stack(text: &str) -> StackSpec {
         units.insert(spec.name.clone(), spec);
     }
     StackSpec {
+        inactive: std::collections::BTreeMap::new(),
         name: stack_name(),
         description: None,
         directory: "/".into(),

@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use service_orchestration::model::{
-    Attempt, Effect, End, Input, Report, Restored, State, Waiting, World,
+    Attempt, Cause, Effect, End, Input, Report, Restored, State, Waiting, World,
 };
 
-use super::sim::{Sim, ms, secs};
+use super::sim::{Sim, aged, ms, secs};
 
 /// The same stack in the hands of the next daemon: what was saved is restored, and nothing has been found yet.
 fn next_daemon(sim: &mut Sim) {
-    let saved: Vec<Restored> = sim
-        .all()
-        .into_iter()
-        .map(|unit| sim.world.save(unit))
-        .collect();
+    next_daemon_after(sim, Duration::ZERO);
+}
+
+fn next_daemon_with(sim: &mut Sim, saved: Vec<Restored>) {
     let mut next = Sim::parse("placeholder");
     next.world = World::new(2);
     let defined = sim
@@ -137,6 +136,112 @@ fn a_wait_goes_on_with_what_was_left_of_it() {
     assert!(sim.launched().is_empty());
     sim.run_for(ms(2));
     assert_eq!(sim.launched(), ["api"]);
+}
+
+/// The daemon dies; the next one comes so much later.
+fn next_daemon_after(sim: &mut Sim, away: Duration) {
+    let saved: Vec<Restored> = sim
+        .all()
+        .into_iter()
+        .map(|unit| aged(sim.world.save(unit), away))
+        .collect();
+    next_daemon_with(sim, saved);
+}
+
+#[test]
+fn a_crash_loop_is_told_by_ends_before_and_after_the_daemon_died() {
+    let mut sim = Sim::parse("api");
+    let mut next_to_die = secs(0);
+    for death in 1..=5 {
+        // The daemon dies after every end, so that none of them sees two.
+        sim.behave("api").ends = Some((ms(0), End::Failure));
+        if death == 1 {
+            sim.up("api");
+        }
+        while sim.view("api").attempt.0 < death + 1 {
+            sim.run_for(ms(100));
+            next_to_die += ms(100);
+        }
+        next_daemon_after(&mut sim, ms(10));
+        if sim.view("api").state.is_active() {
+            find(&mut sim, "api");
+            let unit = sim.index("api");
+            if sim.alive.contains_key(&unit) {
+                sim.ends("api", End::Failure);
+            }
+        }
+    }
+    sim.run_for(secs(40));
+    assert!(next_to_die < secs(60), "all of it within the window");
+    assert_eq!(sim.state("api"), State::CrashLoop);
+    assert!(sim.view("api").restarts >= 5, "{:?}", sim.view("api"));
+}
+
+#[test]
+fn a_loop_that_was_named_stays_one_in_the_next_daemon() {
+    let mut sim = Sim::parse("api");
+    sim.behave("api").ends = Some((ms(0), End::Failure));
+    sim.up("api").run_for(secs(50));
+    assert_eq!(sim.state("api"), State::CrashLoop);
+    let left = sim.world.save(sim.index("api")).left.expect("it waits");
+    next_daemon_after(&mut sim, secs(10));
+    let after = sim.world.save(sim.index("api"));
+    assert_eq!(
+        after.left,
+        Some(left - secs(10)),
+        "time without a daemon counts"
+    );
+    sim.run_for(left);
+    assert_eq!(sim.launched(), ["api"]);
+    assert_eq!(
+        sim.state("api"),
+        State::CrashLoop,
+        "it has not been ready since"
+    );
+}
+
+#[test]
+fn the_grace_of_a_stop_goes_on_while_there_is_no_daemon() {
+    let mut sim = Sim::parse("api");
+    sim.up("api").settle();
+    sim.behave("api").deaf = true;
+    sim.stop(&["api"]).run_for(secs(4));
+    let left = sim.world.save(sim.index("api")).left.expect("it is asked");
+    next_daemon_after(&mut sim, secs(3));
+    find(&mut sim, "api");
+    sim.run_for(left - secs(3) - ms(1));
+    assert_eq!(sim.count(|effect| matches!(effect, Effect::Kill(..))), 0);
+    sim.run_for(ms(2));
+    assert_eq!(sim.count(|effect| matches!(effect, Effect::Kill(..))), 1);
+    // One that is over long since is pressed at once, and asked all the same.
+    let mut sim = Sim::parse("api");
+    sim.up("api").settle();
+    sim.behave("api").deaf = true;
+    sim.stop(&["api"]).run_for(secs(1));
+    next_daemon_after(&mut sim, secs(3600));
+    find(&mut sim, "api");
+    sim.run_for(ms(10));
+    assert_eq!(sim.state("api"), State::Idle);
+}
+
+#[test]
+fn time_without_a_daemon_counts_towards_timeouts_and_leaves_a_look() {
+    let mut sim = Sim::parse("db probed; job task");
+    sim.policies[0].startup_timeout = Some(secs(30));
+    sim.policies[1].run_timeout = Some(secs(30));
+    let defined = sim.all().into_iter().zip(sim.policies.clone()).collect();
+    sim.world.define_all(defined).expect("no ring");
+    sim.behave("db").healthy = None;
+    sim.behave("job").ends = Some((secs(100), End::Success));
+    sim.up_all().run_for(secs(10));
+    next_daemon_after(&mut sim, secs(60));
+    find(&mut sim, "db");
+    find(&mut sim, "job");
+    sim.run_for(ms(10));
+    assert_eq!(sim.state("job"), State::Stopping, "it ran for too long");
+    assert_eq!(sim.state("db"), State::Settling, "it may have become ready");
+    sim.run_for(secs(5));
+    assert!(matches!(sim.view("db").cause, Some(Cause::StartupTimeout)));
 }
 
 #[test]

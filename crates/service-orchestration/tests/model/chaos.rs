@@ -15,7 +15,7 @@ use service_orchestration::model::{
 use service_orchestration::spec::UnitKind;
 
 use super::dice::Dice;
-use super::sim::ms;
+use super::sim::{aged, ms};
 
 /// What will happen.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(crate) struct Chaos {
     pub(crate) published: BTreeMap<Index, Attempt>,
     /// Effects whose commit has failed so far, and what was committed before.
     pub(crate) withheld: VecDeque<Effect>,
-    committed: Option<Vec<Restored>>,
+    committed: Option<(Duration, Vec<Restored>)>,
     pub(crate) killed: bool,
 }
 
@@ -293,7 +293,7 @@ impl Chaos {
     fn step(&mut self, input: Input) {
         self.steps += 1;
         if self.faults && self.committed.is_none() && self.dice.percent(2) {
-            self.committed = Some(self.saved());
+            self.committed = Some((self.now, self.saved()));
             let after = ms(self.dice.below(300));
             self.later(after, Happening::Released);
         }
@@ -333,7 +333,14 @@ impl Chaos {
 
     /// The daemon dies; what runs goes on. Reports, timers and uncommitted effects are lost.
     fn crash(&mut self) {
-        let mut saved = self.committed.take().unwrap_or_else(|| self.saved());
+        let (then, saved) = self
+            .committed
+            .take()
+            .unwrap_or_else(|| (self.now, self.saved()));
+        // The daemon is away for a while, and what was kept may be older than its death.
+        self.now += ms(self.dice.below(20));
+        let away = self.now - then;
+        let mut saved: Vec<Restored> = saved.into_iter().map(|unit| aged(unit, away)).collect();
         self.withheld.clear();
         self.published.clear();
         self.forget(|happening| {
@@ -357,10 +364,14 @@ impl Chaos {
             if !is_exact {
                 saved.bases.clear();
                 saved.left = None;
+                saved.recent.clear();
             }
             self.world.restore(unit, saved.clone());
         }
         self.resume();
+        for (unit, saved) in self.all().into_iter().zip(&saved) {
+            self.witness_restored(unit, saved);
+        }
         for unit in self.all() {
             if self.world.unit(unit).state.is_active() {
                 let after = ms(self.dice.below(60));

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use service_orchestration::model::{
-    Attempt, Command, Effect, End, Goal, Index, Input, LaunchFailure, Moved, Policy, Report, State,
-    Token, Verdict, View, World,
+    Attempt, Command, Effect, End, Goal, Index, Input, LaunchFailure, Moved, Policy, Report,
+    Restored, State, Token, Verdict, View, World,
 };
 
 use super::text::parse;
@@ -435,4 +435,13 @@ pub(crate) fn ms(milliseconds: u64) -> Duration {
 
 pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// What was saved, so much later: less is left of what was waited for, and what was is longer ago.
+pub(crate) fn aged(mut saved: Restored, by: Duration) -> Restored {
+    saved.left = saved.left.map(|left| left.saturating_sub(by));
+    for age in &mut saved.recent {
+        *age += by;
+    }
+    saved
 }

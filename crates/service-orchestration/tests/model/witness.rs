@@ -1,6 +1,6 @@
 //! What must hold of every order that a random world gives, judged from outside.
 
-use service_orchestration::model::{Effect, Index, Moved, State};
+use service_orchestration::model::{Effect, Index, Moved, Restored, State};
 use service_orchestration::spec::{Gate, UnitKind};
 
 use super::chaos::Chaos;
@@ -45,6 +45,39 @@ impl Chaos {
         }
     }
 
+    /// A unit that has not moved since it was restored is what it was: what it counts, and when its time is over.
+    pub(crate) fn witness_restored(&self, unit: Index, saved: &Restored) {
+        let now = self.world.save(unit);
+        if (now.state, now.attempt) != (saved.state, saved.attempt) {
+            return;
+        }
+        let counted = |unit: &Restored| {
+            let waits = (unit.last_wait, unit.recent.clone());
+            (unit.restarts, unit.failures, unit.looping, waits)
+        };
+        assert_eq!(
+            counted(&now),
+            counted(saved),
+            "seed {}: {unit:?} forgot what it counts",
+            self.seed
+        );
+        assert_eq!(now.cause, saved.cause, "seed {}: {unit:?}", self.seed);
+        assert_eq!(
+            (now.forced, now.fault),
+            (saved.forced, saved.fault),
+            "seed {}: {unit:?} is ended otherwise",
+            self.seed
+        );
+        let waits = [State::Backoff, State::CrashLoop, State::Stopping];
+        if waits.contains(&now.state) && saved.left.is_some() {
+            assert_eq!(
+                now.left, saved.left,
+                "seed {}: {unit:?} waits for another time",
+                self.seed
+            );
+        }
+    }
+
     fn witness_launch(&self, unit: Index) {
         let view = self.world.unit(unit);
         assert!(
@@ -81,7 +114,7 @@ impl Chaos {
 
     fn witness_stop(&self, unit: Index) {
         let saved = self.world.save(unit);
-        if saved.faulted || saved.forced || self.killed {
+        if saved.fault.is_some() || saved.forced || self.killed {
             return;
         }
         let is_found = self.world.unit(unit).confirmed;

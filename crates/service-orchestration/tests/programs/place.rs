@@ -148,6 +148,7 @@ pub(crate) fn needs(mut spec: ServiceSpec, unit: &str, restart: bool) -> Service
 
 pub(crate) fn stack(units: impl IntoIterator<Item = ServiceSpec>) -> StackSpec {
     StackSpec {
+        inactive: std::collections::BTreeMap::new(),
         name: stack_name(),
         description: None,
         directory: "/".into(),

@@ -67,7 +67,7 @@ fn a_crash_loop_is_named_and_an_order_breaks_it() {
             .why(&stack_name(), &name("db"))
             .await
             .expect("a known unit");
-        assert!(why.reason.contains('3'), "{why:?}");
+        assert!(why.reasons[0].reason.contains('3'), "{why:?}");
         // An order clears its counter, and it is tried again.
         manager
             .order(&stack_name(), &[name("db")], START)
