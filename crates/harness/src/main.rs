@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     crash::guard(|| {
         let cli = cli::parse();
         let context = context::Context::new(cli.globals);
-        let outcome = smol::block_on(verbs::run(cli.verb, &context));
+        let outcome = smol::block_on(verbs::dispatch(cli.verb, &context));
         failure::exit_code(&context, outcome)
     })
 }
