@@ -48,6 +48,7 @@ pub(crate) struct Globals {
         short,
         long,
         value_name = "NAME",
+        add = crate::complete::stacks(),
         global = true,
         env = "HARNESS_PROJECT",
         hide_env_values = true

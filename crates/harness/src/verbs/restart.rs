@@ -25,7 +25,7 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RestartArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
     /// Wait until services are ready and tasks completed
     #[arg(long, value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "ready")]

@@ -25,7 +25,7 @@ use crate::outcome::{Asked, report};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
     /// The task
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", add = crate::complete::tasks())]
     task: String,
     /// Leave alone what it needs
     #[arg(long)]

@@ -18,7 +18,7 @@ use crate::units::{selected, unit_names};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SignalArgs {
     /// The service or task
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     unit: String,
     /// The signal, by name or number
     #[arg(value_name = "SIGNAL")]
@@ -39,7 +39,7 @@ Examples:
 #[command(after_help = KILL_EXAMPLES)]
 pub(crate) struct KillArgs {
     /// Services and tasks, which must run
-    #[arg(value_name = "SVC", required = true)]
+    #[arg(value_name = "SVC", required = true, add = crate::complete::units())]
     units: Vec<String>,
     /// The signal, by name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]

@@ -23,13 +23,14 @@ use crate::render::{
 };
 use crate::select;
 use crate::units::selected;
+use crate::usage::usage;
 
 /// Show how the stack stands, or one service with the last lines of its log
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatusArgs {
     /// One service or task, on a page of its own
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     unit: Option<String>,
     /// How to show it
     #[arg(
@@ -153,7 +154,13 @@ impl View<'_> {
             }),
             Format::Table if self.args.unit.is_some() => self.pages(&status, &units).await?,
             Format::Table => status_table(&look, &status, &units, Detail::Usual, Utc::now()),
-            Format::Wide => status_table(&look, &status, &units, Detail::Wide, Utc::now()),
+            Format::Wide => status_table(
+                &look,
+                &status,
+                &units,
+                Detail::Wide(&usage(&units)),
+                Utc::now(),
+            ),
         };
         if again == Again::Yes && self.args.output != Format::Json {
             text = screen(&look, &text);

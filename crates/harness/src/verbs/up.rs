@@ -29,7 +29,7 @@ use crate::units::{base, selected};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
     /// Wait until all is ready, and leave it to the daemon: `start --wait`
     #[arg(short, long, conflicts_with = "timestamps")]
