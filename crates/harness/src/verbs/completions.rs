@@ -23,7 +23,7 @@ enum Shell {
     Elvish,
     Fish,
     #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
     Zsh,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn run(args: CompletionsArgs) -> Result<(), Failure> {
         Shell::Bash => "bash",
         Shell::Elvish => "elvish",
         Shell::Fish => "fish",
-        Shell::PowerShell => "powershell",
+        Shell::Powershell => "powershell",
         Shell::Zsh => "zsh",
     };
     let script = complete::registration(name).expect("the library knows these shells");
