@@ -16,7 +16,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use failure::Failure;
-use recipe::{bench, ci, docs, lint, quickstart, readme, setup, test};
+use recipe::{bench, ci, docs, faults, lint, quickstart, readme, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
@@ -31,6 +31,9 @@ usage: cargo xtask VERB
   readme         run every `sh` block of README.md marked `run`, in a home of its own
   docs           validate every YAML block of README.md and docs/
   bench [NAME]   run the programs under bench/ against a release build
+  faults [NAME…] [--quick] [--seed N]   the fault matrix, one line a row (docs/guarantees.md); needs root
+  faults soak DURATION [NAME…]          the same with other seeds, again and again
+  faults list                           what rows there are
 
 With XTASK_KEEP=1, example, readme and docs leave their temporary home behind for a look.";
 
@@ -58,6 +61,7 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failure> {
         ["readme"] => readme::run().map(|blocks| println!("README.md: {blocks} blocks ran")),
         ["docs"] => docs::run().map(|blocks| println!("docs: {blocks} YAML blocks are valid")),
         ["bench", rest @ ..] => bench::run(rest),
+        ["faults", rest @ ..] => faults::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -4,11 +4,9 @@
 
 mod builder;
 mod services;
-mod signal;
 
 pub use builder::{Driver, ManagerBuilder, ManagerError};
 pub use services::StartError;
-pub use signal::SignalError;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,6 +178,11 @@ impl ServiceManager {
         self.ask(|reply| Request::Stacks { reply })
             .await
             .unwrap_or_default()
+    }
+
+    /// Whether its end has come, so that what it says of no stack means nothing.
+    pub fn has_ended(&self) -> bool {
+        self.shared.inbox.is_closed()
     }
 
     /// Why a unit is where it is, down to the causes.

@@ -15,8 +15,8 @@
 //! | `exit.json` | shim | [`ExitRecord`], once every process is gone |
 //!
 //! A FIFO keeps what is in it as long as anybody has it open: the service alone is enough, so a shim may die at any
-//! instant. When the service ends too before a successor has come, what was still in its pipes (256 KiB at most)
-//! goes with it.
+//! instant. Whoever learns of that first holds them too ([`RunDir::hold_output`]), until a successor has come. When the
+//! service ends before anybody does, what was still in its pipes (256 KiB at most) goes with it.
 
 use std::fs::File;
 use std::io;
@@ -108,6 +108,13 @@ impl RunDir {
     /// Nobody serves it: the socket is missing, or refuses.
     pub fn connect(&self) -> io::Result<UnixStream> {
         UnixStream::connect(self.short_path(CONTROL))
+    }
+
+    /// Opens the FIFOs of the output, so that what is in them stays there while nobody else has them open: for the time
+    /// between a shim that has died and its successor. None of one that is not there.
+    pub fn hold_output(&self) -> Vec<OwnedFd> {
+        let open = |name| self.open_fifo(name, OFlags::RDONLY).ok();
+        [STDOUT, STDERR].into_iter().filter_map(open).collect()
     }
 
     /// A path of fixed length to a file in here: socket addresses hold 108 bytes, however deep the directory lies.

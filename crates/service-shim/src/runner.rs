@@ -335,11 +335,12 @@ impl Runner {
         }
         self.log.end();
         let exit = self.exit_record();
-        end::write(&self.run, &exit);
-        self.tell(&Notice::Exited { exit: exit.clone() });
+        // Before the record: once that is there, nobody comes back for what is left.
         if let Some(cgroup) = &self.tree.cgroup {
             cgroup.remove();
         }
+        end::write(&self.run, &exit);
+        self.tell(&Notice::Exited { exit: exit.clone() });
         self.run.unlink(run_dir::CONTROL);
         exit
     }

@@ -82,7 +82,7 @@ pub struct LaunchRecord {
     pub stdin: bool,
     /// The numeric user the service runs as, when it is not the shim's.
     pub uid: Option<u32>,
-    /// The cgroup made for it, as an absolute path in the file system.
+    /// Where its cgroup is, if one could be made, as an absolute path in the file system. Written before it is made.
     pub cgroup: Option<PathBuf>,
 }
 

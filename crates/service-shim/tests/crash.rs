@@ -132,6 +132,38 @@ fn an_orphan_left_by_both_is_found_and_ended() {
     assert!(marked(&instance_id).is_empty());
 }
 
+#[test]
+fn what_is_in_the_pipes_stays_while_somebody_holds_them() {
+    let place = Place::new();
+    let mut spec = place.script("read x; echo said at the last moment");
+    spec.stdin = true;
+    let (mut shim, identity) = place.started(&spec);
+    let held = service_shim::RunDir::open(&shim.run)
+        .expect("it is there")
+        .hold_output();
+    assert_eq!(held.len(), 2);
+    // Without a shim the service reads the end of its input, writes, and ends: nobody of the two is left.
+    shim.kill_shim();
+    eventually("it has ended", || !identity.is_alive());
+    let mut adopted = shim.adopt();
+    adopted.exited();
+    assert_eq!(place.output(Stream::Stdout), b"said at the last moment\n");
+}
+
+#[test]
+fn nothing_of_a_cgroup_is_left_once_the_exit_is_recorded() {
+    let place = Place::new();
+    let (mut shim, _) = place.started(&place.script("exit 3"));
+    let launch = service_shim::RunDir::open(&shim.run)
+        .expect("it is there")
+        .launch()
+        .expect("it can be read")
+        .expect("it was written");
+    shim.exited();
+    // Where no group can be made, there was none.
+    assert!(launch.cgroup.is_none_or(|group| !group.exists()));
+}
+
 fn identity_marker(shim: &common::Shim) -> String {
     shim.run
         .file_name()

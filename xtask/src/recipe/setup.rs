@@ -11,10 +11,15 @@ use crate::step::Step;
 use crate::workspace;
 
 /// A package of Debian, and the programs that make it needed. They may lie outside an ordinary user's PATH.
-const PACKAGES: [(&str, &[&str]); 3] = [
+const PACKAGES: [(&str, &[&str]); 7] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
+    // For the fault matrix.
+    ("strace", &["strace"]),
+    ("faketime", &["faketime"]),
+    ("util-linux", &["unshare", "setpriv", "mount"]),
+    ("e2fsprogs", &["mkfs.ext4"]),
 ];
 
 /// Where Debian puts the server's own programs, one directory per version.

@@ -55,6 +55,8 @@ fn normal_dependencies() -> Result<String, Failure> {
         "--exclude",
         "testkit",
         "--exclude",
+        "faults",
+        "--exclude",
         "xtask",
         "--edges",
         "normal",

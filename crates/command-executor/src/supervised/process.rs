@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use futures_lite::AsyncReadExt;
 use service_shim::protocol::{self, LineBuffer, Notice, NotifyState};
-use service_shim::{ExitRecord, Identity};
+use service_shim::{ExitRecord, Identity, RunDir};
 
 use super::adopt::{Address, Contact, Found, find};
 use super::control::Control;
@@ -26,6 +27,8 @@ pub struct SupervisedProcess {
     link: Link,
     child: Option<ShimChild>,
     waiting: VecDeque<SupervisedEvent>,
+    /// The pipes of its output while no shim has them: else what is in them would end with the service.
+    held: Vec<OwnedFd>,
 }
 
 /// What happens to a service.
@@ -66,6 +69,7 @@ impl SupervisedProcess {
             link: Link::Connected(notices),
             child,
             waiting: VecDeque::new(),
+            held: Vec::new(),
         }
     }
 
@@ -104,6 +108,9 @@ impl SupervisedProcess {
                     Ok(Some(notice)) => self.hear(notice),
                     // Gone, with its service or without: the run directory knows.
                     Ok(None) | Err(_) => {
+                        // At once: the service may end any moment.
+                        let run = RunDir::open(&self.address.run_dir);
+                        self.held = run.map_or_else(|_| Vec::new(), |run| run.hold_output());
                         self.forget_shim();
                         self.link = Link::Lost { retry: false };
                     }
@@ -116,7 +123,10 @@ impl SupervisedProcess {
                     self.link = Link::Finding(blocking::unblock(move || find(&run_dir, &shim)));
                 }
                 Link::Finding(task) => match task.await {
-                    Ok(Found::Ended(exit)) => self.link = Link::Over(exit),
+                    Ok(Found::Ended(exit)) => {
+                        self.held.clear();
+                        self.over(exit);
+                    }
                     Ok(Found::Alive(contact)) => self.connect(contact),
                     Err(error) => {
                         self.link = Link::Lost { retry: true };
@@ -138,6 +148,7 @@ impl SupervisedProcess {
         match NoticeReader::resume(contact.stream, contact.lines) {
             Ok(notices) => {
                 self.child = contact.child;
+                self.held.clear();
                 self.link = Link::Connected(notices);
                 self.remember(contact.notify);
             }
@@ -151,7 +162,7 @@ impl SupervisedProcess {
             Notice::Stopping => self.waiting.push_back(SupervisedEvent::Stopping),
             Notice::Exited { exit } => {
                 self.forget_shim();
-                self.link = Link::Over(exit);
+                self.over(exit);
             }
             Notice::Started { .. }
             | Notice::Failed { .. }
@@ -165,6 +176,12 @@ impl SupervisedProcess {
         if let Some(child) = self.child.take() {
             child.reap();
         }
+    }
+
+    fn over(&mut self, exit: ExitRecord) {
+        // A successor that an order to end had to bring up.
+        ShimChild::reap_left_alone(&self.address.run_dir);
+        self.link = Link::Over(exit);
     }
 }
 

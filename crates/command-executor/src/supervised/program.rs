@@ -115,22 +115,32 @@ impl ShimProgram {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let child = command.spawn()?;
+        let run_dir = run.path().to_owned();
         Ok(Started {
             stream,
-            shim: Some(ShimChild(Some(child))),
+            shim: Some(ShimChild(Some(Box::new((run_dir, child))))),
         })
     }
 }
 
 /// The shim as our child process, which has to be waited for once it has ended.
 #[derive(Debug)]
-pub(super) struct ShimChild(Option<Child>);
+pub(super) struct ShimChild(Option<Box<(PathBuf, Child)>>);
 
 impl ShimChild {
     /// Waits for a shim that is about to end, on a thread that may block.
     pub(super) fn reap(mut self) {
         if let Some(mut child) = self.0.take() {
-            blocking::unblock(move || child.wait().ok()).detach();
+            blocking::unblock(move || child.1.wait().ok()).detach();
+        }
+    }
+
+    /// The same for those of an attempt that nobody held any more.
+    pub(super) fn reap_left_alone(run_dir: &Path) {
+        let is_meant = |child: &mut (PathBuf, Child)| child.0 == run_dir;
+        let meant: Vec<_> = left_alone().extract_if(.., is_meant).collect();
+        for child in meant {
+            ShimChild(Some(Box::new(child))).reap();
         }
     }
 }
@@ -139,18 +149,18 @@ impl Drop for ShimChild {
     /// Keeps a shim that goes on (its service was let go) in mind, to be waited for when the next one is started.
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take()
-            && matches!(child.try_wait(), Ok(None))
+            && matches!(child.1.try_wait(), Ok(None))
         {
-            left_alone().push(child);
+            left_alone().push(*child);
         }
     }
 }
 
 fn sweep() {
-    left_alone().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    left_alone().retain_mut(|child| matches!(child.1.try_wait(), Ok(None)));
 }
 
-fn left_alone() -> std::sync::MutexGuard<'static, Vec<Child>> {
+fn left_alone() -> std::sync::MutexGuard<'static, Vec<(PathBuf, Child)>> {
     LEFT_ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -160,7 +170,7 @@ fn is_executable(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
 }
 
-/// Children that nobody holds any more. A lock because any thread may let one go; held for a few system calls.
-static LEFT_ALONE: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+/// Children that nobody holds any more, each with its run directory. A lock because any thread may let one go; held for a few system calls.
+static LEFT_ALONE: Mutex<Vec<(PathBuf, Child)>> = Mutex::new(Vec::new());
 
 const NAME: &str = "harness-shim";

@@ -3,6 +3,7 @@
 //! Owns: what a failure to connect means: no daemon, one that does not answer, one that does not let us. The lock of the
 //! state directory decides whether there is one; the endpoint file only says where.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -183,6 +184,32 @@ fn options() -> ConnectOptions {
 }
 
 async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
+    let give_up = Instant::now() + LAST_BREATH;
+    loop {
+        match connect_once(dirs).await {
+            // Its socket goes before its lock: a daemon that was just killed still seems to be one.
+            Err(error) if is_refused(&error) && Instant::now() < give_up => {
+                Timer::after(AGAIN).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether nobody listens where a daemon said that it does.
+fn is_refused(error: &ConnectError) -> bool {
+    use harness_wire::ConnectError as Wire;
+    let ConnectError::NoAnswer {
+        source: Some(source),
+        ..
+    } = error
+    else {
+        return false;
+    };
+    matches!(&**source, Wire::Unreachable { source, .. } if source.kind() == ErrorKind::ConnectionRefused)
+}
+
+async fn connect_once(dirs: &Dirs) -> Result<Connection, ConnectError> {
     let state = dirs.state().to_owned();
     let Some(endpoint) = Endpoint::read(&state)? else {
         return Err(if is_running(dirs)? {
@@ -236,5 +263,8 @@ fn classify(
 pub(crate) const LOCAL_CLIENT: &str = "local";
 /// How often a daemon elsewhere is tried.
 const REMOTE_RETRY: Duration = Duration::from_millis(250);
+/// How long a daemon may hold its lock once nobody listens any more.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(10);
 /// How long a lost daemon is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

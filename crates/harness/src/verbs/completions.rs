@@ -1,15 +1,13 @@
-//! `completions`: what a shell needs to complete our verbs, options and names.
+//! `completions`: what a shell needs to complete our verbs and options.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap_complete::Shell;
 
-use crate::complete;
+use crate::cli;
 use crate::failure::Failure;
 use crate::render::print_bytes;
 
 /// Print completions for a shell
-///
-/// With them a shell completes verbs, options, and the names of services, tasks and stacks. It asks this program, so
-/// they need not be printed again for another version.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompletionsArgs {
@@ -17,31 +15,14 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    #[value(name = "powershell")]
-    Powershell,
-    Zsh,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   harness completions bash > ~/.local/share/bash-completion/completions/harness
   harness completions zsh > ~/.zfunc/_harness
-  harness completions fish > ~/.config/fish/completions/harness.fish
-  source <(harness completions bash)     for this shell only";
+  harness completions fish > ~/.config/fish/completions/harness.fish";
 
 pub(crate) fn run(args: CompletionsArgs) -> Result<(), Failure> {
-    let name = match args.shell {
-        Shell::Bash => "bash",
-        Shell::Elvish => "elvish",
-        Shell::Fish => "fish",
-        Shell::Powershell => "powershell",
-        Shell::Zsh => "zsh",
-    };
-    let script = complete::registration(name).expect("the library knows these shells");
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::command(), "harness", &mut script);
     print_bytes(&script)
 }

@@ -27,10 +27,8 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LogsArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC", add = crate::complete::units())]
+    #[arg(value_name = "SVC")]
     units: Vec<String>,
-    #[command(flatten)]
-    lines: Lines,
     /// Only the last lines of each
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<u64>,
@@ -55,6 +53,8 @@ pub(crate) struct LogsArgs {
     /// Only the lines; byte for byte where that is no terminal
     #[arg(long)]
     no_prefix: bool,
+    #[command(flatten)]
+    lines: Lines,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

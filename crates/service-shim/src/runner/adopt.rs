@@ -196,10 +196,10 @@ fn finish_without_main(run: &RunDir, record: &LaunchRecord) -> io::Result<ExitRe
         MainEnd::Unknown,
     );
     exit.stop = stop;
-    end::write(run, &exit);
     if let Some(cgroup) = &tree.cgroup {
         cgroup.remove();
     }
+    end::write(run, &exit);
     Ok(exit)
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 use crate::procfs;
 
@@ -19,22 +19,23 @@ pub(super) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes a group below the one we are in; none where that is not possible.
-    pub(super) fn create(instance_id: &str) -> Option<Cgroup> {
+    /// Where the group of an attempt will be: below the one we are in; none where that is not possible. The place is
+    /// written down before the group is made, so that whoever comes after us finds it.
+    pub(super) fn place(instance_id: &str) -> Option<PathBuf> {
         let own = procfs::own_cgroup()?;
         let own = own.trim_start_matches('/');
-        for mount in MOUNTS {
-            let parent = Path::new(mount).join(own);
-            if !is_cgroup2(&parent) {
-                continue;
-            }
-            let path = parent.join(format!("harness-{instance_id}"));
-            return match rustix::fs::mkdir(&path, Mode::RWXU) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => Cgroup::open(&path),
-                Err(_) => None,
-            };
+        let mut parents = MOUNTS.iter().map(|mount| Path::new(mount).join(own));
+        let parent = parents.find(|parent| is_cgroup2(parent))?;
+        rustix::fs::access(&parent, Access::WRITE_OK).ok()?;
+        Some(parent.join(format!("harness-{instance_id}")))
+    }
+
+    /// Makes the group; none where that is not permitted.
+    pub(super) fn create(place: &Path) -> Option<Cgroup> {
+        match rustix::fs::mkdir(place, Mode::RWXU) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Cgroup::open(place),
+            Err(_) => None,
         }
-        None
     }
 
     /// Opens the group an attempt was started in; none when it is gone.
@@ -49,10 +50,6 @@ impl Cgroup {
             path: path.to_owned(),
             dir,
         })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The processes in it and in the groups below it.

@@ -95,14 +95,12 @@ fn try_start(run: &RunDir, spec: LaunchSpec, host: Host) -> Result<Parts, StartF
         uid: account.as_ref().map(|account| account.uid.as_raw()),
         cgroup: None,
     };
-    let cgroup = if spec.cgroup {
-        Cgroup::create(&spec.instance_id)
-    } else {
-        None
-    };
-    record.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+    if spec.cgroup {
+        record.cgroup = Cgroup::place(&spec.instance_id);
+    }
     run.write_json(run_dir::LAUNCH, &record)
         .map_err(system("cannot write launch.json"))?;
+    let cgroup = record.cgroup.as_deref().and_then(Cgroup::create);
 
     let (notify, notify_address) = notify.unzip();
     let order = Order {

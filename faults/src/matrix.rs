@@ -1,0 +1,257 @@
+//! The rows of the matrix, in the order in which they run: what takes longest begins first.
+
+use crate::row::{Row, When};
+use crate::rows::{
+    clock, crash_daemon, crash_shim, daemon_stop, disk, errors, exact, identity, peers, races,
+    storms, trees, upgrade,
+};
+
+/// Every row.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "crash-daemon-start",
+        promise: "a daemon killed at any call of `start` leaves one live attempt or none, and `start` again completes it",
+        when: When::Always,
+        run: crash_daemon::start,
+    },
+    Row {
+        name: "crash-daemon-stop",
+        promise: "a daemon killed at any call of `stop` leaves nothing half stopped, and `stop` again completes it",
+        when: When::Always,
+        run: crash_daemon::stop,
+    },
+    Row {
+        name: "crash-daemon-restart",
+        promise: "a daemon killed at any call of `restart` never lets two attempts live",
+        when: When::Always,
+        run: crash_daemon::restart,
+    },
+    Row {
+        name: "crash-daemon-reload",
+        promise: "a daemon killed at any call of a reload ends with every unit as the file says",
+        when: When::Always,
+        run: crash_daemon::reload,
+    },
+    Row {
+        name: "crash-daemon-adopt",
+        promise: "a daemon killed at any call while it takes over leaves the services to the next",
+        when: When::Always,
+        run: crash_daemon::adopt,
+    },
+    Row {
+        name: "crash-shim-start",
+        promise: "a shim killed at any call of a launch leaves one live attempt or none",
+        when: When::Always,
+        run: crash_shim::start,
+    },
+    Row {
+        name: "crash-shim-rotate",
+        promise: "a shim killed at any call while it moves output and changes segments costs no byte",
+        when: When::Always,
+        run: crash_shim::rotate,
+    },
+    Row {
+        name: "crash-shim-exit",
+        promise: "a shim killed at any call of its service's end: the right exit code, or the word that it is unknown",
+        when: When::Always,
+        run: crash_shim::exit,
+    },
+    Row {
+        name: "crash-shim-adopt",
+        promise: "a shim killed at any call while it takes over leaves the service and its output to the next",
+        when: When::Always,
+        run: crash_shim::adopt,
+    },
+    Row {
+        name: "errors-lasting",
+        promise: "while the store fails it is said so, nothing new is started, `stop` works; all recovers by itself",
+        when: When::Always,
+        run: errors::lasting,
+    },
+    Row {
+        name: "errors-single",
+        promise: "one durable step that fails with EIO or ENOSPC is answered with a reason or done, and leaves nothing behind",
+        when: When::Always,
+        run: errors::single,
+    },
+    Row {
+        name: "exact-daemon-ext4",
+        promise: "the daemon killed again and again while five services write: every byte is kept, every exit code right (ext4)",
+        when: When::Always,
+        run: exact::daemon_ext4,
+    },
+    Row {
+        name: "exact-daemon-tmpfs",
+        promise: "the same on tmpfs",
+        when: When::Whole,
+        run: exact::daemon_tmpfs,
+    },
+    Row {
+        name: "exact-shim-ext4",
+        promise: "shims killed while five services write: every byte is kept, exit codes are right or unknown (ext4)",
+        when: When::Whole,
+        run: exact::shim_ext4,
+    },
+    Row {
+        name: "exact-shim-tmpfs",
+        promise: "the same on tmpfs",
+        when: When::Always,
+        run: exact::shim_tmpfs,
+    },
+    Row {
+        name: "identity-reuse",
+        promise: "process ids that were reused by strangers are never signalled",
+        when: When::Always,
+        run: identity::reuse,
+    },
+    Row {
+        name: "identity-reboot",
+        promise: "after a reboot nothing is adopted or signalled by its old number, and `start` starts it anew",
+        when: When::Always,
+        run: identity::reboot,
+    },
+    Row {
+        name: "trees-as-is",
+        promise: "`stop` ends every process of a tree, whatever sessions it made and signals it ignores (this machine's cgroups)",
+        when: When::Always,
+        run: trees::as_is,
+    },
+    Row {
+        name: "trees-cgroup2",
+        promise: "the same with cgroups of version 2 alone",
+        when: When::Always,
+        run: trees::version_two,
+    },
+    Row {
+        name: "trees-no-cgroup",
+        promise: "the same without any cgroup",
+        when: When::Always,
+        run: trees::none,
+    },
+    Row {
+        name: "daemon-signals",
+        promise: "SIGTERM once drains, twice hurries, three times leaves the services to the next daemon",
+        when: When::Always,
+        run: daemon_stop::signals,
+    },
+    Row {
+        name: "daemon-keep",
+        promise: "`daemon stop --keep` leaves services running, and the next daemon adopts them",
+        when: When::Always,
+        run: daemon_stop::keep,
+    },
+    Row {
+        name: "races",
+        promise: "eight clients that start, stop, restart, reload and kill at random never make two attempts of a unit live",
+        when: When::Whole,
+        run: races::clients,
+    },
+    Row {
+        name: "storm-crashes",
+        promise: "services that crash at once stay within the budget of starts, and the daemon answers meanwhile",
+        when: When::Always,
+        run: storms::crashes,
+    },
+    Row {
+        name: "storm-probes",
+        promise: "probes that hang are ended in time, and none outlives its unit",
+        when: When::Always,
+        run: storms::probes,
+    },
+    Row {
+        name: "storm-cycles",
+        promise: "starting and stopping again and again leaves the daemon's memory, descriptors and threads where they were",
+        when: When::Always,
+        run: storms::cycles,
+    },
+    Row {
+        name: "storm-lines",
+        promise: "a million lines leave the daemon as it was, and are all kept",
+        when: When::Always,
+        run: storms::lines,
+    },
+    Row {
+        name: "disk-logs",
+        promise: "on a full disk a service goes on without output or waits, as its policy says; nothing that waited is lost",
+        when: When::Always,
+        run: disk::logs,
+    },
+    Row {
+        name: "disk-state",
+        promise: "while state cannot be kept for want of room nothing new starts, `stop` works, and all recovers",
+        when: When::Always,
+        run: disk::state,
+    },
+    Row {
+        name: "disk-run",
+        promise: "without room for a run directory a start is refused with the reason; `stop` works",
+        when: When::Always,
+        run: disk::run,
+    },
+    Row {
+        name: "disk-cap",
+        promise: "a service keeps no more output than its cap",
+        when: When::Always,
+        run: disk::cap,
+    },
+    Row {
+        name: "clock",
+        promise: "a wall clock that jumps by an hour or ten years restarts nothing and delays nothing",
+        when: When::Always,
+        run: clock::jumps,
+    },
+    Row {
+        name: "upgrade-clients",
+        promise: "clients that ask while daemons come and go are all answered, and services notice nothing",
+        when: When::Always,
+        run: upgrade::clients,
+    },
+    Row {
+        name: "peer-process-compose-530",
+        promise: "restarts while a dependency is waited for neither wedge nor double",
+        when: When::Always,
+        run: peers::process_compose_530,
+    },
+    Row {
+        name: "peer-process-compose-520",
+        promise: "a grandchild in a session of its own does not survive `down`",
+        when: When::Always,
+        run: peers::process_compose_520,
+    },
+    Row {
+        name: "peer-process-compose-494",
+        promise: "an update leaves alone what has not changed",
+        when: When::Always,
+        run: peers::process_compose_494,
+    },
+    Row {
+        name: "peer-process-compose-488",
+        promise: "the probe of a stopped service stops",
+        when: When::Always,
+        run: peers::process_compose_488,
+    },
+    Row {
+        name: "peer-containerd-9342",
+        promise: "a service writes on while no daemon runs, however much",
+        when: When::Always,
+        run: peers::containerd_9342,
+    },
+    Row {
+        name: "peer-supervisor-878",
+        promise: "a second daemon is refused and takes nothing from the first",
+        when: When::Always,
+        run: peers::supervisor_878,
+    },
+    Row {
+        name: "peer-nomad-6980",
+        promise: "a port is free after a stop, whoever of the supervisors was killed",
+        when: When::Always,
+        run: peers::nomad_6980,
+    },
+    Row {
+        name: "peer-nomad-27885",
+        promise: "no descriptor stays behind when daemons are killed",
+        when: When::Always,
+        run: peers::nomad_27885,
+    },
+];

@@ -1,0 +1,15 @@
+//! The scenarios, one file a family.
+
+pub(crate) mod clock;
+pub(crate) mod crash_daemon;
+pub(crate) mod crash_shim;
+pub(crate) mod daemon_stop;
+pub(crate) mod disk;
+pub(crate) mod errors;
+pub(crate) mod exact;
+pub(crate) mod identity;
+pub(crate) mod peers;
+pub(crate) mod races;
+pub(crate) mod storms;
+pub(crate) mod trees;
+pub(crate) mod upgrade;
