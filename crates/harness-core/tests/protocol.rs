@@ -46,6 +46,11 @@ const CALLS: &[(&str, &str, &str)] = &[
         "operator",
     ),
     (
+        "unit.signal",
+        r#"{"stack":"web","units":["api"],"signal":1}"#,
+        "operator",
+    ),
+    (
         "events.subscribe",
         r#"{"since":7,"stack":"web","until_now":true}"#,
         "observer",

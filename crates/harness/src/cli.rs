@@ -10,8 +10,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, logs, restart, start, status, stop, validate,
-    wait, why,
+    audit, completions, config, daemon, down, events, graph, logs, ls, restart, run, signal, start,
+    status, stop, up, validate, wait, why,
 };
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
@@ -48,6 +48,7 @@ pub(crate) struct Globals {
         short,
         long,
         value_name = "NAME",
+        add = crate::complete::stacks(),
         global = true,
         env = "HARNESS_PROJECT",
         hide_env_values = true
@@ -113,10 +114,14 @@ pub(crate) enum ProgressWish {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Up(up::UpArgs),
     Start(start::StartArgs),
     Stop(stop::StopArgs),
     Restart(restart::RestartArgs),
     Down(down::DownArgs),
+    Run(run::RunArgs),
+    Signal(signal::SignalArgs),
+    Kill(signal::KillArgs),
     #[command(visible_alias = "ps")]
     Status(status::StatusArgs),
     Logs(logs::LogsArgs),
@@ -126,6 +131,8 @@ pub(crate) enum Verb {
     Events(events::EventsArgs),
     Wait(wait::WaitArgs),
     Why(why::WhyArgs),
+    Graph(graph::GraphArgs),
+    Ls(ls::LsArgs),
     Validate(validate::ValidateArgs),
     Config(config::ConfigArgs),
     Audit(audit::AuditArgs),
@@ -140,10 +147,16 @@ impl Verb {
             Self::Status(args) => args.is_json(),
             Self::Logs(args) | Self::Tail(args) => args.is_json(),
             Self::Events(args) => args.is_json(),
+            Self::Graph(args) => args.is_json(),
+            Self::Ls(args) => args.is_json(),
             Self::Validate(args) => args.is_json(),
             Self::Audit(args) => args.is_json(),
             Self::Daemon(args) => args.is_json(),
-            Self::Start(_)
+            Self::Up(_)
+            | Self::Run(_)
+            | Self::Signal(_)
+            | Self::Kill(_)
+            | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
             | Self::Down(_)

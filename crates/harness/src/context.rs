@@ -51,7 +51,7 @@ impl Context {
             ProgressWish::Quiet => Progress::Quiet,
             ProgressWish::Plain => Progress::Plain,
             ProgressWish::Tty => Progress::Live,
-            ProgressWish::Auto if self.messages.is_terminal && !is_ci => Progress::Live,
+            ProgressWish::Auto if self.messages.can_move && !is_ci => Progress::Live,
             ProgressWish::Auto => Progress::Plain,
         }
     }

@@ -55,6 +55,12 @@ pub(crate) enum Failure {
     /// Units failed while they were waited for. A report was printed.
     #[error("{summary}")]
     Failed { summary: String, exit_code: u8 },
+    /// What was run in the foreground ended so. It has said why itself.
+    #[error("it ended with exit code {exit_code}")]
+    Ended { exit_code: u8 },
+    /// `run` is for tasks.
+    #[error("`{unit}` is a service, not a task")]
+    NotATask { unit: String },
     /// `status --exit-code`: it is not as it should be. What was printed shows it.
     #[error("not everything is running and healthy")]
     NotHealthy,
@@ -144,6 +150,8 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Declined | Self::Io { .. } => 1,
+            Self::NotATask { .. } => 2,
+            Self::Ended { exit_code } => *exit_code,
             Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,
             Self::NotHealthy => 3,
             Self::NoStackFile { .. }
@@ -175,7 +183,7 @@ impl Failure {
     /// Whether there is nothing to say: it was said, or nobody listens.
     fn is_silent(&self) -> bool {
         match self {
-            Self::NotHealthy => true,
+            Self::NotHealthy | Self::Ended { .. } => true,
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
@@ -203,6 +211,9 @@ impl Failure {
                 did_you_mean(similar)
             }
             Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
+            Self::NotATask { unit } => {
+                vec![format!("`harness start {unit}`, `harness restart {unit}`")]
+            }
             Self::Ambiguous { .. } => vec!["choose one with -p NAME".to_owned()],
             Self::Client(ClientError::Api(error)) => api_hints(error),
             Self::Launch(LaunchError::Connect(error))
@@ -233,6 +244,8 @@ impl Failure {
             Self::Unsupported { .. } => "unsupported",
             Self::Failed { .. } => "failed",
             Self::NotHealthy => "not-healthy",
+            Self::Ended { .. } => "ended",
+            Self::NotATask { .. } => "not-a-task",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",
             Self::NeedsYes { .. } => "needs-yes",

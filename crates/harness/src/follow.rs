@@ -56,6 +56,7 @@ pub(crate) struct Watch<'a> {
     timers: Timers,
     begun: Instant,
     begun_at: DateTime<Utc>,
+    progress: Progress,
 }
 
 enum News<T> {
@@ -93,7 +94,22 @@ impl<'a> Watch<'a> {
             timers: Timers::default(),
             begun: Instant::now(),
             begun_at: Utc::now(),
+            progress: context.progress(),
         })
+    }
+
+    /// The same without a live view: something else is written to the terminal meanwhile.
+    pub(crate) fn in_lines(mut self) -> Self {
+        if self.progress == Progress::Live {
+            self.progress = Progress::Plain;
+        }
+        self
+    }
+
+    /// The same without telling of changes.
+    pub(crate) fn silent(mut self) -> Self {
+        self.progress = Progress::Quiet;
+        self
     }
 
     /// Makes room for these names from the first line on.
@@ -112,9 +128,10 @@ impl<'a> Watch<'a> {
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<Ended<T>, Failure> {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let progress = self.context.progress();
+        let progress = self.progress;
         let mut painter = (progress == Progress::Live).then(|| Painter::new(self.context.messages));
-        let mut beat = 0;
+        // What is over at once is told by its result: no picture flashes up.
+        let mut beat = self.beats() + 1;
         let ended = {
             // Polled whenever anything else of the client is, and gone before anything else is asked: a call that
             // nobody polls would hold up the others of its connection.
@@ -129,7 +146,7 @@ impl<'a> Watch<'a> {
                     News::Happened => {}
                     News::Beat(status) => {
                         beat = self.beats() + 1;
-                        self.draw(&mut painter, shown, status.as_ref());
+                        self.draw(&mut painter, shown, status.as_ref(), FOOT);
                     }
                 }
             }
@@ -157,13 +174,14 @@ impl<'a> Watch<'a> {
             context,
             client,
             stack,
+            progress,
             ..
         } = self;
         let done = async { News::Done(work.await) };
         let happened = async {
             match events.next().await {
                 Some(Ok(event)) => {
-                    tell(context, tracker, &event, units);
+                    tell(context, *progress, tracker, &event, units);
                     News::Happened
                 }
                 // The work says so better.
@@ -189,6 +207,7 @@ impl<'a> Watch<'a> {
         painter: &mut Option<Painter>,
         shown: Shown<'_>,
         status: Option<&StackStatus>,
+        foot: &str,
     ) {
         let (Some(painter), Some(status)) = (painter, status) else {
             return;
@@ -200,7 +219,7 @@ impl<'a> Watch<'a> {
             title: shown.title,
             units: &units,
             is_done: shown.is_done,
-            foot: "Ctrl-C detaches; the daemon keeps working.",
+            foot,
             begun: self.begun_at,
             timers: &self.timers,
             now,
@@ -232,9 +251,13 @@ impl<'a> Watch<'a> {
         let Ok(status) = self.client.status(&self.stack).await else {
             return;
         };
-        self.draw(painter, shown, Some(&status));
         let units = of_interest(&status, shown.units);
-        for told in self.tracker.status(&units, Utc::now()) {
+        let changes = self.tracker.status(&units, Utc::now());
+        let has_painted = painter.as_ref().is_some_and(Painter::has_painted);
+        if has_painted || !changes.is_empty() || self.tracker.has_told() {
+            self.draw(painter, shown, Some(&status), "");
+        }
+        for told in changes {
             if progress == Progress::Plain {
                 note(&transition_line(
                     &self.context.messages,
@@ -247,12 +270,18 @@ impl<'a> Watch<'a> {
 }
 
 /// Tells of an event, where changes are told line by line.
-fn tell(context: &Context, tracker: &mut Tracker, event: &Event, units: &[String]) {
+fn tell(
+    context: &Context,
+    progress: Progress,
+    tracker: &mut Tracker,
+    event: &Event,
+    units: &[String],
+) {
     let Some(told) = tracker.event(event) else {
         return;
     };
     let is_meant = units.is_empty() || units.iter().any(|unit| means(unit, &told.unit));
-    if is_meant && context.progress() == Progress::Plain {
+    if is_meant && progress == Progress::Plain {
         note(&transition_line(&context.messages, tracker.width(), &told));
     }
 }
@@ -272,5 +301,6 @@ fn of_interest<'a>(status: &'a StackStatus, units: &[String]) -> Vec<&'a UnitSta
 
 /// Events travel with the answer that ended the wait; those that come later are told by the status anyway.
 const STRAGGLERS: Duration = Duration::from_millis(20);
+const FOOT: &str = "Ctrl-C detaches; the daemon keeps working.";
 /// Ten pictures a second look like movement.
 const BEAT: Duration = Duration::from_millis(100);

@@ -4,6 +4,7 @@
 //! what goes wrong in [`failure`]. Decides nothing about services: that is the daemon's.
 
 mod cli;
+mod complete;
 mod context;
 mod crash;
 mod failure;
@@ -15,6 +16,7 @@ mod render;
 mod select;
 mod time;
 mod units;
+mod usage;
 mod verbs;
 
 use std::process::ExitCode;
@@ -22,10 +24,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First of all: a lone binary is its own shim, which must begin before any thread does.
     service_shim::run_if_asked();
+    complete::answer_if_asked();
     crash::guard(|| {
         let cli = cli::parse();
         let context = context::Context::new(cli.globals);
-        let outcome = smol::block_on(verbs::run(cli.verb, &context));
+        let outcome = smol::block_on(verbs::dispatch(cli.verb, &context));
         failure::exit_code(&context, outcome)
     })
 }

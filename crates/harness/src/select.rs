@@ -28,7 +28,7 @@ pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
 }
 
 /// The nearest stack file from here upwards, and what is laid over it.
-fn found() -> Vec<PathBuf> {
+pub(crate) fn found() -> Vec<PathBuf> {
     let Some(file) = harness_config::discover(&working_directory()) else {
         return Vec::new();
     };

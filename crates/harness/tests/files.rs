@@ -90,7 +90,7 @@ fn files_are_laid_over_each_other_and_standard_input_is_one() {
 #[test]
 fn completions_are_made_for_shells() {
     let home = Home::empty();
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         home.ok(&["completions", shell]).shows("harness");
     }
     let script = home.ok(&["completions", "bash"]).stdout;
@@ -101,4 +101,40 @@ fn completions_are_made_for_shells() {
         .status();
     assert!(checked.expect("bash is there").success());
     home.ok(&["--version"]).shows("harness 0.1.0");
+}
+
+/// What the shell would offer behind these words.
+fn offered(home: &Home, words: &[&str]) -> Vec<String> {
+    let last = words.len().to_string();
+    let mut command = home.command(&["--", "harness"]);
+    command
+        .args(words)
+        .env("HARNESS_COMPLETE", "fish")
+        .env("_CLAP_COMPLETE_INDEX", last);
+    let run = support::Run::of(command.output().expect("runs")).expect(0);
+    assert_eq!(run.stderr, "", "the line is the user's");
+    let word = |line: &str| line.split('\t').next().unwrap_or_default().to_owned();
+    run.stdout.lines().map(word).collect()
+}
+
+#[test]
+fn names_are_completed_from_the_file_and_from_the_daemon() {
+    let home = Home::new(
+        "name: shop\nservices:\n  api: {type: process, binary: FIXTURE, args: [hold]}\n  \
+         apex: {type: process, binary: FIXTURE, args: [hold]}\n\
+         tasks:\n  seed: {target: {type: process, binary: /bin/true}}\n",
+    );
+    assert_eq!(offered(&home, &["stop", "ap"]), ["apex", "api"]);
+    assert_eq!(offered(&home, &["run", ""])[0], "seed");
+    assert!(!offered(&home, &["run", ""]).contains(&"api".to_owned()));
+    assert!(offered(&home, &["sta"]).contains(&"status".to_owned()));
+    home.run(&["daemon", "status"]).expect(5);
+    home.ok(&["start"]);
+    home.write("harness.yaml", "no stack at all: [");
+    assert_eq!(offered(&home, &["stop", "ap"]), Vec::<String>::new());
+    assert_eq!(
+        offered(&home, &["-p", "shop", "stop", "ap"]),
+        ["apex", "api"]
+    );
+    assert_eq!(offered(&home, &["-p", "s"]), ["shop"]);
 }

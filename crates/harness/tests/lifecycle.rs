@@ -287,6 +287,19 @@ fn a_second_signal_hurries_the_daemon() {
     assert_eq!(daemon.wait().expect("it ends").code(), Some(0));
 }
 
+#[test]
+fn a_stop_that_takes_too_long_can_be_hurried() {
+    let home = Home::new(
+        "services:\n  deaf: {type: process, binary: FIXTURE, args: [ignore-term], readiness: {log: pid}, stop: {grace: 10m}}\n",
+    );
+    home.ok(&["start", "--wait"]);
+    let mut patient = home.spawn(&["stop"]);
+    home.until("deaf", "stopping");
+    home.ok(&["stop", "--timeout", "0s"]);
+    assert_eq!(patient.wait().expect("it ends").code(), Some(0));
+    assert_eq!(home.unit("deaf")["signal"], 9);
+}
+
 /// The process that is beside a service, and whose child it is.
 fn shim_of(pid: u32) -> rustix::process::Pid {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");

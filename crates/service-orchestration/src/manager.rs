@@ -4,9 +4,11 @@
 
 mod builder;
 mod services;
+mod signal;
 
 pub use builder::{Driver, ManagerBuilder, ManagerError};
 pub use services::StartError;
+pub use signal::SignalError;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,15 +12,15 @@ use super::connection::Connection;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
     ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
-    ReadAudit, ReleaseUnits, RestartUnits, RevokeClient, SetClientRole, Shutdown, StackStatusOf,
-    StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
+    ReadAudit, ReleaseUnits, RestartUnits, RevokeClient, SetClientRole, Shutdown, SignalUnits,
+    StackStatusOf, StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, ForgetParams, InviteParams,
     Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams, ShutdownParams,
-    StackListParams, StackSummary, StartParams, StartResult, StartUnitsParams, StatusParams,
-    StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
+    SignalParams, SignalResult, StackListParams, StackSummary, StartParams, StartResult,
+    StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 impl HarnessClient {
@@ -230,6 +230,14 @@ impl HarnessClient {
     /// [`ClientError`].
     pub async fn release(&self, params: &UnitsParams) -> Result<OrderResult, ClientError> {
         self.call::<ReleaseUnits>(params).await
+    }
+
+    /// Sends a signal to the main processes of units. Returns when sent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn signal(&self, params: &SignalParams) -> Result<SignalResult, ClientError> {
+        self.call::<SignalUnits>(params).await
     }
 }
 

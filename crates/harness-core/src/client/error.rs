@@ -73,6 +73,17 @@ impl ConnectError {
     pub fn is_not_running(&self) -> bool {
         matches!(self, Self::NotRunning { .. })
     }
+
+    /// Whether the daemon is on its way in or out: its directory is owned, and nobody is there who could be spoken to.
+    /// One that was killed a moment ago has connections broken before the system lets go of its locks.
+    pub(super) fn is_passing(&self) -> bool {
+        use harness_wire::ConnectError as Wire;
+        let Self::NoAnswer { source, .. } = self else {
+            return false;
+        };
+        let error = source.as_deref();
+        error.is_none_or(|error| matches!(error, Wire::Unreachable { .. } | Wire::Lost { .. }))
+    }
 }
 
 impl From<EndpointError> for ConnectError {
@@ -169,5 +180,32 @@ impl ClientError {
                 end: Arc::new(LinkError::Abandoned),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_answer(source: Option<harness_wire::ConnectError>) -> ConnectError {
+        ConnectError::NoAnswer {
+            state: PathBuf::from("/state"),
+            source: source.map(Box::new),
+        }
+    }
+
+    #[test]
+    fn only_a_daemon_that_nobody_can_speak_to_is_passing() {
+        let address = "127.0.0.1:1".to_owned();
+        let refused = harness_wire::ConnectError::Unreachable {
+            address: address.clone(),
+            source: std::io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert!(no_answer(None).is_passing());
+        assert!(no_answer(Some(refused)).is_passing());
+        let wrong = harness_wire::ConnectError::Address { address };
+        assert!(!no_answer(Some(wrong)).is_passing());
+        let state = PathBuf::from("/state");
+        assert!(!ConnectError::NotRunning { state }.is_passing());
     }
 }

@@ -113,9 +113,11 @@ impl HarnessClient {
     ) -> Result<Self, LaunchError> {
         match Self::connect(dirs).await {
             Ok(client) => Ok(client),
-            Err(ConnectError::NotRunning { .. } | ConnectError::NoAnswer { source: None, .. })
-                if auto_start == AutoStart::Always
-                    || auto_start == AutoStart::WhenActive && has_active_stacks(dirs.state()) =>
+            Err(error)
+                if (error.is_not_running() || error.is_passing())
+                    && (auto_start == AutoStart::Always
+                        || auto_start == AutoStart::WhenActive
+                            && has_active_stacks(dirs.state())) =>
             {
                 bring_up(dirs, daemon).await
             }

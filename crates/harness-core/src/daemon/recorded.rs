@@ -97,6 +97,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         Request::StopUnits(params) => about(entry, &params.stack, &params.units),
         Request::RestartUnits(params) => about(entry, &params.stack, &params.units),
         Request::StartUnits(params) => about(entry, &params.stack, &params.units),
+        Request::SignalUnits(params) => about(entry, &params.stack, &params.units),
         Request::HoldUnits(params) | Request::ReleaseUnits(params) => {
             about(entry, &params.stack, &params.units)
         }

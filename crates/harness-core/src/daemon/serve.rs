@@ -14,8 +14,8 @@ use super::shared::Shared;
 use super::{clients, events, logs, stacks};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, OrderResult, Request,
-    RestartParams, SCHEMA_VERSION, StackListResult, StartParams, StartResult, StartUnitsParams,
-    StopParams, UnitsParams, WaitParams, WaitResult,
+    RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult, StartParams,
+    StartResult, StartUnitsParams, StopParams, UnitsParams, WaitParams, WaitResult,
 };
 
 /// Who calls.
@@ -94,6 +94,10 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             let forgotten = shared.manager.forget(&params.stack).await;
             shared.attend(&params.stack);
             let result = forgotten.map(|()| Done {}).map_err(ApiError::from);
+            responder.answer(record.outcome(result).await);
+        }
+        Request::SignalUnits(params) => {
+            let result = signal(shared, params).await;
             responder.answer(record.outcome(result).await);
         }
         Request::StackStatusOf(params) => {
@@ -217,6 +221,16 @@ async fn stop(shared: &Shared, params: StopParams) -> Result<OrderResult, ApiErr
         .await?;
     shared.attend(&params.stack);
     Ok(ordered.into())
+}
+
+async fn signal(shared: &Shared, params: SignalParams) -> Result<SignalResult, ApiError> {
+    let SignalParams {
+        stack,
+        units,
+        signal,
+    } = params;
+    let signalled = shared.manager.signal(&stack, &units, signal).await?;
+    Ok(SignalResult { units: signalled })
 }
 
 async fn restart(shared: &Shared, params: RestartParams) -> Result<OrderResult, ApiError> {

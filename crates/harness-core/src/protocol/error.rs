@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use service_orchestration::manager::SignalError;
 use service_orchestration::supervisor::{ApplyError, ForgetError, OrderError};
 
 use harness_wire::{RpcError, code};
@@ -95,6 +96,10 @@ codes! {
     AddressNeeded = code::FIRST_APPLICATION + 13, exit 2;
     /// The record of changes cannot be read.
     AuditUnreadable = code::FIRST_APPLICATION + 14, exit 1;
+    /// Units that must run have no process. `units`.
+    NotRunning = code::FIRST_APPLICATION + 15, exit 1;
+    /// A unit was not signalled. `unit`.
+    NotSignalled = code::FIRST_APPLICATION + 16, exit 1;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.
@@ -240,6 +245,20 @@ impl From<ForgetError> for ApiError {
                 (ErrorCode::UnknownStack, json!({ "stack": stack }))
             }
             ForgetError::Ended => return Self::shutting_down(),
+            _ => (ErrorCode::Internal, Value::Null),
+        };
+        Self::new(code, message).with_data(data)
+    }
+}
+
+impl From<SignalError> for ApiError {
+    fn from(error: SignalError) -> Self {
+        // The cause travels in the message: what is behind it stays here.
+        let message = service_orchestration::error_chain(&error);
+        let (code, data) = match error {
+            SignalError::Order(error) => return error.into(),
+            SignalError::NotRunning { units } => (ErrorCode::NotRunning, json!({ "units": units })),
+            SignalError::Refused { unit, .. } => (ErrorCode::NotSignalled, json!({ "unit": unit })),
             _ => (ErrorCode::Internal, Value::Null),
         };
         Self::new(code, message).with_data(data)

@@ -13,9 +13,9 @@ use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, InviteParams,
     Invited, LogParams, OrderResult, RenewParams, Renewed, RestartParams, RevokeParams,
-    SetRoleParams, ShutdownParams, StackListParams, StackListResult, StartParams, StartResult,
-    StartUnitsParams, StatusParams, StopParams, SubscribeParams, Subscription, UnitsParams,
-    WaitParams, WaitResult, WhyParams,
+    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult,
+    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams,
+    Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -150,6 +150,8 @@ methods! {
     HoldUnits = "unit.hold", Operator, Changes, true, (UnitsParams) -> OrderResult;
     /// Keeps units down no longer.
     ReleaseUnits = "unit.release", Operator, Changes, true, (UnitsParams) -> OrderResult;
+    /// Sends a signal to the main processes of units.
+    SignalUnits = "unit.signal", Operator, Changes, false, (SignalParams) -> SignalResult;
     /// Events, one per item.
     SubscribeEvents = "events.subscribe", Observer, Reads, true, (SubscribeParams) -> Subscription;
     /// Log lines up to now, in batches.

@@ -14,6 +14,7 @@
 //! | `stack.wait` | answers once units have come as far as asked, or never can | long call |
 //! | `unit.start` | orders units of a stack that is defined up | call |
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
+//! | `unit.signal` | sends a signal to main processes | call |
 //! | `client.list`, `client.invite`, `client.revoke`, `client.set-role` | who may come in, and as what | call |
 //! | `client.renew` | another certificate for the client that asks | call |
 //! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
@@ -47,7 +48,7 @@ pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
 pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
-    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, StackListParams,
-    StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams, StopParams,
-    UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, SignalParams,
+    SignalResult, StackListParams, StackListResult, StartParams, StartResult, StartUnitsParams,
+    StatusParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
 };

@@ -152,6 +152,25 @@ pub struct StartUnitsParams {
     pub again: bool,
 }
 
+/// Parameters of `unit.signal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalParams {
+    /// The stack.
+    pub stack: StackName,
+    /// The units, which must run; empty: all that run.
+    pub units: Vec<UnitName>,
+    /// The signal's number.
+    pub signal: i32,
+}
+
+/// Result of `unit.signal`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalResult {
+    /// The units whose main process was signalled, by name and replica.
+    pub units: Vec<String>,
+}
+
 /// What an order came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderResult {

@@ -101,10 +101,12 @@ fn unit_line(
     width: usize,
 ) -> String {
     let is_done = (view.is_done)(unit);
-    let state_span = if is_done {
-        Span::Good
-    } else {
-        span(&unit.state)
+    let state_span = match span(&unit.state) {
+        _ if is_done => Span::Good,
+        // Good in itself, but not what is waited for: it stands still, or is about to move.
+        Span::Good if !unit.waiting_for.is_empty() => Span::Dim,
+        Span::Good => Span::Busy,
+        other => other,
     };
     let mark = match state_span {
         Span::Good => look.glyph("✔", "+"),
@@ -178,6 +180,11 @@ impl Painter {
     /// Columns and rows that there are now.
     pub(crate) fn size(&self) -> (usize, usize) {
         self.look.size()
+    }
+
+    /// Whether anything was painted yet.
+    pub(crate) fn has_painted(&self) -> bool {
+        self.painted > 0
     }
 
     /// Paints these lines over those before.

@@ -36,6 +36,8 @@ pub(crate) struct Look {
     /// Whether characters beyond ASCII can be shown.
     pub(crate) unicode: bool,
     pub(crate) is_terminal: bool,
+    /// Whether it is a terminal whose cursor can be moved.
+    pub(crate) can_move: bool,
     /// Columns; none when nothing limits them.
     pub(crate) width: Option<usize>,
     pub(crate) zone: FixedOffset,
@@ -73,6 +75,7 @@ impl Look {
             color: has_color(wish, is_terminal && !is_dumb, is_dumb),
             unicode: is_utf8_locale(),
             is_terminal,
+            can_move: is_terminal && !is_dumb,
             width: forced_width.or_else(|| Some(size(stream)?.0).filter(|_| is_terminal)),
             zone: Local::now().offset().fix(),
             stream,
@@ -84,6 +87,14 @@ impl Look {
         match variable("HARNESS_FORCE_TTY") {
             Some(width) => (width.parse().unwrap_or(80), 24),
             None => size(self.stream).unwrap_or((80, 24)),
+        }
+    }
+
+    /// The same for the terminal as wide as it is now.
+    pub(crate) fn resized(&self) -> Self {
+        Self {
+            width: self.width.map(|_| self.size().0),
+            ..*self
         }
     }
 
@@ -191,6 +202,7 @@ impl Look {
             color: false,
             unicode: true,
             is_terminal: false,
+            can_move: false,
             width: None,
             zone: Utc.fix(),
             stream: Stream::Stdout,

@@ -34,6 +34,11 @@ pub(crate) fn note(text: &str) {
     let _nobody_listens = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Writes bytes that are not ours to standard error.
+pub(crate) fn note_bytes(bytes: &[u8]) {
+    let _nobody_listens = io::stderr().lock().write_all(bytes);
+}
+
 /// Returns once nobody reads standard output any more: its pipe was closed at the other end. For verbs that may have
 /// nothing to write for hours.
 pub(crate) async fn reader_gone() -> Failure {

@@ -2,23 +2,26 @@
 //!
 //! Owns: its columns, and the lines below it about what is not as it should be.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use harness_core::report::{Health, StackStatus, UnitStatus};
 use harness_core::spec::UnitKind;
 
-use super::ages::{short, since};
+use super::ages::{duration, short, since};
 use super::escape::escaped;
 use super::look::{Look, Span};
 use super::table::{Cell, Column, NOTHING, table};
 use super::width::{clipped, columns};
+use crate::usage::Usage;
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Detail {
+pub(crate) enum Detail<'a> {
     /// What most people want to know.
     Usual,
-    /// Everything that fits on a line.
-    Wide,
+    /// Everything that fits on a line, with what each unit takes.
+    Wide(&'a BTreeMap<String, Usage>),
 }
 
 /// The units of a stack, and what is the matter with those that are not as they should be.
@@ -26,12 +29,12 @@ pub(crate) fn status_table(
     look: &Look,
     status: &StackStatus,
     units: &[&UnitStatus],
-    detail: Detail,
+    detail: Detail<'_>,
     now: DateTime<Utc>,
 ) -> String {
     let head: Vec<Column> = match detail {
         Detail::Usual => COLUMNS.to_vec(),
-        Detail::Wide => COLUMNS.iter().chain(&WIDE_COLUMNS).copied().collect(),
+        Detail::Wide(_) => COLUMNS.iter().chain(&WIDE_COLUMNS).copied().collect(),
     };
     let rows: Vec<Vec<Cell>> = units.iter().map(|unit| row(unit, detail, now)).collect();
     let mut lines = vec![headline(look, status)];
@@ -65,7 +68,7 @@ fn headline(look: &Look, status: &StackStatus) -> String {
     text
 }
 
-fn row(unit: &UnitStatus, detail: Detail, now: DateTime<Utc>) -> Vec<Cell> {
+fn row(unit: &UnitStatus, detail: Detail<'_>, now: DateTime<Utc>) -> Vec<Cell> {
     let or_nothing = |text: Option<String>| Cell::new(text.unwrap_or_else(|| NOTHING.to_owned()));
     let mut cells = vec![
         Cell::new(&unit.name),
@@ -81,13 +84,16 @@ fn row(unit: &UnitStatus, detail: Detail, now: DateTime<Utc>) -> Vec<Cell> {
         or_nothing(unit.address.clone()),
         or_nothing(age(unit, now)),
     ];
-    if detail == Detail::Wide {
+    if let Detail::Wide(usage) = detail {
+        let usage = usage.get(&unit.name);
         let ports = unit
             .ports
             .iter()
             .map(|(name, port)| format!("{name}={port}"));
         let ports = ports.collect::<Vec<_>>().join(",");
         cells.extend([
+            or_nothing(usage.map(|usage| bytes(usage.resident_bytes))),
+            or_nothing(usage.map(|usage| duration(usage.processor))),
             or_nothing(ending(unit)),
             or_nothing(Some(ports).filter(|ports| !ports.is_empty())),
             or_nothing(Some(unit.required_by.join(",")).filter(|names| !names.is_empty())),
@@ -161,6 +167,19 @@ fn is_failed(state: &str) -> bool {
     matches!(state, "failed" | "crash-loop" | "lost")
 }
 
+/// `812K`, `41M`, `1.5G`.
+fn bytes(bytes: u64) -> String {
+    let kibibytes = bytes / 1024;
+    match kibibytes {
+        0..1_024 => format!("{kibibytes}K"),
+        1_024..1_048_576 => format!("{}M", kibibytes / 1024),
+        _ => {
+            let tenths = kibibytes * 10 / 1_048_576;
+            format!("{}.{}G", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// Since when it runs, or is gone.
 fn age(unit: &UnitStatus, now: DateTime<Utc>) -> Option<String> {
     let from = unit.stopped_at.or(unit.started_at)?;
@@ -217,7 +236,15 @@ const COLUMNS: [Column; 9] = [
         expendable: 5,
     },
 ];
-const WIDE_COLUMNS: [Column; 4] = [
+const WIDE_COLUMNS: [Column; 6] = [
+    Column {
+        heading: "MEMORY",
+        expendable: 7,
+    },
+    Column {
+        heading: "CPU TIME",
+        expendable: 7,
+    },
     Column {
         heading: "LAST END",
         expendable: 8,
@@ -241,7 +268,7 @@ mod tests {
     use super::*;
     use crate::render::sample;
 
-    fn shown(look: &Look, detail: Detail) -> String {
+    fn shown(look: &Look, detail: Detail<'_>) -> String {
         let status = sample::stack();
         let units: Vec<&UnitStatus> = status.items.iter().collect();
         status_table(look, &status, &units, detail, sample::now())
@@ -254,7 +281,19 @@ mod tests {
 
     #[test]
     fn the_wide_table_shows_more() {
-        insta::assert_snapshot!(shown(&Look::plain(), Detail::Wide));
+        let taken = Usage {
+            resident_bytes: 41 << 20,
+            processor: std::time::Duration::from_millis(2_340),
+        };
+        let first = sample::stack().items[0].name.clone();
+        let usage = BTreeMap::from([(first, taken)]);
+        insta::assert_snapshot!(shown(&Look::plain(), Detail::Wide(&usage)));
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [512 << 10, 41 << 20, 1_610_612_736].map(bytes);
+        assert_eq!(sizes, ["512K", "41M", "1.5G"]);
     }
 
     #[test]

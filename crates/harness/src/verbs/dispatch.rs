@@ -1,8 +1,8 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, logs, restart, start, status, stop, validate,
-    wait, why,
+    audit, completions, config, daemon, down, events, graph, logs, ls, restart, run, signal, start,
+    status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -12,19 +12,25 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// [`Failure`], which has the exit code.
-pub(crate) async fn run(verb: Verb, context: &Context) -> Result<(), Failure> {
+pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failure> {
     context.set_for_programs(verb.is_for_programs());
     match verb {
+        Verb::Up(args) => up::run(args, context).await,
         Verb::Start(args) => start::run(args, context).await,
         Verb::Stop(args) => stop::run(args, context).await,
         Verb::Restart(args) => restart::run(args, context).await,
         Verb::Down(args) => down::run(args, context).await,
+        Verb::Run(args) => run::run(args, context).await,
+        Verb::Signal(args) => signal::run(args, context).await,
+        Verb::Kill(args) => signal::kill(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Logs(args) => logs::run(args, context).await,
         Verb::Tail(args) => logs::run(args.followed(), context).await,
         Verb::Events(args) => events::run(args, context).await,
         Verb::Wait(args) => wait::run(args, context).await,
         Verb::Why(args) => why::run(args, context).await,
+        Verb::Graph(args) => graph::run(args, context).await,
+        Verb::Ls(args) => ls::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Audit(args) => audit::run(args, context).await,

@@ -27,8 +27,10 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LogsArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
+    #[command(flatten)]
+    lines: Lines,
     /// Only the last lines of each
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<u64>,
@@ -53,8 +55,6 @@ pub(crate) struct LogsArgs {
     /// Only the lines; byte for byte where that is no terminal
     #[arg(long)]
     no_prefix: bool,
-    #[command(flatten)]
-    lines: Lines,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,24 +3,24 @@
 //! Owns: the order of the steps: everything that can be refused is refused before the daemon is asked, and the daemon is
 //! asked once, so that a client that dies leaves no half-started stack.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use harness_config::unsupported;
 use harness_core::client::ClientError;
 use harness_core::protocol::{Mode, StartParams, StartResult, WaitGoal, WaitParams, WaitResult};
 use harness_core::report::{Blocked, UnitStatus};
 use harness_core::spec::{StackSpec, UnitName};
 use harness_core::{AutoStart, HarnessClient};
 
+use super::definition::{self, Definition, Wish};
+use super::orphans;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
 use crate::outcome::{Asked, report};
 use crate::render::{Span, note};
-use crate::units::{base, unit_names, unknown};
-use crate::{select, time};
+use crate::time;
+use crate::units::base;
 
 /// Start services and what they need; again, it changes nothing
 ///
@@ -30,25 +30,28 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StartArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC")]
-    units: Vec<String>,
+    #[arg(value_name = "SVC", add = crate::complete::units())]
+    pub(super) units: Vec<String>,
     /// Wait until services are ready and tasks completed
     #[arg(long, value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "ready")]
-    wait: Option<WaitUntil>,
+    pub(super) wait: Option<WaitUntil>,
     /// Give up waiting after this long, with exit code 124; what was started goes on
     #[arg(long, value_name = "DURATION", value_parser = time::duration)]
-    wait_timeout: Option<Duration>,
+    pub(super) wait_timeout: Option<Duration>,
     /// Leave alone what they need
     #[arg(long)]
-    no_deps: bool,
+    pub(super) no_deps: bool,
+    /// Stop what runs and is no longer in the stack file
+    #[arg(long)]
+    pub(super) remove_orphans: bool,
     /// With the units of this profile too; may be repeated
     #[arg(long, value_name = "PROFILE")]
-    profile: Vec<String>,
+    pub(super) profile: Vec<String>,
 }
 
 /// What `--wait` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WaitUntil {
+pub(super) enum WaitUntil {
     /// Services are ready, tasks completed.
     Ready,
 }
@@ -62,20 +65,12 @@ Examples:
   harness start --wait --wait-timeout 2m";
 
 pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failure> {
-    let files = match select::files_of_project(context).await? {
-        Some(files) => files,
-        None => select::required_files(context)?,
+    let wish = Wish {
+        units: &args.units,
+        profiles: &args.profile,
+        no_deps: args.no_deps,
     };
-    let mut sources = select::sources(context, &files)?;
-    for profile in &args.profile {
-        sources = sources.profile(profile);
-    }
-    for unit in &args.units {
-        sources = sources.wanted(base(unit));
-    }
-    let (stack, _) = select::stack(context, &sources)?;
-    let units = named(&stack, &args.units)?;
-    refuse_unsupported(&stack, &units, args.no_deps)?;
+    let Definition { stack, units } = definition::read(context, wish).await?;
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?;
     watch.expect(stack.units.keys().map(UnitName::as_str));
@@ -87,7 +82,7 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         again: false,
     };
     let started = client.start(&params).await?;
-    tell_definition(context, &stack, &started);
+    orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let mut starting = Starting {
         context,
         client: &client,
@@ -99,82 +94,6 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         Some(WaitUntil::Ready) => starting.until_ready(&mut watch, args.wait_timeout).await,
         None => starting.until_launched(&mut watch, args.wait_timeout).await,
     }
-}
-
-/// The units of these names, which must be in the stack.
-fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>, Failure> {
-    let units = unit_names(&stack.name, names)?;
-    match units.iter().find(|unit| !stack.units.contains_key(*unit)) {
-        Some(missing) => {
-            let known = stack.units.keys().map(UnitName::as_str);
-            Err(unknown(&stack.name, missing.as_str(), known))
-        }
-        None => Ok(units),
-    }
-}
-
-/// Refuses a start that needs what cannot be run here.
-fn refuse_unsupported(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> Result<(), Failure> {
-    let needed = needed(stack, units, no_deps);
-    let mut cannot = unsupported(stack);
-    cannot.retain(|one| needed.contains(&one.unit));
-    match cannot.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Unsupported { units: cannot }),
-    }
-}
-
-/// These units (all, when there are none) and what they need.
-fn needed<'a>(
-    stack: &'a StackSpec,
-    units: &'a [UnitName],
-    no_deps: bool,
-) -> BTreeSet<&'a UnitName> {
-    let mut open: Vec<&UnitName> = match units {
-        [] => stack.units.keys().collect(),
-        named => named.iter().collect(),
-    };
-    let mut needed = BTreeSet::new();
-    while let Some(unit) = open.pop() {
-        if needed.insert(unit) && !no_deps {
-            let needs = stack
-                .units
-                .get(unit)
-                .map(|unit| unit.dependencies.as_slice());
-            open.extend(
-                needs
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|dependency| &dependency.unit),
-            );
-        }
-    }
-    needed
-}
-
-/// Says what the definition changed that the user may not expect.
-fn tell_definition(context: &Context, stack: &StackSpec, started: &StartResult) {
-    let orphans = &started.applied.orphans;
-    if orphans.is_empty() {
-        return;
-    }
-    let names: Vec<&str> = orphans.iter().map(UnitName::as_str).collect();
-    let names = names.join(", ");
-    let (verb, stop) = match orphans.len() {
-        1 => ("is", format!("`harness -p {} stop {names}`", stack.name)),
-        _ => (
-            "are",
-            format!(
-                "`harness -p {} stop {}`",
-                stack.name,
-                names.replace(", ", " ")
-            ),
-        ),
-    };
-    let warning = context.messages.paint(Span::Busy, "warning:");
-    context.tell(&format!(
-        "{warning} {names} {verb} no longer in the stack file, and not stopped; {stop} ends that"
-    ));
 }
 
 struct Starting<'a> {
@@ -342,7 +261,6 @@ const UNHEALTHY: u8 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness_config::{Sources, load};
 
     #[test]
     fn only_what_moved_counts_as_started() {
@@ -351,21 +269,5 @@ mod tests {
         assert_eq!(success(Come::Ready, 4, 1, 4), "4 ready, 1 started now");
         assert_eq!(success(Come::Ready, 1, 3, 3), "1 ready");
         assert_eq!(success(Come::Ready, 1, 0, 3), "already running");
-    }
-
-    #[test]
-    fn only_what_is_needed_must_be_there() {
-        let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: docker, image: b}\n  \
-                    c: {type: process, binary: c}\n";
-        let stack = load(&Sources::new().text("s.yaml", text))
-            .stack
-            .expect("a stack");
-        let unit = |name: &str| vec![UnitName::new(name).expect("a legal name")];
-        assert!(refuse_unsupported(&stack, &unit("c"), false).is_ok());
-        assert!(refuse_unsupported(&stack, &unit("a"), true).is_ok());
-        for units in [unit("a"), unit("b"), Vec::new()] {
-            let refused = refuse_unsupported(&stack, &units, false).expect_err("b is in the way");
-            assert_eq!(refused.exit_code(), 69);
-        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns: what is shown for which question, and that the JSON has one shape whatever there is to show.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use clap::{Args, ValueEnum};
 use futures_lite::future;
@@ -11,22 +13,24 @@ use harness_core::spec::StackName;
 use harness_core::{AutoStart, HarnessClient};
 use serde::Serialize;
 use serde_json::json;
+use smol::Timer;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::outcome::last_lines;
 use crate::render::{
-    Detail, json_line, print, reader_gone, stack_table, status_page, status_table,
+    Detail, json_line, print, reader_gone, screen, stack_table, status_page, status_table,
 };
 use crate::select;
 use crate::units::selected;
+use crate::usage::usage;
 
 /// Show how the stack stands, or one service with the last lines of its log
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatusArgs {
     /// One service or task, on a page of its own
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     unit: Option<String>,
     /// How to show it
     #[arg(
@@ -140,6 +144,7 @@ impl View<'_> {
     async fn show(&self, again: Again) -> Result<StackStatus, Failure> {
         let status = self.client.status(&self.stack).await?;
         let units = selected(&status, self.wanted())?;
+        let look = self.context.data.resized();
         let mut text = match self.args.output {
             Format::Json => json_line(&Selected {
                 schema_version: status.schema_version,
@@ -148,24 +153,17 @@ impl View<'_> {
                 items: &units,
             }),
             Format::Table if self.args.unit.is_some() => self.pages(&status, &units).await?,
-            Format::Table => status_table(
-                &self.context.data,
-                &status,
-                &units,
-                Detail::Usual,
-                Utc::now(),
-            ),
+            Format::Table => status_table(&look, &status, &units, Detail::Usual, Utc::now()),
             Format::Wide => status_table(
-                &self.context.data,
+                &look,
                 &status,
                 &units,
-                Detail::Wide,
+                Detail::Wide(&usage(&units)),
                 Utc::now(),
             ),
         };
-        if again == Again::Yes && self.args.output != Format::Json && self.context.data.is_terminal
-        {
-            text.insert_str(0, HOME_AND_CLEAR);
+        if again == Again::Yes && self.args.output != Format::Json {
+            text = screen(&look, &text);
         }
         print(&text)?;
         Ok(status)
@@ -194,11 +192,23 @@ impl View<'_> {
         };
         let mut events = self.client.events(params).await?;
         self.show(Again::Yes).await?;
-        while let Some(event) = events.next().await {
-            event?;
+        // Ages grow and windows change their size without an event; in a pipe only events count.
+        let is_screen = self.args.output != Format::Json && self.context.data.can_move;
+        loop {
+            let tick = async {
+                match is_screen {
+                    true => drop(Timer::after(GLANCE).await),
+                    false => future::pending().await,
+                }
+                Some(Ok(()))
+            };
+            let happened = async { Some(events.next().await?.map(drop)) };
+            match future::or(happened, tick).await {
+                Some(news) => news?,
+                None => return Ok(()),
+            }
             self.show(Again::Yes).await?;
         }
-        Ok(())
     }
 }
 
@@ -208,7 +218,8 @@ fn is_good(unit: &UnitStatus) -> bool {
     (unit.ready || unit.state == "done") && !is_unhealthy
 }
 
+/// Often enough for seconds to be right.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Lines of output on a unit's page.
 const PAGE_LINES: u64 = 10;
 const SCHEMA_VERSION: u32 = harness_core::report::SCHEMA_VERSION;
-const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";

@@ -26,7 +26,7 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopArgs {
     /// Services and tasks; none means all
-    #[arg(value_name = "SVC")]
+    #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
     /// Time that each has to end by itself, instead of its own
     #[arg(long, value_name = "DURATION", value_parser = time::duration)]

@@ -27,7 +27,7 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WaitArgs {
     /// Services and tasks
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, add = crate::complete::units())]
     units: Vec<String>,
     /// ready, running, stopped, completed, or exit=N
     #[arg(long = "for", value_name = "CONDITION", default_value = "ready")]

@@ -14,7 +14,7 @@ use crate::units::{selected, unit_names};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WhyArgs {
     /// The service or task
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = crate::complete::units())]
     unit: String,
 }
 

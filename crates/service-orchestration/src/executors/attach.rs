@@ -222,4 +222,8 @@ impl AttemptControl for HandsOff {
     async fn kill(&self) -> Result<(), ControlError> {
         Err(ControlError::Attached)
     }
+
+    async fn signal(&self, _number: i32) -> Result<(), ControlError> {
+        Err(ControlError::Attached)
+    }
 }

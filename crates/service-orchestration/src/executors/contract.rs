@@ -122,6 +122,14 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`AttemptControl::stop`].
     async fn kill(&self) -> Result<(), ControlError>;
+
+    /// Sends one signal to its main process, and nothing else.
+    ///
+    /// # Errors
+    /// [`ControlError::Unsignalled`] where the target knows no signals; else as [`AttemptControl::stop`].
+    async fn signal(&self, _number: i32) -> Result<(), ControlError> {
+        Err(ControlError::Unsignalled)
+    }
 }
 
 /// How to ask an attempt to end.
@@ -285,8 +293,11 @@ pub struct AdoptError {
 #[non_exhaustive]
 pub enum ControlError {
     /// It is only observed: it is never signalled.
-    #[error("it is only observed, and never stopped")]
+    #[error("it is only observed, and never signalled or stopped")]
     Attached,
+    /// There is no way to send it one signal.
+    #[error("targets of its type take no signals")]
+    Unsignalled,
     /// The order could not be given, or its outcome was not seen.
     #[error("the order did not reach it")]
     Unreached(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -322,12 +322,12 @@ fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError 
     match error {
         supervised::LaunchError::Refused { kind, message } => match kind {
             Kind::NotFound | Kind::WorkingDirectory => LaunchError::NotRunnable {
+                reason: without_program(&program, message),
                 program,
-                reason: message,
             },
             Kind::Permission | Kind::User => LaunchError::NotPermitted {
+                reason: without_program(&program, message),
                 program,
-                reason: message,
             },
             _ => LaunchError::Machine {
                 program,
@@ -339,6 +339,17 @@ fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError 
             source: other.into(),
         },
     }
+}
+
+/// A message of the shim without what our own says before it.
+fn without_program(program: &str, message: String) -> String {
+    let said = [
+        format!("cannot run `{program}` (tried {program}): "),
+        format!("cannot run `{program}`: "),
+        format!("may not run `{program}`: "),
+    ];
+    let rest = said.iter().find_map(|said| message.strip_prefix(said));
+    rest.map(str::to_owned).unwrap_or(message)
 }
 
 /// How an attempt ended, as it is told.
@@ -431,6 +442,10 @@ impl AttemptControl for ShimControl {
     async fn kill(&self) -> Result<(), ControlError> {
         given(self.0.kill().await)
     }
+
+    async fn signal(&self, number: i32) -> Result<(), ControlError> {
+        given(self.0.signal(number).await)
+    }
 }
 
 /// What came of an order to end. One that has ended meanwhile is as it should be.
@@ -453,6 +468,11 @@ mod tests {
             error.to_string(),
             "cannot run `no-such-program`: no directory of PATH has such a program \
              (/home/u/.cargo/bin, /usr/local/bin, /usr/bin and 2 more)"
+        );
+        let said = "cannot run `/x` (tried /x): No such file or directory";
+        assert_eq!(
+            without_program("/x", said.to_owned()),
+            "No such file or directory"
         );
         assert_eq!(places("/bin"), "/bin");
         assert_eq!(places(":"), "PATH is empty");

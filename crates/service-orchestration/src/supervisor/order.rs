@@ -49,6 +49,16 @@ impl Supervisor {
                 let answer = self.forget_stack(&stack);
                 self.reply(reply, answer);
             }
+            Request::Controls {
+                stack,
+                units,
+                reply,
+            } => {
+                let answer = self
+                    .resolve(&stack, &units)
+                    .map(|units| self.controls(&units));
+                drop(reply.try_send(answer));
+            }
             Request::Running { unit, reply } => {
                 let answer = self.running(&unit);
                 drop(reply.try_send(answer));
@@ -154,12 +164,22 @@ impl Supervisor {
                 self.set_grace(&units, *grace);
                 // Whoever forces and gives no time at all does not want to be asked first what still stops in order.
                 let at_once = *force && *grace == Some(std::time::Duration::ZERO);
-                let command = if at_once {
-                    Command::Kill
-                } else {
-                    Command::Stop
+                if at_once {
+                    return Ok(self.command(units, Command::Kill));
+                }
+                // What was asked before and is now given no time has nothing left to wait for.
+                let is_late = |unit: &Index| self.world.unit(*unit).state == State::Stopping;
+                let (late, others): (Vec<Index>, Vec<Index>) = match grace {
+                    Some(std::time::Duration::ZERO) => units.into_iter().partition(is_late),
+                    Some(_) | None => (Vec::new(), units),
                 };
-                Ok(self.command(units, command))
+                let mut ordered = self.command(others, Command::Stop);
+                if !late.is_empty() {
+                    let killed = self.command(late, Command::Kill);
+                    ordered.units.extend(killed.units);
+                    ordered.moved.extend(killed.moved);
+                }
+                Ok(ordered)
             }
             Order::Restart => {
                 self.refuse_unsupported(&named)?;

@@ -4,7 +4,7 @@
 
 use async_channel::Sender;
 
-use super::running::RunFacts;
+use super::running::{Controls, RunFacts};
 use crate::model::Goal;
 use crate::report::{Blocked, Event, StackStatus, Why};
 use crate::spec::{StackName, StackSpec, UnitId, UnitName};
@@ -40,6 +40,12 @@ pub(crate) enum Request {
     Forget {
         stack: StackName,
         reply: Reply<Result<(), ForgetError>>,
+    },
+    /// The handles of what runs of these units; no names: of all.
+    Controls {
+        stack: StackName,
+        units: Vec<UnitName>,
+        reply: Reply<Result<Controls, OrderError>>,
     },
     /// The run that a unit is in.
     Running {

@@ -34,6 +34,9 @@ pub(crate) struct RunFacts {
     pub(crate) end: Receiver<ExitInfo>,
 }
 
+/// Units by name and replica, each with the handle of its run when it has one.
+pub(crate) type Controls = Vec<(String, Option<Arc<dyn AttemptControl>>)>;
+
 /// Somebody who waits for the end of a run.
 #[derive(Debug)]
 pub(super) struct EndWatcher {
@@ -43,6 +46,18 @@ pub(super) struct EndWatcher {
 }
 
 impl Supervisor {
+    /// The handles by which what runs of these units is controlled.
+    pub(super) fn controls(&self, units: &[Index]) -> Controls {
+        let control = |unit: &Index| {
+            let entry = self.units.get(*unit);
+            let runs = self.world.unit(*unit).state.is_active();
+            let runner = entry.runner.as_ref().filter(|_| runs);
+            let control = runner.and_then(|runner| runner.control.clone());
+            (entry.id.local_name(), control)
+        };
+        units.iter().map(control).collect()
+    }
+
     /// The run that a unit is in, or was in last.
     pub(super) fn running(&mut self, id: &UnitId) -> Result<RunFacts, OrderError> {
         let unknown = || OrderError::UnknownUnit {

@@ -1,0 +1,136 @@
+//! The stack of a file, for verbs that start something of it.
+//!
+//! Owns: that everything which can be refused is refused before the daemon is asked.
+
+use std::collections::BTreeSet;
+
+use harness_config::unsupported;
+use harness_core::spec::{StackSpec, UnitName};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::select;
+use crate::units::{base, unit_names, unknown};
+
+/// What is to be started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    /// As the user named them; none means all.
+    pub(super) units: &'a [String],
+    pub(super) profiles: &'a [String],
+    /// Whatever they need.
+    pub(super) no_deps: bool,
+}
+
+/// A stack, and the units of it that are wanted by name.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) stack: StackSpec,
+    /// None means all.
+    pub(super) units: Vec<UnitName>,
+}
+
+/// Reads the stack that is meant, and says what is wrong with it.
+///
+/// # Errors
+/// When there is none, it is wrong, a name means nothing in it, or what is wanted needs what cannot be run here.
+pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
+    let definition = look(context, wish).await?;
+    refuse_unsupported(&definition.stack, &definition.units, wish.no_deps)?;
+    Ok(definition)
+}
+
+/// The same for a verb that starts nothing.
+///
+/// # Errors
+/// When there is none, it is wrong, or a name means nothing in it.
+pub(super) async fn look(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
+    let files = match select::files_of_project(context).await? {
+        Some(files) => files,
+        None => select::required_files(context)?,
+    };
+    let mut sources = select::sources(context, &files)?;
+    for profile in wish.profiles {
+        sources = sources.profile(profile);
+    }
+    for unit in wish.units {
+        sources = sources.wanted(base(unit));
+    }
+    let (stack, _) = select::stack(context, &sources)?;
+    let units = named(&stack, wish.units)?;
+    Ok(Definition { stack, units })
+}
+
+/// The units of these names, which must be in the stack.
+fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>, Failure> {
+    let units = unit_names(&stack.name, names)?;
+    match units.iter().find(|unit| !stack.units.contains_key(*unit)) {
+        Some(missing) => {
+            let known = stack.units.keys().map(UnitName::as_str);
+            Err(unknown(&stack.name, missing.as_str(), known))
+        }
+        None => Ok(units),
+    }
+}
+
+/// Refuses a start that needs what cannot be run here.
+fn refuse_unsupported(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> Result<(), Failure> {
+    let needed = needed(stack, units, no_deps);
+    let mut cannot = unsupported(stack);
+    cannot.retain(|one| needed.contains(&one.unit));
+    match cannot.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Unsupported { units: cannot }),
+    }
+}
+
+/// These units (all, when there are none) and what they need.
+fn needed<'a>(
+    stack: &'a StackSpec,
+    units: &'a [UnitName],
+    no_deps: bool,
+) -> BTreeSet<&'a UnitName> {
+    let mut open: Vec<&UnitName> = match units {
+        [] => stack.units.keys().collect(),
+        named => named.iter().collect(),
+    };
+    let mut needed = BTreeSet::new();
+    while let Some(unit) = open.pop() {
+        if needed.insert(unit) && !no_deps {
+            let needs = stack
+                .units
+                .get(unit)
+                .map(|unit| unit.dependencies.as_slice());
+            open.extend(
+                needs
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|dependency| &dependency.unit),
+            );
+        }
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use harness_config::{Sources, load};
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_needed_must_be_there() {
+        let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: docker, image: b}\n  \
+                    c: {type: process, binary: c}\n";
+        let stack = load(&Sources::new().text("s.yaml", text))
+            .stack
+            .expect("a stack");
+        let unit = |name: &str| vec![UnitName::new(name).expect("a legal name")];
+        assert!(refuse_unsupported(&stack, &unit("c"), false).is_ok());
+        assert!(refuse_unsupported(&stack, &unit("a"), true).is_ok());
+        for units in [unit("a"), unit("b"), Vec::new()] {
+            let refused = refuse_unsupported(&stack, &units, false).expect_err("b is in the way");
+            assert_eq!(refused.exit_code(), 69);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `run`: a task, now, in the foreground.
+
+use chrono::Utc;
+use clap::Args;
+use harness_core::protocol::{LogParams, Mode, StartParams, WaitGoal, WaitParams, WaitResult};
+use harness_core::report::UnitStatus;
+use harness_core::spec::UnitKind;
+use harness_core::{AutoStart, HarnessClient};
+
+use super::definition::{self, Definition, Wish};
+use super::foreground::{End, Foreground};
+use super::orphans;
+use super::output::{Form, Output};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::follow::Watch;
+use crate::outcome::{Asked, report};
+
+/// Run a task now, also when it has completed before, and exit as it does
+///
+/// Starts what it needs first, and leaves that running. Shows what the task writes, standard output and standard error
+/// apart. Exits with the task's exit code, with 128 plus the signal that ended it, and with 125 when it could not run.
+/// Ctrl-C stops it, twice kills it.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The task
+    #[arg(value_name = "TASK", add = crate::complete::tasks())]
+    task: String,
+    /// Leave alone what it needs
+    #[arg(long)]
+    no_deps: bool,
+    /// With the units of this profile too; may be repeated
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harness run migrate
+  harness run seed --no-deps
+  harness run report > report.csv    its standard output, and nothing else";
+
+pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure> {
+    let wanted = [args.task];
+    let wish = Wish {
+        units: &wanted,
+        profiles: &args.profile,
+        no_deps: args.no_deps,
+    };
+    let Definition { stack, units } = definition::read(context, wish).await?;
+    let is_task = |unit| {
+        stack
+            .units
+            .get(unit)
+            .is_some_and(|unit| unit.kind == UnitKind::Task)
+    };
+    if !units.iter().all(is_task) {
+        let [unit] = wanted;
+        return Err(Failure::NotATask { unit });
+    }
+    let client = context.client(AutoStart::Always).await?;
+    let watch = Watch::new(context, &client, &stack.name).await?.silent();
+    let begun = Utc::now();
+    let params = StartParams {
+        stack: Box::new(stack.clone()),
+        mode: Mode::Replace,
+        units: units.clone(),
+        no_deps: args.no_deps,
+        again: true,
+    };
+    let started = client.start(&params).await?;
+    orphans::settle(context, &client, &stack, &started, false).await?;
+    let task = units[0].to_string();
+    let status = client.status(&stack.name).await?;
+    let ran_before = |unit: &UnitStatus| unit.started_at.is_some_and(|from| from < begun);
+    let mut running = status.items.iter().filter(|unit| unit.pid.is_some());
+    if running.any(|unit| unit.name == task && ran_before(unit)) {
+        context.tell(&format!("{task} runs already: this is the rest of it"));
+    }
+    let logs = LogParams {
+        units: vec![task.clone()],
+        since: Some(begun),
+        ..LogParams::all(stack.name.clone())
+    };
+    let mut foreground = Foreground {
+        context,
+        client: &client,
+        stack: &stack.name,
+        units: vec![task.clone()],
+        watch,
+        output: Output::open(&client, logs, Form::own(context)).await?,
+    };
+    let wait = WaitParams {
+        stack: stack.name.clone(),
+        units,
+        goal: WaitGoal::Completed,
+        any: false,
+    };
+    let end = foreground.until(client.wait(&wait)).await?;
+    foreground.finish().await?;
+    match end {
+        End::Done(WaitResult::Reached) => Ok(()),
+        End::Done(WaitResult::Never(blocked)) => {
+            let own = blocked.iter().all(|blocked| blocked.culprit == task);
+            match ending(&client, &stack.name, &task).await?.filter(|_| own) {
+                Some(exit_code) => Err(Failure::Ended { exit_code }),
+                None => {
+                    let asked = Asked {
+                        stack: &stack.name,
+                        spec: Some(&stack),
+                    };
+                    Err(report(context, &client, asked, &blocked, COULD_NOT_RUN).await?)
+                }
+            }
+        }
+        End::Stopped(by) => Err(Failure::Interrupted {
+            by,
+            meanwhile: format!("{task} was stopped"),
+        }),
+    }
+}
+
+/// What a shell would make of how the task ended; nothing when it has not run.
+async fn ending(
+    client: &HarnessClient,
+    stack: &harness_core::spec::StackName,
+    task: &str,
+) -> Result<Option<u8>, Failure> {
+    let status = client.status(stack).await?;
+    let unit = status.items.iter().find(|unit| unit.name == task);
+    Ok(unit
+        .filter(|unit| unit.stopped_at.is_some())
+        .and_then(exit_code))
+}
+
+fn exit_code(unit: &UnitStatus) -> Option<u8> {
+    let of_signal = || unit.signal.map(|signal| 128 + signal);
+    let code = unit.exit_code.or_else(of_signal)?;
+    u8::try_from(code).ok()
+}
+
+const COULD_NOT_RUN: u8 = 125;
