@@ -32,11 +32,12 @@ fn reused(place: &Place) -> Result<(), Fault> {
     place.ok(&["start", "--wait"])?;
     let (service, shim) = (place.pid("a")?, place.shim("a")?);
     place.kill_daemon()?;
-    // The later one first: a stranger's own threads take the numbers behind its own.
-    let ended = [service, shim];
-    for pid in ended {
+    // The shim first: else it may witness the end of its service.
+    for pid in [shim, service] {
         proc::kill(pid);
     }
+    // The later one first: a stranger's own threads take the numbers behind its own.
+    let ended = [service, shim];
     until_true(PATIENCE, "both are gone and reaped", || {
         ended.iter().all(|pid| proc::look(*pid).is_none())
     })?;

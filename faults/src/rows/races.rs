@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::chance::Chance;
 use crate::fault::{Fault, promise};
@@ -18,14 +19,14 @@ pub(crate) fn clients(order: &Order) -> Result<String, Fault> {
     let mut checker = Checker::new(&place, &UNITS)?;
     place.ok(&["start", "--wait"])?;
     let each = order.pick(20, 250);
-    let kills = AtomicUsize::new(0);
+    let counts = Counts::default();
     let results: Vec<Result<(), Fault>> = std::thread::scope(|scope| {
         let client = |number: u64| {
-            let (place, kills) = (&place, &kills);
+            let (place, counts) = (&place, &counts);
             let mut chance = Chance::new(order.seed.wrapping_mul(CLIENTS).wrapping_add(number));
             scope.spawn(move || -> Result<(), Fault> {
                 for _ in 0..each {
-                    act(place, &mut chance, kills)?;
+                    act(place, &mut chance, counts)?;
                 }
                 Ok(())
             })
@@ -50,13 +51,20 @@ pub(crate) fn clients(order: &Order) -> Result<String, Fault> {
         .sum();
     place.finish()?;
     let operations = each * usize::try_from(CLIENTS).unwrap_or(0);
+    let (kills, given_up) = (counts.kills.into_inner(), counts.given_up.into_inner());
     Ok(format!(
-        "{operations} operations, {} of them kills; {attempts} attempts, never two at once",
-        kills.into_inner()
+        "{operations} operations, {kills} of them kills, {given_up} given up; {attempts} attempts, never two at once"
     ))
 }
 
-fn act(place: &Place, chance: &mut Chance, kills: &AtomicUsize) -> Result<(), Fault> {
+/// What came of the operations.
+#[derive(Debug, Default)]
+struct Counts {
+    kills: AtomicUsize,
+    given_up: AtomicUsize,
+}
+
+fn act(place: &Place, chance: &mut Chance, counts: &Counts) -> Result<(), Fault> {
     let unit = *chance.of(&UNITS);
     let arguments = match chance.below(100) {
         0..30 => vec!["start", unit],
@@ -81,18 +89,24 @@ fn act(place: &Place, chance: &mut Chance, kills: &AtomicUsize) -> Result<(), Fa
                 .find(|process| process.service() == Some(unit))
             {
                 proc::kill(victim.pid);
-                kills.fetch_add(1, Ordering::Relaxed);
+                counts.kills.fetch_add(1, Ordering::Relaxed);
             }
             return Ok(());
         }
     };
+    // Who waits for a stop that another client has undone waits long: it is given up, as by a user.
+    let begun = Instant::now();
+    let code = place.run_unless(&arguments, || begun.elapsed() > LONG)?;
     // Done, failed because others were quicker, or refused: never a defect, never ended by a signal, never no daemon.
-    let code = place.run_unless(&arguments, || false)?;
     promise(
-        matches!(code, Some(0 | 1 | 8)),
+        matches!(code, None | Some(0 | 1 | 8)),
         "an operation is done or refused in order",
         || format!("{} ended with {code:?}", arguments.join(" ")),
-    )
+    )?;
+    counts
+        .given_up
+        .fetch_add(usize::from(code.is_none()), Ordering::Relaxed);
+    Ok(())
 }
 
 fn stack(generation: usize) -> String {
@@ -112,3 +126,6 @@ services:
 
 const UNITS: [&str; 3] = ["a", "b", "c"];
 const CLIENTS: u64 = 8;
+
+/// Longer than any stop, start or restart of these units takes.
+const LONG: Duration = Duration::from_secs(8);
