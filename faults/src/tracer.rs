@@ -60,8 +60,13 @@ impl Tracer {
             strace.args(["-b", "execve", "-p", &pid.to_string()]);
         })?;
         until(PATIENCE, "strace has every thread", || {
-            if let Ok(Some(status)) = tracer.strace.try_wait() {
-                return Err(Fault::broken("strace attaches", status.to_string()));
+            match tracer.strace.try_wait() {
+                // Its point was met while it came: whom it observed is gone.
+                Ok(Some(status)) if status.success() => return Ok(Look::Holds(())),
+                Ok(Some(status)) => {
+                    return Err(Fault::broken("strace attaches", status.to_string()));
+                }
+                Ok(None) | Err(_) => {}
             }
             let untraced = threads(pid)
                 .into_iter()
