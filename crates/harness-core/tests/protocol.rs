@@ -89,6 +89,12 @@ const CALLS: &[(&str, &str, &str)] = &[
         "admin",
     ),
     ("audit.verify", "{}", "admin"),
+    ("logs.read-blocks", r#"{"stack":"web"}"#, "observer"),
+    (
+        "logs.follow-blocks",
+        r#"{"stack":"web","units":["api"],"attempt":"last"}"#,
+        "observer",
+    ),
 ];
 
 fn parse(method: &str, params: &str) -> Result<Request, i64> {

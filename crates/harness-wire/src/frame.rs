@@ -309,6 +309,8 @@ fn exceeds_depth(text: &str, limit: usize) -> bool {
     false
 }
 
+pub(crate) mod attached;
+
 const VERSION: &str = "2.0";
 
 #[cfg(test)]

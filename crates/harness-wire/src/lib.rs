@@ -17,6 +17,10 @@
 //! | `$/event` | server | `{"subscription","item"}` | one item of a subscription |
 //! | `$/end` | server | `{"subscription","error"?}` | the subscription is over, in order or with an error |
 //!
+//! A binary message holds a `$/event` and bytes that belong to it: the bytes, then the text of the event, then the length
+//! of that text as four bytes, little endian. Only methods that say so send them, and only to who has called them; a
+//! client never sends one. They cost more credit the more bytes they are ([`limits::BYTES_PER_CREDIT`]).
+//!
 //! A subscription is named by the id of the request that opened it. It starts with
 //! [`limits::INITIAL_CREDIT`] items of credit, so a slow reader of one subscription never holds up the other traffic.
 //! Error codes are listed in [`error::code`].
@@ -33,6 +37,7 @@ pub mod pki;
 pub mod server;
 pub mod tls;
 
+pub use bytes::Bytes;
 pub use client::{
     CallError, Client, ConnectError, ConnectOptions, ConnectStep, Driver, Subscription,
     SubscriptionError,

@@ -53,4 +53,14 @@ impl Default for Limits {
 /// Items a new subscription may send before the first `$/credit`. Part of the protocol: both sides must agree.
 pub const INITIAL_CREDIT: u32 = 256;
 
+/// Bytes that come with an item cost as much credit as another item, for each so many begun: a slow reader never has
+/// more than 4 MiB of them waiting, and one message. Part of the protocol: both sides must agree.
+pub const BYTES_PER_CREDIT: usize = 16 * 1024;
+
+/// The credit that an item with so many bytes costs.
+pub(crate) fn cost(bytes: usize) -> u32 {
+    let more = bytes.div_ceil(BYTES_PER_CREDIT);
+    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
+}
+
 const MIB: usize = 1024 * 1024;

@@ -16,6 +16,7 @@ use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Sink, Stream};
 use futures_lite::FutureExt;
 use futures_rustls::TlsStream;
@@ -73,12 +74,58 @@ pub enum LinkError {
     /// What came is not what the protocol allows.
     #[error("the peer does not keep to the protocol")]
     Protocol(#[source] Box<tungstenite::Error>),
-    /// A message was not text.
+    /// A message was not text, where only text is allowed.
     #[error("the peer sent a binary message")]
     Binary,
     /// This side has stopped driving the connection.
     #[error("the connection is no longer driven")]
     Abandoned,
+}
+
+/// A message on its way to the peer.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Outgoing {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    fn into_message(self) -> Message {
+        match self {
+            Self::Text(text) => Message::text(text),
+            Self::Binary(bytes) => Message::binary(bytes),
+        }
+    }
+}
+
+impl From<String> for Outgoing {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// A message from the peer.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Text(Utf8Bytes),
+    Binary(Bytes),
+}
+
+impl Heard {
+    /// The text, where nothing else is allowed.
+    pub(crate) fn text(self) -> Result<Utf8Bytes, LinkError> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(LinkError::Binary),
+        }
+    }
 }
 
 pub(crate) struct Link {
@@ -106,12 +153,12 @@ impl Link {
         }
     }
 
-    /// The next text from the peer. Sends what `next` yields meanwhile; `next` returns `None` when there will be no more.
+    /// The next message from the peer. Sends what `next` yields meanwhile; `next` returns `None` when there will be no more.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<String>>,
-    ) -> Poll<Result<Utf8Bytes, LinkError>> {
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Outgoing>>,
+    ) -> Poll<Result<Heard, LinkError>> {
         self.write(cx, &mut next)?;
         if let Poll::Ready(message) = self.poll_read(cx) {
             return Poll::Ready(message);
@@ -128,27 +175,30 @@ impl Link {
         std::future::poll_fn(|cx| {
             self.poll(cx, |_| {
                 text.take()
-                    .map_or(Poll::Pending, |text| Poll::Ready(Some(text)))
+                    .map_or(Poll::Pending, |text| Poll::Ready(Some(text.into())))
             })
         })
-        .await
+        .await?
+        .text()
     }
 
     /// Waits for one text.
     pub(crate) async fn receive(&mut self) -> Result<Utf8Bytes, LinkError> {
-        std::future::poll_fn(|cx| self.poll(cx, |_| Poll::Pending)).await
+        std::future::poll_fn(|cx| self.poll(cx, |_| Poll::Pending))
+            .await?
+            .text()
     }
 
     /// Sends what `next` yields until it has no more, then closes in order. Gives up after a second.
     pub(crate) async fn close(
         &mut self,
         end: &LinkError,
-        mut next: impl FnMut() -> Option<String>,
+        mut next: impl FnMut() -> Option<Outgoing>,
     ) {
         let (code, reason) = close_frame(end);
         let farewell = async {
-            while let Some(text) = next() {
-                futures::SinkExt::send(&mut self.socket, Message::text(text)).await?;
+            while let Some(message) = next() {
+                futures::SinkExt::send(&mut self.socket, message.into_message()).await?;
             }
             self.socket
                 .close(Some(CloseFrame {
@@ -181,7 +231,7 @@ impl Link {
     fn write(
         &mut self,
         cx: &mut Context<'_>,
-        next: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<String>>,
+        next: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<Outgoing>>,
     ) -> Result<(), LinkError> {
         let mut sent = 0;
         loop {
@@ -198,12 +248,11 @@ impl Link {
                 return Ok(());
             }
             match next(cx) {
-                Poll::Ready(Some(text)) => {
-                    sent += text.len();
-                    self.unflushed_bytes += text.len();
-                    let message = Message::text(text);
+                Poll::Ready(Some(message)) => {
+                    sent += message.len();
+                    self.unflushed_bytes += message.len();
                     Pin::new(&mut self.socket)
-                        .start_send(message)
+                        .start_send(message.into_message())
                         .map_err(|error| self.ended(error))?;
                     if self.unflushed_bytes >= FLUSH_BYTES {
                         self.flushing_since = Some(Instant::now());
@@ -217,7 +266,7 @@ impl Link {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Utf8Bytes, LinkError>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, LinkError>> {
         for _ in 0..TURN_CONTROL_FRAMES {
             let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(message)) => message,
@@ -230,8 +279,8 @@ impl Link {
             };
             self.last_heard = Instant::now();
             match message {
-                Message::Text(text) => return Poll::Ready(Ok(text)),
-                Message::Binary(_) => return Poll::Ready(Err(LinkError::Binary)),
+                Message::Text(text) => return Poll::Ready(Ok(Heard::Text(text))),
+                Message::Binary(bytes) => return Poll::Ready(Ok(Heard::Binary(bytes))),
                 Message::Close(frame) => {
                     self.close_reason = frame
                         .map(|frame| frame.reason.to_string())

@@ -119,6 +119,46 @@ fn a_reader_that_is_behind_is_told_to_the_publisher() {
     });
 }
 
+#[test]
+fn bytes_come_as_they_are_and_a_reader_that_takes_none_has_few_of_them_waiting() {
+    const BYTES: usize = 256 * 1024;
+    let block = |number: u8| -> Vec<u8> { (0..BYTES).map(|at| (at as u8) ^ number).collect() };
+    run(async {
+        let (session, client, driver) = pair(Limits::default()).await;
+        let sent = std::cell::Cell::new(0_u8);
+        let serve = session.serve(|request: Request| {
+            let sent = &sent;
+            async move {
+                if request.method != "blocks" {
+                    return echo(request).await;
+                }
+                let mut publisher = request.responder.subscribe(&());
+                for number in 0..30 {
+                    if publisher.send_with(&number, block(number)).await.is_err() {
+                        return;
+                    }
+                    sent.set(number + 1);
+                }
+            }
+        });
+        let work = async {
+            let mut blocks: Subscription<u8> = client.subscribe("blocks", &()).await.unwrap();
+            // Other calls go on, and the unread blocks do not: at most 4 MiB, and one.
+            for _ in 0..200 {
+                let _: Value = client.call("echo", &[1]).await.unwrap();
+            }
+            assert!((10..=17).contains(&sent.get()), "{} were sent", sent.get());
+            for number in 0..30 {
+                let (told, bytes) = blocks.next_with().await.unwrap().unwrap();
+                assert_eq!(told, number);
+                assert!(bytes == block(number), "block {number} is damaged");
+            }
+            assert!(blocks.next_with().await.is_none());
+        };
+        beside(serve, driver.drive(work)).await;
+    });
+}
+
 async fn pump(mut session: Session) {
     while session.next_request().await.is_ok() {}
 }

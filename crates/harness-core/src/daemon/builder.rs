@@ -19,7 +19,7 @@ use crate::access::{Access, WallClock};
 use crate::audit::Audit;
 use crate::dirs::Dirs;
 use crate::files::{Endpoint, StateLock};
-use crate::protocol::SCHEMA_VERSION;
+use crate::protocol::{BLOCKS, SCHEMA_VERSION};
 
 /// What a daemon shall be.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl BaseDaemonBuilder {
         // Left behind by one that was killed: whoever reads it would ask the wrong door.
         Endpoint::remove(&state).map_err(DaemonError::of_endpoint)?;
 
-        let hello = Hello::new(&self.program, &self.version);
+        let hello = Hello::new(&self.program, &self.version).with_features([BLOCKS]);
         let names = match self.listen {
             Listen::At(address) => ServerNames::loopback().with_address(address.ip()),
             Listen::Usual => ServerNames::loopback(),

@@ -12,6 +12,7 @@
 //! | the supervisor: adopt what runs | a damaged store is kept aside, nothing is stopped |
 //! | say where it answers (`daemon.json`), and answer | |
 
+mod arrivals;
 mod attendant;
 mod builder;
 mod clients;
@@ -21,12 +22,12 @@ mod events;
 mod listen;
 mod logs;
 mod merge;
+mod parcel;
 mod recorded;
 mod run;
 mod serve;
 mod session;
 mod shared;
-mod source;
 mod stacks;
 
 pub use builder::BaseDaemonBuilder;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use harness_wire::{PeerIdentity, Role, RpcError};
 use serde_json::json;
+use service_orchestration::logs::Reach;
 use service_orchestration::supervisor::Order;
 
 use super::recorded::Recorded;
@@ -124,8 +125,14 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             responder.answer(why.map_err(|error| ApiError::from(error).into()));
         }
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
-        Request::ReadLogs(params) => logs::read(shared, params, responder).await,
-        Request::FollowLogs(params) => logs::follow(shared, params, responder).await,
+        Request::ReadLogs(params) => logs::lines(shared, params, Reach::Past, responder).await,
+        Request::FollowLogs(params) => {
+            logs::lines(shared, params, Reach::PastAndFuture, responder).await;
+        }
+        Request::ReadBlocks(params) => logs::blocks(shared, params, Reach::Past, responder).await,
+        Request::FollowBlocks(params) => {
+            logs::blocks(shared, params, Reach::PastAndFuture, responder).await;
+        }
         Request::ListClients(_) => responder.ok(&shared.access.list()),
         Request::InviteClient(params) => {
             let result = clients::invite(shared, caller, params).await;

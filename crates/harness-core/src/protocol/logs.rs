@@ -1,7 +1,8 @@
 //! The subscriptions to log lines.
 //!
 //! Owns: their parameters and items, and how bytes that are not UTF-8 survive JSON. A line of a log is never changed
-//! or cut here: what the service wrote arrives byte for byte.
+//! or cut here: what the service wrote arrives byte for byte. Blocks, in which logs travel to whoever can read them,
+//! are in [`super::blocks`].
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use service_orchestration::spec::StackName;
 
 use super::base64;
 
-/// Parameters of `logs.read` (ends at the end of the logs) and `logs.follow` (goes on).
+/// Parameters of `logs.read` and `logs.read-blocks` (which end at the end of the logs), `logs.follow` and
+/// `logs.follow-blocks` (which go on, with units that are added to the stack later too, where all are meant).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogParams {
@@ -59,7 +61,7 @@ impl LogParams {
     }
 }
 
-/// An item of the subscription: some lines, by time as far as they are known together.
+/// An item of `logs.read` and `logs.follow`: some lines, by time as far as they are known together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogBatch {
     /// The lines.

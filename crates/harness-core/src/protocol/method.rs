@@ -174,4 +174,8 @@ methods! {
     ReadAudit = "audit.read", Admin, Reads, true, (AuditReadParams) -> AuditPage;
     /// Whether the record of it is as it was written.
     VerifyAudit = "audit.verify", Admin, Reads, true, (AuditVerifyParams) -> AuditVerified;
+    /// Logs up to now, as bytes and marks.
+    ReadBlocks = "logs.read-blocks", Observer, Reads, true, (LogParams) -> Done;
+    /// Logs as they come, as bytes and marks.
+    FollowBlocks = "logs.follow-blocks", Observer, Reads, true, (LogParams) -> Done;
 }

@@ -20,6 +20,7 @@
 //! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
 //! | `events.subscribe` | events from a sequence number on | subscription |
 //! | `logs.read`, `logs.follow` | log lines from cursors on | subscription |
+//! | `logs.read-blocks`, `logs.follow-blocks` | the same as bytes and marks, for lines to be found in by the reader | subscription |
 //!
 //! A long call is cancelled by `$/cancel` and by the end of its connection; what it has ordered stays ordered.
 
@@ -28,6 +29,7 @@ pub use harness_wire::Role;
 mod access;
 mod audit;
 pub(crate) mod base64;
+mod blocks;
 mod daemon;
 mod error;
 mod events;
@@ -41,6 +43,7 @@ pub use access::{
     Renewed, RevokeParams, SetRoleParams,
 };
 pub use audit::{AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams};
+pub use blocks::{BLOCKS, LogBlock, LogMark, MAX_BLOCK_BYTES, MarkKind, Marked};
 pub use daemon::{DaemonInfo, DaemonStatusParams, ShutdownParams, StackSummary};
 pub use error::{ApiError, ErrorCode};
 pub use events::{SubscribeParams, Subscription};

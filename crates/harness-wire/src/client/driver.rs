@@ -10,9 +10,10 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use async_tungstenite::tungstenite::Utf8Bytes;
+use bytes::Bytes;
 use futures::Stream;
 use futures::channel::oneshot;
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,9 @@ use serde_json::value::RawValue;
 
 use super::handle::{Answer, Failure};
 use crate::error::RpcError;
-use crate::frame::{self, Frame, Id, Params};
-use crate::limits::INITIAL_CREDIT;
-use crate::link::{Link, LinkError};
+use crate::frame::{self, Frame, Id, Params, attached};
+use crate::limits::{self, INITIAL_CREDIT};
+use crate::link::{Heard, Link, LinkError};
 use crate::server::{CANCEL, CREDIT, END, EVENT};
 
 /// What handles ask of the driver. Each is caused by a call of theirs, so their number is the callers' own.
@@ -47,12 +48,17 @@ pub(super) enum Command {
 }
 
 /// Where the items of a subscription go. One place is kept free for the end.
-pub(super) type Items = async_channel::Sender<Item>;
+#[derive(Debug)]
+pub(super) struct Items {
+    pub(super) sender: async_channel::Sender<Item>,
+    /// The credit that the items cost which have not been taken yet.
+    pub(super) untaken: Arc<AtomicI64>,
+}
 
 /// What a subscription receives.
 #[derive(Debug)]
 pub(super) enum Item {
-    Value(Box<RawValue>),
+    Value(Box<RawValue>, Bytes),
     End(Option<RpcError>),
     Lost(Arc<LinkError>),
     Flooded,
@@ -155,7 +161,7 @@ impl Open {
                         return Poll::Ready(None);
                     };
                     if let Some(text) = self.take(command) {
-                        return Poll::Ready(Some(text));
+                        return Poll::Ready(Some(text.into()));
                     }
                 }
             });
@@ -163,7 +169,11 @@ impl Open {
                 return Poll::Ready(LinkError::Abandoned);
             }
             match ready!(polled) {
-                Ok(text) => self.receive(&text, max_depth),
+                Ok(Heard::Text(text)) => self.receive(&text, Bytes::new(), max_depth),
+                Ok(Heard::Binary(message)) => match attached::unpacked(&message) {
+                    Some((text, bytes)) => self.receive(text, bytes, max_depth),
+                    None => return Poll::Ready(LinkError::Binary),
+                },
                 Err(end) => return Poll::Ready(end),
             }
         }
@@ -202,13 +212,15 @@ impl Open {
         }
     }
 
-    fn receive(&mut self, text: &Utf8Bytes, max_depth: usize) {
+    fn receive(&mut self, text: &str, bytes: Bytes, max_depth: usize) {
         match Frame::parse(text, max_depth) {
             Ok(Frame::Response {
                 id: Some(Id::Number(id)),
                 outcome,
             }) => self.answer(id, outcome),
-            Ok(Frame::Notification { method, params }) if method == EVENT => self.event(&params),
+            Ok(Frame::Notification { method, params }) if method == EVENT => {
+                self.event(&params, bytes);
+            }
             Ok(Frame::Notification { method, params }) if method == END => self.end(&params),
             // A later server may say more than this client understands.
             Ok(other) => tracing::debug!(?other, "ignored a message nobody waits for"),
@@ -228,7 +240,7 @@ impl Open {
         let _gone = reply.send(outcome.map_err(Failure::Remote));
     }
 
-    fn event(&mut self, params: &Params) {
+    fn event(&mut self, params: &Params, bytes: Bytes) {
         let Some(Event { subscription, item }) = params
             .as_json()
             .and_then(|json| serde_json::from_str(json).ok())
@@ -238,12 +250,14 @@ impl Open {
         let Some(items) = self.subscriptions.get(&subscription) else {
             return;
         };
-        let is_overdrawn = items.len() >= INITIAL_CREDIT as usize;
+        let cost = limits::cost(bytes.len()).into();
+        let is_overdrawn =
+            items.untaken.fetch_add(cost, Ordering::AcqRel) >= i64::from(INITIAL_CREDIT);
         if is_overdrawn {
             self.finish(subscription, Item::Flooded);
         } else {
             // A reader that is gone has sent, or is about to send, a cancellation.
-            let _gone = items.try_send(Item::Value(item.to_owned()));
+            let _gone = items.sender.try_send(Item::Value(item.to_owned(), bytes));
         }
     }
 
@@ -260,7 +274,7 @@ impl Open {
     fn finish(&mut self, subscription: i64, last: Item) {
         if let Some(items) = self.subscriptions.remove(&subscription) {
             // There is a place left: items never take the last one.
-            let _gone = items.try_send(last);
+            let _gone = items.sender.try_send(last);
         }
     }
 

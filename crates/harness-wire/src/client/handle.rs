@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::connect::ConnectError;
-use super::driver::Command;
+use super::driver::{Command, Items};
 use super::subscription::Subscription;
 use crate::error::RpcError;
 use crate::frame::{self, Id};
@@ -137,13 +137,20 @@ impl Client {
     {
         let id = self.new_id();
         // A place for each item there is credit for, and one for the end: an honest server never finds it full.
-        let (items, received) = async_channel::bounded(INITIAL_CREDIT as usize + 1);
+        let (sender, received) = async_channel::bounded(INITIAL_CREDIT as usize + 1);
+        let untaken = Arc::new(AtomicI64::new(0));
+        let items = Items {
+            sender,
+            untaken: Arc::clone(&untaken),
+        };
         let started = self.start(id, method, params, Some(items));
         let method = method.to_owned();
         let commands = self.commands.clone();
         async move {
             let greeting = started?.wait(&method).await?;
-            Ok(Subscription::new(id, method, greeting, received, commands))
+            Ok(Subscription::new(
+                id, method, greeting, received, untaken, commands,
+            ))
         }
     }
 
@@ -167,7 +174,7 @@ impl Client {
         id: i64,
         method: &str,
         params: &P,
-        items: Option<super::driver::Items>,
+        items: Option<Items>,
     ) -> Result<Waiting, CallError> {
         let text = self.text(method, frame::request(&Id::Number(id), method, params))?;
         let (reply, answer) = oneshot::channel();

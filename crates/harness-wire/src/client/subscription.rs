@@ -3,18 +3,21 @@
 //! Owns: the credit it has used up, which it grants again as items are taken. Never buffers more than its credit.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::driver::{Command, Item};
 use crate::error::RpcError;
-use crate::limits::INITIAL_CREDIT;
+use crate::limits::{self, INITIAL_CREDIT};
 use crate::link::LinkError;
 
 /// Why a subscription ended before its time, or an item could not be had.
@@ -65,6 +68,8 @@ pub struct Subscription<T> {
     greeting: Box<RawValue>,
     items: Pin<Box<async_channel::Receiver<Item>>>,
     commands: async_channel::Sender<Command>,
+    untaken: Arc<AtomicI64>,
+    /// The credit that the items cost which were taken and not granted again.
     taken: u32,
     is_over: bool,
     item: PhantomData<fn() -> T>,
@@ -76,6 +81,7 @@ impl<T> Subscription<T> {
         method: String,
         greeting: Box<RawValue>,
         items: async_channel::Receiver<Item>,
+        untaken: Arc<AtomicI64>,
         commands: async_channel::Sender<Command>,
     ) -> Self {
         let items = Box::pin(items);
@@ -85,6 +91,7 @@ impl<T> Subscription<T> {
             greeting,
             items,
             commands,
+            untaken,
             taken: 0,
             is_over: false,
             item: PhantomData,
@@ -99,8 +106,9 @@ impl<T> Subscription<T> {
         serde_json::from_str(self.greeting.get())
     }
 
-    fn grant_again(&mut self) {
-        self.taken += 1;
+    fn grant_again(&mut self, cost: u32) {
+        self.untaken.fetch_sub(cost.into(), Ordering::AcqRel);
+        self.taken = self.taken.saturating_add(cost);
         if self.taken >= INITIAL_CREDIT / 2 {
             // Without a driver there is nobody to grant to; the stream ends by itself.
             let _gone = self.commands.try_send(Command::Credit {
@@ -112,22 +120,34 @@ impl<T> Subscription<T> {
     }
 }
 
-impl<T: DeserializeOwned> Stream for Subscription<T> {
-    type Item = Result<T, SubscriptionError>;
+impl<T: DeserializeOwned> Subscription<T> {
+    /// The next item with the bytes that came with it; none came with most. As [`Stream`] otherwise.
+    ///
+    /// # Errors
+    /// [`SubscriptionError`].
+    ///
+    /// # Cancellation
+    /// Dropping the future loses no item.
+    pub async fn next_with(&mut self) -> Option<Result<(T, Bytes), SubscriptionError>> {
+        poll_fn(|cx| self.poll_next_with(cx)).await
+    }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next_with(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(T, Bytes), SubscriptionError>>> {
         if self.is_over {
             return Poll::Ready(None);
         }
         let item = ready!(self.items.as_mut().poll_next(cx));
         let method = self.method.clone();
-        if !matches!(item, Some(Item::Value(_))) {
+        if !matches!(item, Some(Item::Value(..))) {
             self.is_over = true;
         }
         Poll::Ready(match item {
-            Some(Item::Value(raw)) => {
-                self.grant_again();
-                let parsed = serde_json::from_str(raw.get());
+            Some(Item::Value(raw, bytes)) => {
+                self.grant_again(limits::cost(bytes.len()));
+                let parsed = serde_json::from_str(raw.get()).map(|item| (item, bytes));
                 Some(parsed.map_err(|source| SubscriptionError::Unreadable { method, source }))
             }
             Some(Item::End(None)) => None,
@@ -139,6 +159,15 @@ impl<T: DeserializeOwned> Stream for Subscription<T> {
                 end: Arc::new(LinkError::Abandoned),
             })),
         })
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Subscription<T> {
+    type Item = Result<T, SubscriptionError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(self.poll_next_with(cx));
+        Poll::Ready(next.map(|item| item.map(|(item, _bytes)| item)))
     }
 }
 

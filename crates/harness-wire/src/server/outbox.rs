@@ -5,7 +5,7 @@
 //! Invariant: an answer is either queued or the connection ends; a subscription item is queued, refused, or waits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -13,11 +13,12 @@ use futures::task::AtomicWaker;
 
 use crate::frame::Id;
 use crate::limits::Limits;
+use crate::link::Outgoing;
 
 /// One message and what its departure means to the session.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) text: String,
+    pub(super) message: Outgoing,
     pub(super) departs: Departure,
 }
 
@@ -77,7 +78,7 @@ impl Outbox {
         if queue.is_closed {
             return;
         }
-        let is_full = queue.bytes + entry.text.len() > self.max_bytes
+        let is_full = queue.bytes + entry.message.len() > self.max_bytes
             || queue.entries.len() >= self.max_messages;
         if is_full {
             queue.has_overflowed = true;
@@ -129,7 +130,7 @@ impl Outbox {
         let mut queue = self.locked();
         match queue.entries.pop_front() {
             Some(entry) => {
-                queue.bytes -= entry.text.len();
+                queue.bytes -= entry.message.len();
                 if self.has_room(&queue) {
                     queue.wake_waiting();
                 }
@@ -144,7 +145,7 @@ impl Outbox {
     pub(super) fn pop(&self) -> Option<Entry> {
         let mut queue = self.locked();
         let entry = queue.entries.pop_front()?;
-        queue.bytes -= entry.text.len();
+        queue.bytes -= entry.message.len();
         Some(entry)
     }
 
@@ -170,7 +171,7 @@ impl Outbox {
 
 impl Queue {
     fn add(&mut self, entry: Entry) {
-        self.bytes += entry.text.len();
+        self.bytes += entry.message.len();
         self.entries.push_back(entry);
     }
 
@@ -187,7 +188,8 @@ impl Queue {
 /// How many more items a subscription may send, and whether anyone still wants them.
 #[derive(Debug)]
 pub(super) struct Credit {
-    items: AtomicU32,
+    /// Below zero when the last item cost more than there was.
+    items: AtomicI64,
     is_cancelled: AtomicBool,
     publisher: AtomicWaker,
 }
@@ -195,7 +197,7 @@ pub(super) struct Credit {
 impl Credit {
     pub(super) fn new(items: u32) -> Self {
         Self {
-            items: AtomicU32::new(items),
+            items: AtomicI64::new(items.into()),
             is_cancelled: AtomicBool::new(false),
             publisher: AtomicWaker::new(),
         }
@@ -203,7 +205,7 @@ impl Credit {
 
     pub(super) fn grant(&self, items: u32) {
         // A peer that grants more than fits has no bound to speak of.
-        let add = |left: u32| Some(left.saturating_add(items));
+        let add = |left: i64| Some(left.saturating_add(items.into()));
         let _always_some = self
             .items
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
@@ -223,9 +225,9 @@ impl Credit {
         self.items.load(Ordering::Acquire) > 0
     }
 
-    /// Spends one item. Only the one publisher calls this, after [`Credit::has_any`].
-    pub(super) fn spend(&self) {
-        self.items.fetch_sub(1, Ordering::AcqRel);
+    /// Spends what an item costs. Only the one publisher calls this, after [`Credit::has_any`].
+    pub(super) fn spend(&self, cost: u32) {
+        self.items.fetch_sub(cost.into(), Ordering::AcqRel);
     }
 
     pub(super) fn register(&self, cx: &Context<'_>) {

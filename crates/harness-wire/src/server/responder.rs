@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::outbox::{Credit, Departure, Entry, Outbox, Refused};
 use crate::error::{RpcError, code};
-use crate::frame::{self, Id};
-use crate::limits::INITIAL_CREDIT;
+use crate::frame::{self, Id, attached};
+use crate::limits::{self, INITIAL_CREDIT};
+use crate::link::Outgoing;
 
 /// Answers one request. Dropping it answers with an error, so no client waits for ever.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Responder {
         if let Some(id) = self.id.take() {
             let text = self.text(&id, result);
             self.outbox.push(Entry {
-                text,
+                message: text.into(),
                 departs: Departure::Answered(id),
             });
         }
@@ -81,7 +82,7 @@ impl Responder {
         }
         let text = self.text(&id, greeting);
         self.outbox.push(Entry {
-            text,
+            message: text.into(),
             departs: Departure::Opened(id.clone(), Arc::clone(&credit)),
         });
         Publisher {
@@ -114,7 +115,7 @@ impl Responder {
     fn fail(&mut self, error: &RpcError) {
         if let Some(id) = self.id.take() {
             self.outbox.push(Entry {
-                text: frame::failure(Some(&id), error),
+                message: frame::failure(Some(&id), error).into(),
                 departs: Departure::Answered(id),
             });
         }
@@ -166,8 +167,8 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Lagged`] when the reader has not kept up, [`PublishError::Closed`] when there is none.
     pub fn publish<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), PublishError> {
-        let entry = self.entry(item)?;
-        self.try_send(entry).map_err(|(error, _)| error)
+        let item = self.item(item, None)?;
+        self.try_send(item).map_err(|(error, _)| error)
     }
 
     /// Sends an item as soon as the reader has room for it.
@@ -178,11 +179,33 @@ impl Publisher {
     /// # Cancellation
     /// Dropping the future means that the item was not sent.
     pub async fn send<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), PublishError> {
-        let mut entry = self.entry(item)?;
+        let item = self.item(item, None)?;
+        self.send_item(item).await
+    }
+
+    /// As [`Publisher::send`], with bytes that belong to the item: both go in one binary message, the bytes as they are.
+    ///
+    /// Costs more credit the more bytes they are: see [`limits::BYTES_PER_CREDIT`](crate::limits::BYTES_PER_CREDIT).
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when nobody reads any more.
+    ///
+    /// # Cancellation
+    /// Dropping the future means that the item was not sent.
+    pub async fn send_with<T: Serialize + ?Sized>(
+        &mut self,
+        item: &T,
+        bytes: Vec<u8>,
+    ) -> Result<(), PublishError> {
+        let item = self.item(item, Some(bytes))?;
+        self.send_item(item).await
+    }
+
+    async fn send_item(&mut self, mut item: Item) -> Result<(), PublishError> {
         loop {
-            match self.try_send(entry) {
+            match self.try_send(item) {
                 Ok(()) => return Ok(()),
-                Err((PublishError::Lagged, Some(back))) => entry = back,
+                Err((PublishError::Lagged, Some(back))) => item = back,
                 Err((error, _)) => return Err(error),
             }
             self.ready().await?;
@@ -228,7 +251,11 @@ impl Publisher {
         }
     }
 
-    fn entry<T: Serialize + ?Sized>(&self, item: &T) -> Result<Entry, PublishError> {
+    fn item<T: Serialize + ?Sized>(
+        &self,
+        item: &T,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Item, PublishError> {
         #[derive(Serialize)]
         struct Event<'a, T: ?Sized> {
             subscription: &'a Id,
@@ -244,30 +271,35 @@ impl Publisher {
         .map_err(|error| PublishError::Unsendable {
             reason: error.to_string(),
         })?;
-        if text.len() > self.max_bytes {
+        let cost = limits::cost(bytes.as_ref().map_or(0, Vec::len));
+        let message = match bytes {
+            Some(bytes) => Outgoing::Binary(attached::packed(bytes, &text)),
+            None => Outgoing::Text(text),
+        };
+        if message.len() > self.max_bytes {
             return Err(PublishError::Unsendable {
-                reason: format!("it has {} bytes", text.len()),
+                reason: format!("it has {} bytes", message.len()),
             });
         }
-        Ok(Entry {
-            text,
-            departs: Departure::Plain,
-        })
+        let departs = Departure::Plain;
+        let entry = Entry { message, departs };
+        Ok(Item { entry, cost })
     }
 
-    fn try_send(&mut self, entry: Entry) -> Result<(), (PublishError, Option<Entry>)> {
+    fn try_send(&mut self, item: Item) -> Result<(), (PublishError, Option<Item>)> {
+        let Item { entry, cost } = item;
         if self.credit.is_cancelled() {
             return Err((PublishError::Closed, None));
         }
         if !self.credit.has_any() {
-            return Err((PublishError::Lagged, Some(entry)));
+            return Err((PublishError::Lagged, Some(Item { entry, cost })));
         }
         match self.outbox.try_push_event(entry) {
             Ok(()) => {
-                self.credit.spend();
+                self.credit.spend(cost);
                 Ok(())
             }
-            Err((Refused::Full, entry)) => Err((PublishError::Lagged, Some(entry))),
+            Err((Refused::Full, entry)) => Err((PublishError::Lagged, Some(Item { entry, cost }))),
             Err((Refused::Closed, _)) => Err((PublishError::Closed, None)),
         }
     }
@@ -291,7 +323,7 @@ impl Publisher {
         )
         .expect("ids and errors always serialise");
         self.outbox.push(Entry {
-            text,
+            message: text.into(),
             departs: Departure::Ended(self.id.clone()),
         });
     }
@@ -301,6 +333,12 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.end(None);
     }
+}
+
+/// An item that is ready to go, and the credit it costs.
+struct Item {
+    entry: Entry,
+    cost: u32,
 }
 
 /// Tells a client something that is no answer. Cheap to clone.
@@ -325,7 +363,7 @@ impl Sender {
             })?;
         self.outbox
             .try_push_event(Entry {
-                text,
+                message: text.into(),
                 departs: Departure::Plain,
             })
             .map_err(|(refused, _)| match refused {

@@ -21,7 +21,7 @@ use crate::frame::{self, Frame, Id, Malformed, Params};
 use crate::hello::{self, Agreed};
 use crate::identity::PeerIdentity;
 use crate::limits::Limits;
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, Outgoing};
 
 /// What a client sent.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Session {
     /// Queues the answer to `hello`.
     pub(super) fn greet(&self, answer: String) {
         self.outbox.push(Entry {
-            text: answer,
+            message: answer.into(),
             departs: Departure::Plain,
         });
     }
@@ -131,7 +131,7 @@ impl Session {
     pub(super) async fn close_because(mut self, end: &LinkError) {
         self.shut();
         let Self { link, outbox, .. } = &mut self;
-        link.close(end, || outbox.pop().map(|entry| entry.text))
+        link.close(end, || outbox.pop().map(|entry| entry.message))
             .await;
     }
 
@@ -158,7 +158,8 @@ impl Session {
                     limit: self.limits.max_queued_bytes,
                 }));
             }
-            let text = std::task::ready!(polled)?;
+            // A client has nothing to say that is not text.
+            let text = std::task::ready!(polled)?.text()?;
             match Frame::parse(&text, self.limits.max_depth) {
                 Ok(frame) => {
                     if let Some(incoming) = self.admit(frame) {
@@ -264,7 +265,7 @@ impl Session {
 
     fn refuse(&self, id: Option<&Id>, error: &RpcError) {
         self.outbox.push(Entry {
-            text: frame::failure(id, error),
+            message: frame::failure(id, error).into(),
             departs: Departure::Plain,
         });
     }
@@ -283,8 +284,8 @@ impl Session {
 }
 
 impl Open {
-    /// Notes what the departure of a message means, and yields its text.
-    fn note(&mut self, entry: Entry) -> String {
+    /// Notes what the departure of a message means, and yields it.
+    fn note(&mut self, entry: Entry) -> Outgoing {
         match entry.departs {
             Departure::Plain => {}
             Departure::Answered(id) => {
@@ -305,7 +306,7 @@ impl Open {
                 self.subscriptions.remove(&id);
             }
         }
-        entry.text
+        entry.message
     }
 }
 

@@ -114,7 +114,8 @@ impl Visitor {
             (mut link, Err((error, answer))) => {
                 if let Some((id, answer)) = answer {
                     let mut answer = Some(frame::failure(id.as_ref(), &answer));
-                    link.close(&LinkError::Abandoned, || answer.take()).await;
+                    link.close(&LinkError::Abandoned, || answer.take().map(Into::into))
+                        .await;
                 }
                 Err(error.into())
             }
@@ -135,7 +136,8 @@ impl Visitor {
                 Err((_, answer)) => answer.as_ref().and_then(|(id, _)| id.clone()),
             };
             let mut answer = Some(frame::failure(id.as_ref(), &error));
-            link.close(&LinkError::Abandoned, || answer.take()).await;
+            link.close(&LinkError::Abandoned, || answer.take().map(Into::into))
+                .await;
             Ok(())
         };
         deadline.bound(Box::pin(telling)).await

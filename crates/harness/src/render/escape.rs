@@ -17,6 +17,20 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     text
 }
 
+/// Appends the same to `shown`. Most lines have nothing to be made harmless, and are copied as they are.
+pub(crate) fn push_escaped(shown: &mut Vec<u8>, bytes: &[u8]) {
+    // Without a branch for each byte, so that many are looked at in one step.
+    let is_harmless = |byte: u8| (b' '..=b'~').contains(&byte) | (byte == b'\t');
+    if bytes
+        .iter()
+        .fold(true, |all, byte| all & is_harmless(*byte))
+    {
+        shown.extend_from_slice(bytes);
+    } else {
+        shown.extend_from_slice(escaped(bytes).as_bytes());
+    }
+}
+
 fn push(text: &mut String, c: char) {
     match c {
         '\t' => text.push(c),

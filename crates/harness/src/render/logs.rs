@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use harness_core::logs::LogStream;
-use harness_core::protocol::LogRecord;
+use harness_core::logs::{LogLines, LogStream};
 
-use super::escape::escaped;
+use super::escape::push_escaped;
 use super::look::{Look, Span};
 use super::width::{columns, padded};
 
@@ -47,31 +46,42 @@ impl LogPrinter {
         printer
     }
 
-    /// The bytes that show a line.
-    pub(crate) fn show(&mut self, line: &LogRecord) -> Vec<u8> {
-        let goes_on = self.open.as_ref().is_some_and(|(unit, stream)| {
-            *unit == line.unit && *stream == line.stream && line.gap.is_none()
-        });
-        let mut shown = Vec::new();
-        if !goes_on {
+    /// Appends what shows these lines of a unit.
+    pub(crate) fn show(&mut self, unit: &str, lines: &LogLines<'_>, shown: &mut Vec<u8>) {
+        if let Some(missing) = lines.gap {
             shown.extend(self.finish());
-            shown.extend(self.head(line).into_bytes());
-        }
-        if let Some(missing) = line.gap {
+            shown.extend(self.head(unit, lines).into_bytes());
             let text = format!("[harness: {missing} bytes dropped]\n");
             shown.extend(self.look.paint(Span::Bad, &text).into_bytes());
-            return shown;
+            return;
         }
-        if self.is_raw() {
-            shown.extend(&line.bytes);
-        } else {
-            shown.extend(escaped(&line.bytes).into_bytes());
+        if self.is_raw() && !self.has_time {
+            shown.extend_from_slice(lines.bytes);
+            return;
         }
-        self.open = line.partial.then(|| (line.unit.clone(), line.stream));
-        if !line.partial {
-            shown.push(b'\n');
+        let goes_on = self
+            .open
+            .take_if(|(open, stream)| open == unit && *stream == lines.stream)
+            .is_some();
+        if !goes_on {
+            shown.extend(self.finish());
         }
-        shown
+        // The same for all of them: they have one time.
+        let head = self.head(unit, lines);
+        for (number, text) in lines.texts().enumerate() {
+            if number > 0 || !goes_on {
+                shown.extend_from_slice(head.as_bytes());
+            }
+            if self.is_raw() {
+                shown.extend_from_slice(text);
+            } else {
+                push_escaped(shown, text);
+            }
+            if !lines.partial {
+                shown.push(b'\n');
+            }
+        }
+        self.open = lines.partial.then(|| (unit.to_owned(), lines.stream));
     }
 
     /// Ends a line that has no end yet, unless bytes are shown as they are.
@@ -87,7 +97,7 @@ impl LogPrinter {
         !self.has_prefix && !self.look.is_terminal
     }
 
-    fn head(&mut self, line: &LogRecord) -> String {
+    fn head(&mut self, unit: &str, line: &LogLines<'_>) -> String {
         let mut head = String::new();
         if self.has_time {
             let time = line
@@ -101,7 +111,7 @@ impl LogPrinter {
                 LogStream::Stdout => self.look.paint(Span::Dim, "|"),
                 LogStream::Stderr => self.look.paint(Span::Bad, "|"),
             };
-            head += &format!("{} {bar} ", self.prefix(&line.unit));
+            head += &format!("{} {bar} ", self.prefix(unit));
         }
         head
     }
@@ -123,6 +133,8 @@ fn color(unit: &str) -> usize {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use harness_core::protocol::LogRecord;
+
     use super::*;
     use crate::render::sample;
 
@@ -139,9 +151,29 @@ pub(crate) mod tests {
     }
 
     fn shown(printer: &mut LogPrinter, lines: &[LogRecord]) -> String {
-        let mut bytes: Vec<u8> = lines.iter().flat_map(|line| printer.show(line)).collect();
+        let mut bytes = Vec::new();
+        for line in lines {
+            show(printer, line, &mut bytes);
+        }
         bytes.extend(printer.finish());
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn show(printer: &mut LogPrinter, line: &LogRecord, shown: &mut Vec<u8>) {
+        let mut bytes = line.bytes.clone();
+        if !line.partial && line.gap.is_none() {
+            bytes.push(b'\n');
+        }
+        let lines = LogLines {
+            time: line.time,
+            stream: line.stream,
+            attempt: line.attempt,
+            bytes: &bytes,
+            partial: line.partial,
+            gap: line.gap,
+            cursor: line.cursor,
+        };
+        printer.show(&line.unit, &lines, shown);
     }
 
     fn some_lines() -> Vec<LogRecord> {
@@ -172,7 +204,7 @@ pub(crate) mod tests {
         let mut printer = LogPrinter::new(Look::plain(), ["db"].into_iter(), false, false);
         let mut bytes = Vec::new();
         for line in some_lines().iter().filter(|line| line.gap.is_none()) {
-            bytes.extend(printer.show(line));
+            show(&mut printer, line, &mut bytes);
         }
         assert_eq!(bytes, b"up\nhalf of a line\ncaf\xe9 \x1b[2J\n");
     }
@@ -201,6 +233,47 @@ pub(crate) mod tests {
             &[half, record("db", "x"), record("api", "rest")],
         );
         assert_eq!(text, "api | half\ndb  | x\napi | rest\n");
+    }
+
+    #[test]
+    fn no_service_can_forge_a_line_of_another_or_reach_the_terminal() {
+        let forged = [
+            "\rdb  | all is well",
+            "a\u{b}db  | b\u{c}db  | c\u{85}db  | d\u{2028}db  | e",
+            "\u{1b}]8;;http://evil\u{1b}\\click\u{1b}]8;;\u{1b}\\",
+            "\u{1b}]52;c;cm0gLXJm\u{7}",
+            "\u{9d}52;c;cm0gLXJm\u{9c}",
+            "\u{202e}llew si lla | bd\u{202c}\u{2066}x\u{2069}",
+            "\u{1b}[1A\u{1b}[2Kdb  | gone",
+            "\u{1b}Pq#0\u{1b}\\ \u{1b}_x\u{1b}\\ \u{1b}c",
+        ];
+        for is_terminal in [false, true] {
+            let look = Look {
+                is_terminal,
+                ..Look::plain()
+            };
+            let mut printer = LogPrinter::new(look, ["api", "db"].into_iter(), true, false);
+            for text in forged {
+                let shown = shown(&mut printer, &[record("api", text)]);
+                assert!(shown.starts_with("api | "), "{shown:?}");
+                assert_eq!(shown.lines().count(), 1, "{shown:?}");
+                let acts = |c: char| {
+                    (c.is_control() && c != '\n')
+                        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                };
+                assert!(!shown.chars().any(acts), "{shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_very_long_line_is_shown_in_one_and_no_control_character_in_it_survives() {
+        let mut long = "x".repeat(1 << 20);
+        long.push('\u{1b}');
+        let mut printer = LogPrinter::new(Look::plain(), ["api"].into_iter(), true, false);
+        let shown = shown(&mut printer, &[record("api", &long)]);
+        assert_eq!(shown.len(), "api | ".len() + (1 << 20) + "\\x1b\n".len());
+        assert!(shown.ends_with("x\\x1b\n"));
     }
 
     #[test]

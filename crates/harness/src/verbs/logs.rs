@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use futures_lite::future;
 use harness_core::client::LogStreamReader;
-use harness_core::logs::{AttemptFilter, LogCursor, LogStream};
+use harness_core::logs::{AttemptFilter, LogCursor, LogLines, LogStream};
 use harness_core::protocol::{LogParams, LogRecord};
 use harness_core::spec::StackName;
 use harness_core::{AutoStart, HarnessClient};
@@ -31,7 +31,7 @@ pub(crate) struct LogsArgs {
     units: Vec<String>,
     #[command(flatten)]
     lines: Lines,
-    /// Only the last lines of each
+    /// Only the last lines of each service, not of all together
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<u64>,
     /// Nothing older: 10m, or 2026-01-31T12:00:00Z
@@ -119,6 +119,7 @@ pub(crate) async fn run(args: LogsArgs, context: &Context) -> Result<(), Failure
     let mut sink = Sink {
         printer: LogPrinter::new(context.data, names, !args.no_prefix, args.timestamps),
         is_json: args.is_json(),
+        shown: Vec::new(),
     };
     let work = show(
         &args,
@@ -159,12 +160,16 @@ async fn show(
         true => client.follow_logs(params).await?,
         false => client.read_logs(params).await?,
     };
-    while let Some(batch) = reader.next_batch().await {
-        let batch = batch?;
-        let is_wanted = |line: &&LogRecord| matches(pattern, line);
-        sink.write(batch.iter().filter(is_wanted))?;
+    loop {
+        match reader
+            .each(|unit, lines| sink.take(unit, lines, pattern))
+            .await
+        {
+            Some(arrived) => arrived?,
+            None => return Ok(()),
+        }
+        sink.print()?;
     }
-    Ok(())
 }
 
 /// Writes the last lines of each unit that match, and tells where each unit's log was read to.
@@ -174,60 +179,139 @@ async fn last_matching(
     tail: u64,
     sink: &mut Sink,
 ) -> Result<BTreeMap<String, LogCursor>, Failure> {
-    let mut cursors = BTreeMap::new();
-    let mut kept: VecDeque<LogRecord> = VecDeque::new();
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    while let Some(line) = reader.next().await {
-        let line = line?;
-        cursors.insert(line.unit.clone(), line.cursor);
-        if line.gap.is_some() || !matches(Some(pattern), &line) {
-            continue;
-        }
-        let count = counts.entry(line.unit.clone()).or_default();
-        *count += 1;
-        if *count > tail {
-            *count -= 1;
-            if let Some(oldest) = kept.iter().position(|kept| kept.unit == line.unit) {
-                kept.remove(oldest);
-            }
-        }
-        if tail > 0 {
-            kept.push_back(line);
-        }
+    let mut last = LastLines::new(tail);
+    while let Some(arrived) = reader
+        .each(|unit, lines| last.take(unit, lines, pattern))
+        .await
+    {
+        arrived?;
     }
-    sink.write(kept.iter())?;
-    Ok(cursors)
+    for (unit, line) in &last.kept {
+        sink.take(unit, &line.as_lines(), None);
+    }
+    sink.print()?;
+    Ok(last.cursors)
 }
 
-fn matches(pattern: Option<&Regex>, line: &LogRecord) -> bool {
-    line.gap.is_some() || pattern.is_none_or(|pattern| pattern.is_match(&line.bytes))
+/// The last lines of each unit that match.
+struct LastLines {
+    tail: u64,
+    kept: VecDeque<(String, Kept)>,
+    counts: BTreeMap<String, u64>,
+    cursors: BTreeMap<String, LogCursor>,
+}
+
+/// A line that is kept, in memory of its own.
+struct Kept {
+    bytes: Vec<u8>,
+    time: DateTime<Utc>,
+    stream: LogStream,
+    attempt: u64,
+    partial: bool,
+    cursor: LogCursor,
+}
+
+impl LastLines {
+    fn new(tail: u64) -> Self {
+        Self {
+            tail,
+            kept: VecDeque::new(),
+            counts: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, unit: &str, lines: &LogLines<'_>, pattern: &Regex) {
+        self.cursors.insert(unit.to_owned(), lines.cursor);
+        if self.tail == 0 || lines.gap.is_some() {
+            return;
+        }
+        for line in lines.split().filter(|line| matches(Some(pattern), line)) {
+            let count = self.counts.entry(unit.to_owned()).or_default();
+            *count += 1;
+            if *count > self.tail {
+                *count -= 1;
+                if let Some(oldest) = self.kept.iter().position(|(kept, _)| kept == unit) {
+                    self.kept.remove(oldest);
+                }
+            }
+            self.kept.push_back((unit.to_owned(), Kept::new(&line)));
+        }
+    }
+}
+
+impl Kept {
+    fn new(line: &LogLines<'_>) -> Self {
+        Self {
+            bytes: line.bytes.to_vec(),
+            time: line.time,
+            stream: line.stream,
+            attempt: line.attempt,
+            partial: line.partial,
+            cursor: line.cursor,
+        }
+    }
+
+    fn as_lines(&self) -> LogLines<'_> {
+        LogLines {
+            time: self.time,
+            stream: self.stream,
+            attempt: self.attempt,
+            bytes: &self.bytes,
+            partial: self.partial,
+            gap: None,
+            cursor: self.cursor,
+        }
+    }
+}
+
+/// Whether a single line matches; a gap always does.
+fn matches(pattern: Option<&Regex>, line: &LogLines<'_>) -> bool {
+    let text = line.bytes.strip_suffix(b"\n").unwrap_or(line.bytes);
+    line.gap.is_some() || pattern.is_none_or(|pattern| pattern.is_match(text))
 }
 
 struct Sink {
     printer: LogPrinter,
     is_json: bool,
+    /// What is shown and not printed yet.
+    shown: Vec<u8>,
 }
 
 impl Sink {
-    fn write<'a>(&mut self, lines: impl Iterator<Item = &'a LogRecord>) -> Result<(), Failure> {
-        let mut bytes = Vec::new();
-        for line in lines {
-            match (self.is_json, line.gap) {
-                (true, _) => {
+    /// Takes in the lines of a unit that match.
+    fn take(&mut self, unit: &str, lines: &LogLines<'_>, pattern: Option<&Regex>) {
+        if pattern.is_none() {
+            return self.show(unit, lines);
+        }
+        for line in lines.split().filter(|line| matches(pattern, line)) {
+            self.show(unit, &line);
+        }
+    }
+
+    fn show(&mut self, unit: &str, lines: &LogLines<'_>) {
+        match (self.is_json, lines.gap) {
+            (true, _) => {
+                for line in lines.lines() {
                     let line = Line {
                         schema_version: SCHEMA_VERSION,
-                        line,
+                        line: &LogRecord::new(unit, line),
                     };
-                    bytes.extend(json_line(&line).into_bytes());
+                    self.shown.extend(json_line(&line).into_bytes());
                 }
-                // Nothing of ours among the service's own bytes.
-                (false, Some(missing)) if self.printer.is_raw() => {
-                    note(&format!("[harness: {missing} bytes dropped]\n"));
-                }
-                (false, _) => bytes.extend(self.printer.show(line)),
             }
+            // Nothing of ours among the service's own bytes.
+            (false, Some(missing)) if self.printer.is_raw() => {
+                note(&format!("[harness: {missing} bytes dropped]\n"));
+            }
+            (false, _) => self.printer.show(unit, lines, &mut self.shown),
         }
-        print_bytes(&bytes)
+    }
+
+    fn print(&mut self) -> Result<(), Failure> {
+        let printed = print_bytes(&self.shown);
+        self.shown.clear();
+        printed
     }
 
     fn finish(&mut self) -> Result<(), Failure> {

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_shim::log::{Cursor, Stream};
 
+use super::LogPlace;
+
 /// A line that a unit wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -35,6 +37,15 @@ pub enum LogStream {
     Stderr,
 }
 
+impl LogStream {
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Stdout => 0,
+            Self::Stderr => 1,
+        }
+    }
+}
+
 impl From<Stream> for LogStream {
     fn from(stream: Stream) -> Self {
         match stream {
@@ -48,3 +59,31 @@ impl From<Stream> for LogStream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LogCursor(pub(super) Cursor);
+
+impl LogCursor {
+    pub(super) fn new(place: LogPlace, delivered: [Option<u64>; 2]) -> Self {
+        Self(Cursor {
+            segment: place.segment,
+            record: place.record,
+            delivered,
+        })
+    }
+
+    /// How far a stream was handed out, in bytes since the log began; none before its first byte was.
+    pub fn offset(&self, stream: LogStream) -> Option<u64> {
+        self.0.delivered[stream.index()]
+    }
+
+    /// The same with this stream handed out so far, within the record in which it stands.
+    pub(super) fn with_offset(mut self, stream: LogStream, offset: u64) -> Self {
+        self.0.delivered[stream.index()] = Some(offset);
+        self
+    }
+
+    pub(super) fn place(&self) -> LogPlace {
+        LogPlace {
+            segment: self.0.segment,
+            record: self.0.record,
+        }
+    }
+}

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{LogCursor, LogLine, LogStream};
+use super::{LogCursor, LogStream};
 
 /// Which part of a log is wanted; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct LogQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptFilter {
-    /// The last one in the log.
+    /// The last one in the log; where there is none, the first that comes.
     Last,
     /// The one before it.
     Previous,
@@ -37,12 +37,10 @@ pub enum AttemptFilter {
 }
 
 impl LogQuery {
-    /// Whether this line is wanted, given the number of the attempt that is. A gap always is.
-    pub(super) fn wants(&self, line: &LogLine, attempt: Option<u64>) -> bool {
-        line.gap.is_some()
-            || (self.stream.is_none_or(|stream| stream == line.stream)
-                && attempt.is_none_or(|attempt| attempt == line.attempt)
-                && self.since.is_none_or(|since| line.time >= since)
-                && self.until.is_none_or(|until| line.time <= until))
+    /// Whether lines of this time are wanted. A gap always is. Stream and attempt are a matter of pieces.
+    pub fn wants(&self, time: DateTime<Utc>, is_gap: bool) -> bool {
+        is_gap
+            || (self.since.is_none_or(|since| time >= since)
+                && self.until.is_none_or(|until| time <= until))
     }
 }

@@ -112,6 +112,7 @@ pub struct LogReader {
     cursor: Cursor,
     open: Option<Segment>,
     waiting: VecDeque<Entry>,
+    max_data: usize,
 }
 
 /// An open segment. Its files stay readable when they are removed meanwhile.
@@ -150,7 +151,15 @@ impl LogReader {
             cursor,
             open: None,
             waiting: VecDeque::new(),
+            max_data: MAX_READ,
         })
+    }
+
+    /// The same, with at most so many bytes in an entry; never more than 256 KiB.
+    #[must_use]
+    pub fn with_max_data(mut self, bytes: usize) -> LogReader {
+        self.max_data = bytes.clamp(1, MAX_READ);
+        self
     }
 
     /// Where the next entry stands.
@@ -299,7 +308,12 @@ impl LogReader {
             return Ok(Step::Again);
         }
         self.skip_to(stream, from, GapCause::Lost);
-        let bytes = segment.read(&self.dir, stream, from, end - from)?;
+        let bytes = segment.read(
+            &self.dir,
+            stream,
+            from,
+            (end - from).min(self.max_data as u64),
+        )?;
         if bytes.is_empty() {
             self.cursor.delivered[at] = Some(from);
             self.skip_to(stream, end, segment.missing(&self.dir));
@@ -329,7 +343,7 @@ impl LogReader {
         for stream in Stream::ALL {
             let at = stream.index();
             let from = self.cursor.delivered[at].unwrap_or(segment.header.base[at]);
-            let bytes = segment.read(&self.dir, stream, from, MAX_READ as u64)?;
+            let bytes = segment.read(&self.dir, stream, from, self.max_data as u64)?;
             if !bytes.is_empty() {
                 self.cursor.delivered[at] = Some(from + bytes.len() as u64);
                 let at_ns = now_ns();
@@ -431,13 +445,11 @@ impl Segment {
         // A reader that polls a file the service writes itself mostly finds nothing: look before allocating.
         let there =
             usize::try_from(format::size(file)?.saturating_sub(position)).unwrap_or(MAX_READ);
-        let mut bytes = vec![0u8; wanted.min(there)];
-        let read = if bytes.is_empty() {
-            0
-        } else {
-            rustix::io::pread(file, &mut bytes[..], position)?
-        };
-        bytes.truncate(read);
+        let mut bytes = Vec::with_capacity(wanted.min(there));
+        if bytes.capacity() > 0 {
+            rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), position)?;
+            bytes.truncate(wanted);
+        }
         Ok(bytes)
     }
 
