@@ -157,9 +157,11 @@ impl LogReader {
 
     /// The same, with at most so many bytes in an entry; never more than 256 KiB.
     #[must_use]
-    pub fn with_max_data(mut self, bytes: usize) -> LogReader {
-        self.max_data = bytes.clamp(1, MAX_READ);
-        self
+    pub fn with_max_data(self, bytes: usize) -> LogReader {
+        LogReader {
+            max_data: bytes.clamp(1, MAX_READ),
+            ..self
+        }
     }
 
     /// Where the next entry stands.
@@ -441,12 +443,12 @@ impl Segment {
         else {
             return Ok(Vec::new());
         };
-        let wanted = usize::try_from(length).unwrap_or(MAX_READ).min(MAX_READ);
         // A reader that polls a file the service writes itself mostly finds nothing: look before allocating.
-        let there =
-            usize::try_from(format::size(file)?.saturating_sub(position)).unwrap_or(MAX_READ);
-        let mut bytes = Vec::with_capacity(wanted.min(there));
-        if bytes.capacity() > 0 {
+        let there = format::size(file)?.saturating_sub(position);
+        let wanted =
+            usize::try_from(length.min(there)).map_or(MAX_READ, |bytes| bytes.min(MAX_READ));
+        let mut bytes = Vec::with_capacity(wanted);
+        if wanted > 0 {
             rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), position)?;
             bytes.truncate(wanted);
         }

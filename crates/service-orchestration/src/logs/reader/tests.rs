@@ -68,10 +68,7 @@ fn what_is_missing_has_the_time_of_what_was_last_before_it() {
     assert_eq!(pieces[gap].time(), before);
     // Whoever begins there knows of nothing before it.
     let pieces = all(&mut open());
-    let gap = pieces
-        .iter()
-        .position(|piece| is_gap(&piece))
-        .expect("a gap");
+    let gap = pieces.iter().position(is_gap).expect("a gap");
     let after = pieces[gap + 1..].iter().find_map(LogPiece::time);
     assert_eq!(pieces[gap].time(), after);
 }
