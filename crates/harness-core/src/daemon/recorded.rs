@@ -131,6 +131,8 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::SubscribeEvents(_)
         | Request::ReadLogs(_)
         | Request::FollowLogs(_)
+        | Request::ReadBlocks(_)
+        | Request::FollowBlocks(_)
         | Request::ListClients(_)
         | Request::ReadAudit(_)
         | Request::VerifyAudit(_) => entry,

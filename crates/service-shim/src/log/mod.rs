@@ -27,6 +27,7 @@
 //! appended before its record: bytes past the last record belong to whoever indexes them next. Records and
 //! header never cross a page, so a killed writer leaves whole records only.
 
+mod entry;
 mod format;
 mod lines;
 mod reader;
@@ -34,9 +35,10 @@ mod seek;
 mod watch;
 mod writer;
 
+pub use entry::{Entry, GapCause};
 pub use format::Stream;
 pub use lines::{Line, LineSplitter};
-pub use reader::{Cursor, Entry, GapCause, LogReader, ReadError};
+pub use reader::{Cursor, LogReader, ReadError};
 pub use seek::Start;
 pub use watch::LogWatch;
 pub(crate) use writer::now_ns;

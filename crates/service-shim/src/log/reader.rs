@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::entry::{Entry, GapCause};
 use super::format::{self, Header, Kind, RECORD_LEN, Record, Stream};
 use super::seek::Start;
 use super::writer::now_ns;
@@ -25,59 +26,6 @@ pub struct Cursor {
     pub record: u64,
     /// How far each stream was handed out, since the log began; none before its first byte was.
     pub delivered: [Option<u64>; 2],
-}
-
-/// What a reader finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// An attempt begins.
-    Begin {
-        /// Which.
-        attempt: u64,
-        /// When, in nanoseconds since 1970.
-        at_ns: u64,
-    },
-    /// A piece of output.
-    Data {
-        /// Where it was written.
-        stream: Stream,
-        /// By which attempt.
-        attempt: u64,
-        /// When it was moved to the log, in nanoseconds since 1970.
-        at_ns: u64,
-        /// Where it stands in its stream, since the log began.
-        offset: u64,
-        /// At most 256 KiB; not cut at any boundary that means something.
-        bytes: Vec<u8>,
-    },
-    /// An attempt has ended, and nothing of it comes after this.
-    End {
-        /// Which.
-        attempt: u64,
-        /// When, in nanoseconds since 1970.
-        at_ns: u64,
-    },
-    /// Bytes that were written by the service and are not there.
-    Gap {
-        /// Of which stream.
-        stream: Stream,
-        /// How many.
-        bytes: u64,
-        /// Why.
-        cause: GapCause,
-    },
-}
-
-/// Why bytes are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GapCause {
-    /// Their segment was removed to keep the log within its cap.
-    Rotated,
-    /// The disk was full.
-    DiskFull,
-    /// They were recorded and are gone: a power cut, or somebody shortened the file.
-    Lost,
 }
 
 /// Why a log cannot be read.
@@ -157,11 +105,9 @@ impl LogReader {
 
     /// The same, with at most so many bytes in an entry; never more than 256 KiB.
     #[must_use]
-    pub fn with_max_data(self, bytes: usize) -> LogReader {
-        LogReader {
-            max_data: bytes.clamp(1, MAX_READ),
-            ..self
-        }
+    pub fn with_max_data(mut self, bytes: usize) -> LogReader {
+        self.max_data = bytes.clamp(1, MAX_READ);
+        self
     }
 
     /// Where the next entry stands.
@@ -445,8 +391,9 @@ impl Segment {
         };
         // A reader that polls a file the service writes itself mostly finds nothing: look before allocating.
         let there = format::size(file)?.saturating_sub(position);
-        let wanted =
-            usize::try_from(length.min(there)).map_or(MAX_READ, |bytes| bytes.min(MAX_READ));
+        let wanted = usize::try_from(length.min(there))
+            .unwrap_or(MAX_READ)
+            .min(MAX_READ);
         let mut bytes = Vec::with_capacity(wanted);
         if wanted > 0 {
             rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), position)?;
