@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use futures_lite::future;
 use harness_core::HarnessClient;
 use harness_core::client::LogStreamReader;
-use harness_core::logs::{LogCursor, LogStream};
-use harness_core::protocol::{LogParams, LogRecord};
+use harness_core::logs::{LogCursor, LogLines, LogStream};
+use harness_core::protocol::LogParams;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -50,19 +50,27 @@ impl Form {
         }
     }
 
-    fn show(&mut self, line: &LogRecord) -> Result<(), Failure> {
+    fn show(&mut self, unit: &str, lines: &LogLines<'_>) -> Result<(), Failure> {
+        let mut shown = Vec::new();
         match self {
-            Self::Named(printer) => print_bytes(&printer.show(line)),
+            Self::Named(printer) => {
+                printer.show(unit, lines, &mut shown);
+                print_bytes(&shown)
+            }
             // Nothing of ours among the unit's own bytes.
-            Self::Own { .. } if line.gap.is_some() => {
-                let missing = line.gap.unwrap_or_default();
+            Self::Own { .. } if lines.gap.is_some() => {
+                let missing = lines.gap.unwrap_or_default();
                 note(&format!("[harness: {missing} bytes dropped]\n"));
                 Ok(())
             }
-            Self::Own { out, err } => match line.stream {
-                LogStream::Stdout => print_bytes(&out.show(line)),
+            Self::Own { out, err } => match lines.stream {
+                LogStream::Stdout => {
+                    out.show(unit, lines, &mut shown);
+                    print_bytes(&shown)
+                }
                 LogStream::Stderr => {
-                    note_bytes(&err.show(line));
+                    err.show(unit, lines, &mut shown);
+                    note_bytes(&shown);
                     Ok(())
                 }
             },
@@ -111,13 +119,10 @@ impl Output {
         } = self;
         let lines = async {
             loop {
-                let outcome = match reader.next().await {
-                    Some(Ok(line)) => show_one(shown, form, &line),
-                    Some(Err(error)) => Err(error.into()),
+                match show_next(reader, shown, form).await {
+                    Some(Ok(())) => {}
+                    Some(Err(failure)) => return failure,
                     None => return future::pending().await,
-                };
-                if let Err(failure) = outcome {
-                    return failure;
                 }
             }
         };
@@ -132,18 +137,28 @@ impl Output {
         let mut params = self.params.clone();
         params.after.extend(std::mem::take(&mut self.shown));
         let mut rest = client.read_logs(params).await?;
-        while let Some(line) = rest.next().await {
-            show_one(&mut self.shown, &mut self.form, &line?)?;
+        while let Some(outcome) = show_next(&mut rest, &mut self.shown, &mut self.form).await {
+            outcome?;
         }
         self.form.finish()
     }
 }
 
-fn show_one(
+/// Shows what arrives next; `None` at the end.
+async fn show_next(
+    reader: &mut LogStreamReader,
     shown: &mut BTreeMap<String, LogCursor>,
     form: &mut Form,
-    line: &LogRecord,
-) -> Result<(), Failure> {
-    shown.insert(line.unit.clone(), line.cursor);
-    form.show(line)
+) -> Option<Result<(), Failure>> {
+    let mut outcome = Ok(());
+    let arrived = reader.each(|unit, lines| {
+        if outcome.is_ok() {
+            shown.insert(unit.to_owned(), lines.cursor);
+            outcome = form.show(unit, lines);
+        }
+    });
+    match arrived.await? {
+        Ok(()) => Some(outcome),
+        Err(error) => Some(Err(error.into())),
+    }
 }
