@@ -138,7 +138,9 @@ fn serve_new(run: RunDir, mut stream: UnixStream, host: Host) -> i32 {
         // Whoever started us is gone before it has said what to run.
         Ok(None) => return EXIT_UNAVAILABLE,
         Err(failure) => {
-            Connection::new(stream, LineBuffer::default(), true).send(Notice::Failed { failure });
+            let mut connection = Connection::new(stream, LineBuffer::default(), true);
+            connection.send(Notice::Failed { failure });
+            connection.flush();
             return EXIT_UNAVAILABLE;
         }
     };
@@ -160,6 +162,7 @@ fn serve_new(run: RunDir, mut stream: UnixStream, host: Host) -> i32 {
                 runner::write_exit(&run, &never_started(instance_id, attempt, failure.clone()));
             }
             connection.send(Notice::Failed { failure });
+            connection.flush();
             if is_locked {
                 EXIT_LOCKED
             } else {
@@ -179,11 +182,13 @@ fn serve_adopted(run: RunDir, stream: UnixStream, host: Host) -> i32 {
         }
         Ok(Adoption::Ended(exit)) => {
             connection.send(Notice::Exited { exit });
+            connection.flush();
             EXIT_SERVED
         }
         Err(failure) => {
             let is_locked = failure.kind == StartFailureKind::Locked;
             connection.send(Notice::Failed { failure });
+            connection.flush();
             if is_locked {
                 EXIT_LOCKED
             } else {

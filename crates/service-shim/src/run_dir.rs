@@ -12,7 +12,7 @@
 //! | `control.sock` | shim | see [`crate::protocol`] |
 //! | `notify.sock` | shim | `sd_notify`, only when asked for |
 //! | `notify.json` | shim | what the service said there, for a successor of the shim |
-//! | `exit.json` | shim | [`ExitRecord`], once every process is gone |
+//! | `exit.json` | shim | [`ExitRecord`], once every process is gone; takes the place of `launch.json` |
 //!
 //! A FIFO keeps what is in it as long as anybody has it open: the service alone is enough, so a shim may die at any
 //! instant. Whoever learns of that first holds them too ([`RunDir::hold_output`]), until a successor has come. When the

@@ -124,6 +124,7 @@ impl Runner {
         self.reap();
         self.answer_all();
         while !self.ladder.is_over() {
+            self.flush_all();
             for source in self.wait() {
                 self.handle(source);
             }
@@ -341,6 +342,7 @@ impl Runner {
         }
         end::write(&self.run, &exit);
         self.tell(&Notice::Exited { exit: exit.clone() });
+        self.flush_all();
         self.run.unlink(run_dir::CONTROL);
         exit
     }

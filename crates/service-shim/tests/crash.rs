@@ -60,6 +60,21 @@ fn not_a_byte_is_lost_or_doubled_over_twenty_kills() {
 }
 
 #[test]
+fn an_end_that_was_written_and_not_yet_named_is_found() {
+    let place = Place::new();
+    let (mut shim, _) = place.started(&place.script("exit 9"));
+    let told = shim.exited();
+    shim.child.wait().expect("own child");
+    let run = shim.run_dir();
+    // As if the shim had been killed between its last two steps.
+    std::fs::rename(run.path().join("exit.json"), run.path().join("launch.json"))
+        .expect("the end was recorded");
+    assert_eq!(run.exit().expect("readable"), None);
+    assert_eq!(shim.adopt().exited(), told);
+    assert_eq!(run.exit().expect("readable"), Some(told));
+}
+
+#[test]
 fn what_ended_while_nobody_looked_has_no_invented_code() {
     let place = Place::new();
     let mut spec = place.script("read x; exit 12");

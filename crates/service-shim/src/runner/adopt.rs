@@ -60,7 +60,14 @@ pub(crate) fn adopt(run: RunDir, host: Host) -> Result<Adoption, StartFailure> {
     if let Some(exit) = run.exit().map_err(system)? {
         return Ok(Adoption::Ended(exit));
     }
-    let Some(record) = run.launch().map_err(system)? else {
+    let launch = match run.launch() {
+        Ok(launch) => launch,
+        Err(error) => match end::unnamed(&run) {
+            Some(exit) => return Ok(Adoption::Ended(exit)),
+            None => return Err(system(error)),
+        },
+    };
+    let Some(record) = launch else {
         // The record comes before the process: nothing was ever started.
         let exit = end::record(&never_launched(&run), None, MainEnd::Unknown);
         end::write(&run, &exit);

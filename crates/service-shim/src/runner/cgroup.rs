@@ -69,9 +69,13 @@ impl Cgroup {
 
     /// Removes it and the groups that were made below it. Works only once it is empty.
     pub(super) fn remove(&self) {
-        remove_below(&self.path);
-        // A group that cannot be removed is empty and costs nothing; its name is never used again.
-        let _ = rustix::fs::unlinkat(rustix::fs::CWD, &self.path, AtFlags::REMOVEDIR);
+        let remove = || rustix::fs::unlinkat(rustix::fs::CWD, &self.path, AtFlags::REMOVEDIR);
+        // Few services make groups of their own.
+        if remove().is_err() {
+            remove_below(&self.path);
+            // A group that cannot be removed is empty and costs nothing; its name is never used again.
+            let _ = remove();
+        }
     }
 }
 

@@ -75,17 +75,21 @@ impl Connection {
         }
     }
 
+    /// Says something with the next [`Connection::flush`]: what belongs together goes out, and wakes the client, at once.
     pub(crate) fn send<T: Serialize>(&mut self, notice: T) {
         if self.is_closed {
             return;
         }
         self.output.extend(protocol::encode(notice));
-        self.flush();
+        if self.output.len() > MAX_UNREAD {
+            self.flush();
+        }
         if self.output.len() > MAX_UNREAD {
             self.close();
         }
     }
 
+    /// Hands over what was said, as far as the client has room for it.
     pub(crate) fn flush(&mut self) {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

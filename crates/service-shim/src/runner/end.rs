@@ -97,26 +97,40 @@ pub(super) fn record(launch: &LaunchRecord, pid: Option<u32>, end: MainEnd) -> E
     }
 }
 
-/// Writes `exit.json`. On a full disk it takes the place, and the block, of `launch.json`.
+/// Writes `exit.json`. It takes the place, and the block, of `launch.json`, which nobody needs any more: so it costs no new
+/// file, which is the dearest part of it, and a full disk does not matter.
 pub(crate) fn write(run: &RunDir, exit: &ExitRecord) {
-    if run.write_json(run_dir::EXIT, exit).is_ok() {
-        return;
+    if !replaces_launch_record(run, exit) {
+        // There is none: nothing was ever started. If even this fails the end stays unknown to whoever comes later;
+        // those connected now are told.
+        drop(run.write_json(run_dir::EXIT, exit));
     }
+}
+
+fn replaces_launch_record(run: &RunDir, exit: &ExitRecord) -> bool {
     let Ok(mut bytes) = serde_json::to_vec(exit) else {
-        return;
+        return false;
+    };
+    let Ok(file) = run.open_file(run_dir::LAUNCH, OFlags::WRONLY) else {
+        return false;
+    };
+    let Ok(stat) = rustix::fs::fstat(&file) else {
+        return false;
     };
     // Blanks over the rest of the old text: cutting the file would give its block away.
-    bytes.resize(bytes.len().max(MAX_LAUNCH), b' ');
-    let Ok(file) = run.open_file(run_dir::LAUNCH, OFlags::WRONLY) else {
-        return;
-    };
-    if rustix::io::pwrite(&file, &bytes, 0) == Ok(bytes.len()) {
-        // If even this fails the end stays unknown to whoever comes later; those connected now are told.
-        let _ = rustix::fs::renameat(run, run_dir::LAUNCH, run, run_dir::EXIT);
-    }
+    let length = usize::try_from(stat.st_size).unwrap_or(0);
+    bytes.resize(bytes.len().max(length), b' ');
+    // One write: whoever kills us finds the one record or the other, and `adopt` knows both.
+    rustix::io::pwrite(&file, &bytes, 0) == Ok(bytes.len())
+        && rustix::fs::renameat(run, run_dir::LAUNCH, run, run_dir::EXIT).is_ok()
+}
+
+/// The end that a predecessor wrote and did not come to give its name, which it gets now.
+pub(super) fn unnamed(run: &RunDir) -> Option<ExitRecord> {
+    let exit = run.read_json(run_dir::LAUNCH).ok()??;
+    rustix::fs::renameat(run, run_dir::LAUNCH, run, run_dir::EXIT).ok()?;
+    Some(exit)
 }
 
 // Init reaps at once; a container without one never does.
 const REAP_TIME: Duration = Duration::from_millis(500);
-// No launch record is longer, and a file of any length has this block.
-const MAX_LAUNCH: usize = 4096;

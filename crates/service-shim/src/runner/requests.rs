@@ -158,6 +158,11 @@ impl Runner {
             .unwrap_or_else(|| rustix::process::geteuid().as_raw())
     }
 
+    /// Lets every client have what was said to it.
+    pub(super) fn flush_all(&mut self) {
+        self.connections.iter_mut().for_each(Connection::flush);
+    }
+
     pub(super) fn tell(&mut self, notice: &Notice) {
         for connection in self
             .connections
