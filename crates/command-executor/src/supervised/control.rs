@@ -1,8 +1,10 @@
-//! Speaks to the shim of an attempt: each request on a connection of its own, so that any number of owners may.
+//! Speaks to the shim of an attempt: over the connection of whoever watches it in this process, else each request on one
+//! of its own, so that any number of owners may.
 //!
 //! Owns: requests and their answers. Brings up a new shim when the old one has died, so that a service can always be
 //! ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -12,17 +14,19 @@ use service_shim::{RawString, RunDir, Signal, StopPolicy};
 
 use super::adopt::{Address, Contact, Found, find};
 use super::error::ControlError;
+use super::line::Line;
 use super::process::NoticeReader;
 
 /// Ends a service, or speaks to it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     address: Address,
+    line: Arc<Line>,
 }
 
 impl Control {
-    pub(super) fn new(address: Address) -> Control {
-        Control { address }
+    pub(super) fn new(address: Address, line: Arc<Line>) -> Control {
+        Control { address, line }
     }
 
     /// Asks the service to end, politely first. Returns once the shim has taken the request: from then on the tree
@@ -97,6 +101,9 @@ impl Control {
             request,
             Request::Stop(_) | Request::Kill | Request::CloseStdin
         );
+        if may_repeat && let Some(given) = self.request_over_line(&request).await {
+            return given;
+        }
         let mut tries = if may_repeat { MAX_TRIES } else { 1 };
         loop {
             tries -= 1;
@@ -104,6 +111,20 @@ impl Control {
                 Err(ControlError::Broken(_)) if tries > 0 => {}
                 other => return other,
             }
+        }
+    }
+
+    /// What came of it over the connection of whoever watches; none when there is none, or it broke.
+    async fn request_over_line(&self, request: &Request) -> Option<Result<(), ControlError>> {
+        let answer = self.line.ask(&protocol::encode(request))?;
+        let silent = async {
+            Timer::after(LINE_PATIENCE).await;
+            None
+        };
+        let answered = async { answer.recv().await.ok() };
+        match answered.or(silent).await? {
+            Notice::Refused { message } => Some(Err(ControlError::Refused { message })),
+            _ => Some(Ok(())),
         }
     }
 
@@ -167,5 +188,7 @@ async fn exchange(link: &mut NoticeReader, request: Request) -> Result<(), Contr
 
 const MAX_TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(10);
+// Whoever watches may have stopped listening.
+const LINE_PATIENCE: Duration = Duration::from_secs(2);
 // In JSON at most four times as much, which a shim takes in one request.
 const MAX_PIECE: usize = 64 * 1024;

@@ -8,6 +8,7 @@ mod adopt;
 mod control;
 mod error;
 mod launch;
+mod line;
 mod order;
 mod process;
 mod program;

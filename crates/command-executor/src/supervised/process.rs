@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -17,6 +18,7 @@ use service_shim::{ExitRecord, Identity, RunDir};
 use super::adopt::{Address, Contact, Found, find};
 use super::control::Control;
 use super::error::AdoptError;
+use super::line::Line;
 use super::program::{ShimChild, ShimProgram};
 
 /// A service with a shim beside it. Dropping this leaves both running.
@@ -25,6 +27,7 @@ pub struct SupervisedProcess {
     address: Address,
     identity: Identity,
     link: Link,
+    line: Arc<Line>,
     child: Option<ShimChild>,
     waiting: VecDeque<SupervisedEvent>,
     /// The pipes of its output while no shim has them: else what is in them would end with the service.
@@ -63,10 +66,13 @@ impl SupervisedProcess {
         child: Option<ShimChild>,
     ) -> SupervisedProcess {
         let address = Address { run_dir, shim };
+        let line = Arc::new(Line::default());
+        line.lead_to(Some(notices.stream()));
         SupervisedProcess {
             address,
             identity,
             link: Link::Connected(notices),
+            line,
             child,
             waiting: VecDeque::new(),
             held: Vec::new(),
@@ -90,7 +96,7 @@ impl SupervisedProcess {
 
     /// A handle that ends the service or speaks to it, usable from anywhere.
     pub fn control(&self) -> Control {
-        Control::new(self.address.clone())
+        Control::new(self.address.clone(), Arc::clone(&self.line))
     }
 
     /// Waits for the next thing to happen. When the shim dies, a new one is started, and nothing is noticed here.
@@ -104,17 +110,23 @@ impl SupervisedProcess {
             }
             match &mut self.link {
                 Link::Over(exit) => return SupervisedEvent::Exited(exit.clone()),
-                Link::Connected(notices) => match notices.next().await {
-                    Ok(Some(notice)) => self.hear(notice),
-                    // Gone, with its service or without: the run directory knows.
-                    Ok(None) | Err(_) => {
-                        // At once: the service may end any moment.
-                        let run = RunDir::open(&self.address.run_dir);
-                        self.held = run.map_or_else(|_| Vec::new(), |run| run.hold_output());
-                        self.forget_shim();
-                        self.link = Link::Lost { retry: false };
+                Link::Connected(notices) => {
+                    let listening = self.line.listen();
+                    let heard = notices.next().await;
+                    drop(listening);
+                    match heard {
+                        Ok(Some(notice)) => self.hear(notice),
+                        // Gone, with its service or without: the run directory knows.
+                        Ok(None) | Err(_) => {
+                            // At once: the service may end any moment.
+                            let run = RunDir::open(&self.address.run_dir);
+                            self.held = run.map_or_else(|_| Vec::new(), |run| run.hold_output());
+                            self.line.lead_to(None);
+                            self.forget_shim();
+                            self.link = Link::Lost { retry: false };
+                        }
                     }
-                },
+                }
                 Link::Lost { retry } => {
                     if *retry {
                         Timer::after(RETRY).await;
@@ -149,6 +161,7 @@ impl SupervisedProcess {
             Ok(notices) => {
                 self.child = contact.child;
                 self.held.clear();
+                self.line.lead_to(Some(notices.stream()));
                 self.link = Link::Connected(notices);
                 self.remember(contact.notify);
             }
@@ -161,14 +174,12 @@ impl SupervisedProcess {
             Notice::Notify(state) => self.waiting.push_back(SupervisedEvent::Notify(state)),
             Notice::Stopping => self.waiting.push_back(SupervisedEvent::Stopping),
             Notice::Exited { exit } => {
+                self.line.lead_to(None);
                 self.forget_shim();
                 self.over(exit);
             }
-            Notice::Started { .. }
-            | Notice::Failed { .. }
-            | Notice::Status(_)
-            | Notice::Done
-            | Notice::Refused { .. } => {}
+            Notice::Done | Notice::Refused { .. } => self.line.answered(notice),
+            Notice::Started { .. } | Notice::Failed { .. } | Notice::Status(_) => {}
         }
     }
 
@@ -185,10 +196,16 @@ impl SupervisedProcess {
     }
 }
 
+impl Drop for SupervisedProcess {
+    fn drop(&mut self) {
+        self.line.lead_to(None);
+    }
+}
+
 /// Reads what a shim says.
 #[derive(Debug)]
 pub(super) struct NoticeReader {
-    stream: Async<UnixStream>,
+    stream: Arc<Async<UnixStream>>,
     lines: LineBuffer,
 }
 
@@ -200,13 +217,18 @@ impl NoticeReader {
     /// Goes on behind what was read before.
     pub(super) fn resume(stream: UnixStream, lines: LineBuffer) -> io::Result<NoticeReader> {
         Ok(NoticeReader {
-            stream: Async::new(stream)?,
+            stream: Arc::new(Async::new(stream)?),
             lines,
         })
     }
 
+    /// The connection, for whoever gives orders over it.
+    pub(super) fn stream(&self) -> Arc<Async<UnixStream>> {
+        Arc::clone(&self.stream)
+    }
+
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        futures_lite::AsyncWriteExt::write_all(&mut self.stream, bytes).await
+        futures_lite::AsyncWriteExt::write_all(&mut &*self.stream, bytes).await
     }
 
     /// The next notice this version knows; none when the connection has ended. Safe to drop while waiting.
@@ -218,7 +240,7 @@ impl NoticeReader {
                     return Ok(Some(notice));
                 }
             }
-            match self.stream.read(&mut buffer).await? {
+            match (&*self.stream).read(&mut buffer).await? {
                 0 => return Ok(None),
                 read => self.lines.push(&buffer[..read]),
             }
