@@ -50,7 +50,8 @@ pub(crate) struct Watch<'a> {
     context: &'a Context,
     client: &'a HarnessClient,
     stack: StackName,
-    events: EventStream,
+    /// None where nothing of them is shown.
+    events: Option<EventStream>,
     interrupts: Interrupts,
     tracker: Tracker,
     timers: Timers,
@@ -82,8 +83,13 @@ impl<'a> Watch<'a> {
             stack: Some(stack.clone()),
             ..SubscribeParams::default()
         };
-        let events = client.events(params).await?;
-        let before = client.status(stack).await.ok();
+        let (events, before) = match context.progress() {
+            Progress::Quiet => (None, None),
+            Progress::Live | Progress::Plain => (
+                Some(client.events(params).await?),
+                client.status(stack).await.ok(),
+            ),
+        };
         Ok(Self {
             context,
             client,
@@ -179,6 +185,9 @@ impl<'a> Watch<'a> {
         } = self;
         let done = async { News::Done(work.await) };
         let happened = async {
+            let Some(events) = events else {
+                return future::pending().await;
+            };
             match events.next().await {
                 Some(Ok(event)) => {
                     tell(context, *progress, tracker, &event, units);

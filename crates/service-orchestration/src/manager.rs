@@ -21,7 +21,7 @@ use crate::report::{StackStatus, Why};
 use crate::spec::{StackName, StackSpec, UnitName};
 use crate::supervisor::{
     Applied, ApplyError, ApplyMode, ForgetError, Inbox, Order, OrderError, Ordered, Request,
-    Subscribed, Waited,
+    StackOverview, StatusText, Subscribed, Waited,
 };
 
 /// The orchestrator. A clone is another handle to the same one.
@@ -175,8 +175,28 @@ impl ServiceManager {
         answer.await.unwrap_or(Err(OrderError::Ended))
     }
 
+    /// How a stack stands, as JSON of [`StackStatus`]: for those who pass it on. While nothing happens, the same text is
+    /// handed out again.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::status`].
+    pub async fn status_text(&self, stack: &StackName) -> Result<StatusText, OrderError> {
+        let answer = self.ask(|reply| Request::StatusText {
+            stack: stack.clone(),
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// Every stack in short, by name; none when the manager has ended.
+    pub async fn overview(&self) -> Vec<StackOverview> {
+        self.ask(|reply| Request::Overview { reply })
+            .await
+            .unwrap_or_default()
+    }
+
     /// The definitions of all stacks; none when the manager has ended.
-    pub async fn stacks(&self) -> Vec<StackSpec> {
+    pub async fn stacks(&self) -> Vec<Arc<StackSpec>> {
         self.ask(|reply| Request::Stacks { reply })
             .await
             .unwrap_or_default()

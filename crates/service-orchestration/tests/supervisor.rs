@@ -8,7 +8,7 @@ use common::world::{START, STOP, manager, status, up, wait};
 use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
-use service_orchestration::report::EventKind;
+use service_orchestration::report::{EventKind, StackStatus};
 use service_orchestration::spec::{Part, PortNumber, PortSpec, Reference, RestartWhen, Template};
 use service_orchestration::supervisor::{ApplyError, ApplyMode, Order, OrderError, Waited};
 use testkit::{run_everywhere, within};
@@ -64,6 +64,36 @@ fn a_unit_whose_definition_changed_is_restarted_and_no_other() {
             .expect("known units");
         wait(&manager, &[], Goal::Running).await;
         assert_eq!(stage.acts()[3..], ["stop api", "launch api"]);
+    });
+}
+
+#[test]
+fn a_status_is_written_once_as_long_as_nothing_happens() {
+    run_everywhere(|| async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        up(&manager, stack("db; api needs db")).await;
+        wait(&manager, &[], Goal::Ready).await;
+        let text = || async {
+            let text = manager.status_text(&stack_name()).await;
+            text.expect("a known stack")
+        };
+        // Asked for anew whenever something was still under way.
+        let is_same =
+            || async { text().await.as_json().as_ptr() == text().await.as_json().as_ptr() };
+        testkit::eventually_async(Duration::from_secs(10), "quiet", is_same).await;
+        let read = |text: &str| -> StackStatus { serde_json::from_str(text).expect("a status") };
+        let status = manager.status(&stack_name()).await.expect("a known stack");
+        assert_eq!(read(text().await.as_json()), status);
+        manager
+            .order(&stack_name(), &[unit("api")], STOP)
+            .await
+            .expect("known units");
+        wait(&manager, &["api"], Goal::Stopped).await;
+        let overview = manager.overview().await.remove(0);
+        assert_eq!((overview.units, overview.active, overview.ready), (2, 1, 1));
+        let status = manager.status(&stack_name()).await.expect("a known stack");
+        assert_eq!(read(text().await.as_json()), status);
     });
 }
 

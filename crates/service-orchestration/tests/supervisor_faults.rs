@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::world::{PATIENCE, START, STOP, World, begin, comes_to, once, status, wait};
 use common::{stack, stack_name, unit};
 use service_orchestration::model::Goal;
+use service_orchestration::report::EventKind;
 use service_orchestration::spec::{PortNumber, PortSpec, Probe, ProbeAction};
 use service_orchestration::store::{StoredState, UnitRecord};
 use service_orchestration::supervisor::{ApplyMode, Order, Waited};
@@ -156,6 +157,8 @@ fn a_unit_that_ended_meanwhile_is_not_probed() {
         .await;
         world.stage.exits("db", 1);
         comes_to(&manager, "db", "failed").await;
+        // While it ran it was probed, although that it ran is not kept yet.
+        while of_db.accept().is_ok() {}
         world.shelf.open();
         manager
             .order(&stack_name(), &[unit("api")], START)
@@ -246,6 +249,62 @@ fn what_is_left_of_a_run_stays_until_its_end_is_kept() {
             world.stage.scene().kept.len() == 1
         })
         .await;
+        manager.shutdown(false).await;
+    });
+}
+
+#[test]
+fn a_link_of_a_chain_costs_one_write() {
+    smol::block_on(async {
+        let world = World::new();
+        let manager = world.manager().await;
+        let links = (1..20).map(|link| format!("; u{link} needs u{}", link - 1));
+        begin(&manager, stack(&format!("u0{}", links.collect::<String>()))).await;
+        wait(&manager, &[], Goal::Ready).await;
+        // One more each for the definition, the order and the end of the wait.
+        let writes = world.shelf.goods().writes;
+        assert!(writes <= 20 + 3, "{writes} writes");
+        manager.shutdown(false).await;
+    });
+}
+
+#[test]
+fn a_stop_goes_on_without_a_store_that_does_not_answer() {
+    smol::block_on(async {
+        let world = World::new();
+        let manager = world.manager().await;
+        begin(&manager, common::stack("db; api needs db")).await;
+        wait(&manager, &[], Goal::Ready).await;
+        let told = manager.subscribe(None, 64).await;
+        world.shelf.close();
+        let (stack, db) = (stack_name(), [unit("db")]);
+        let stopping = manager.order(&stack, &[], STOP);
+        within(PATIENCE, "the stop to be taken", stopping)
+            .await
+            .expect("known units");
+        wait(&manager, &[], Goal::Stopped).await;
+        let acts = ["launch db", "launch api", "stop api", "stop db"];
+        assert_eq!(world.stage.acts(), acts);
+        let status = manager.status(&stack_name()).await.expect("a known stack");
+        assert_eq!(status.storage.as_deref(), Some("storage-error"));
+        // Nothing new is launched meanwhile; listeners are told what happens.
+        let starting = manager.order(&stack, &db, START);
+        within(PATIENCE, "the start to be taken", starting)
+            .await
+            .expect("known units");
+        comes_to(&manager, "db", "starting").await;
+        assert_eq!(world.stage.acts(), acts);
+        let mut seen = Vec::new();
+        while let Ok(event) = told.events.try_recv() {
+            seen.push(event.event_type);
+        }
+        assert!(seen.contains(&EventKind::StorageFailed), "{seen:?}");
+        assert!(seen.contains(&EventKind::ServiceStopped), "{seen:?}");
+        world.shelf.open();
+        wait(&manager, &["db"], Goal::Ready).await;
+        let numbers: Vec<u64> = world.shelf.goods().events.keys().copied().collect();
+        let all: Vec<u64> = (1..=numbers.len() as u64).collect();
+        assert_eq!(numbers, all, "what was told is kept, each once");
         manager.shutdown(false).await;
     });
 }

@@ -102,7 +102,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             responder.answer(record.outcome(result).await);
         }
         Request::StackStatusOf(params) => {
-            let status = shared.manager.status(&params.stack).await;
+            let status = shared.manager.status_text(&params.stack).await;
             responder.answer(status.map_err(|error| ApiError::from(error).into()));
         }
         Request::ListStacks(_) => {

@@ -1,43 +1,25 @@
 //! Stacks in short.
 //!
-//! Owns: what counts as active and ready in a list of stacks.
+//! Owns: what a list of stacks says of each, and what counts as active.
 
 use service_orchestration::ServiceManager;
 use service_orchestration::model::State;
-use service_orchestration::spec::StackSpec;
+use service_orchestration::supervisor::StackOverview;
 
 use crate::protocol::StackSummary;
 
 /// Every stack, by name.
 pub(super) async fn summaries(manager: &ServiceManager) -> Vec<StackSummary> {
-    let mut summaries = Vec::new();
-    for stack in manager.stacks().await {
-        // One that was forgotten in between is none.
-        let Ok(status) = manager.status(&stack.name).await else {
-            continue;
-        };
-        let count = |has: &dyn Fn(&service_orchestration::report::UnitStatus) -> bool| {
-            u32::try_from(status.items.iter().filter(|unit| has(unit)).count()).unwrap_or(u32::MAX)
-        };
-        let StackSpec {
-            name,
-            description,
-            directory,
-            files,
-            ..
-        } = stack;
-        summaries.push(StackSummary {
-            name,
-            description,
-            directory,
-            files,
-            units: count(&|_| true),
-            active: count(&|unit| is_active(&unit.state)),
-            ready: count(&|unit| unit.ready),
-        });
-    }
-    summaries.sort_by(|one, other| one.name.cmp(&other.name));
-    summaries
+    let summary = |overview: StackOverview| StackSummary {
+        name: overview.stack.name.clone(),
+        description: overview.stack.description.clone(),
+        directory: overview.stack.directory.clone(),
+        files: overview.stack.files.clone(),
+        units: overview.units,
+        active: overview.active,
+        ready: overview.ready,
+    };
+    manager.overview().await.into_iter().map(summary).collect()
 }
 
 /// Whether a unit in a state of this name may have a process.

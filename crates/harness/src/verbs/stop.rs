@@ -49,7 +49,9 @@ Examples:
 pub(crate) async fn run(args: StopArgs, context: &Context) -> Result<(), Failure> {
     let client = context.client(AutoStart::WhenActive).await?;
     let stack = select::known_stack(context, &client).await?;
-    selected(&client.status(&stack).await?, &args.units)?;
+    if !args.units.is_empty() {
+        selected(&client.status(&stack).await?, &args.units)?;
+    }
     let params = StopParams {
         units: unit_names(&stack, &args.units)?,
         with_dependents: args.with_dependents,

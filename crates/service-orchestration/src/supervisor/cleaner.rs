@@ -1,30 +1,42 @@
 //! Clearing away what attempts left behind.
 //!
-//! Owns: the one task that does it, in order and off the loop. What a killed daemon did not come to, its next start finds
-//! as a run directory of an attempt that is known to have ended.
+//! Owns: the one task that does it, in order and off the loop, when the rush of ends is over: whoever waits for the last of
+//! them does not wait for the rubbish of the first. What a killed daemon did not come to, its next start finds as a run
+//! directory of an attempt that is known to have ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use async_executor::{Executor, Task};
+use async_io::Timer;
+use futures_lite::future;
 
 use crate::executors::ServiceExecutor;
 
 #[derive(Debug)]
 pub(super) struct Cleaner {
-    rubbish: Sender<(Arc<dyn ServiceExecutor>, String)>,
+    rubbish: Sender<Rubbish>,
+    /// Nothing more comes: what is there may go at once.
+    hurry: Sender<()>,
     task: Task<()>,
 }
 
+type Rubbish = (Arc<dyn ServiceExecutor>, String);
+
+/// How long the rubbish may lie. A stop of a hundred services takes about as long.
+const LEISURE: Duration = Duration::from_millis(30);
+
 impl Cleaner {
     pub(super) fn new(spawner: &Executor<'static>) -> Self {
-        let (rubbish, pile) = async_channel::unbounded::<(Arc<dyn ServiceExecutor>, String)>();
-        let task = spawner.spawn(async move {
-            while let Ok((executor, instance_id)) = pile.recv().await {
-                executor.forget(&instance_id).await;
-            }
-        });
-        Self { rubbish, task }
+        let (rubbish, pile) = async_channel::unbounded::<Rubbish>();
+        let (hurry, hurried) = async_channel::bounded(1);
+        let task = spawner.spawn(clean(pile, hurried));
+        Self {
+            rubbish,
+            hurry,
+            task,
+        }
     }
 
     /// This attempt has ended, and its end was kept.
@@ -35,7 +47,28 @@ impl Cleaner {
 
     /// Clears away what is still there.
     pub(super) async fn finish(self) {
+        drop(self.hurry);
         drop(self.rubbish);
         self.task.await;
+    }
+}
+
+async fn clean(pile: Receiver<Rubbish>, hurried: Receiver<()>) {
+    while let Ok(first) = pile.recv().await {
+        let at_leisure = async {
+            Timer::after(LEISURE).await;
+        };
+        let at_once = async {
+            // Nothing is ever sent: it closes.
+            let Err(async_channel::RecvError) = hurried.recv().await else {
+                return;
+            };
+        };
+        future::or(at_once, at_leisure).await;
+        let mut next = Some(first);
+        while let Some((executor, instance_id)) = next {
+            executor.forget(&instance_id).await;
+            next = pile.try_recv().ok();
+        }
     }
 }

@@ -24,6 +24,9 @@ const MAX_CAPACITY: usize = 4096;
 pub(crate) struct EventHub {
     source: String,
     next_seq: u64,
+    /// The last one that was told: one that is kept late is not told again. (What was told and never kept gives its
+    /// numbers to other events when the daemon dies before the store works again.)
+    published: u64,
     latest: VecDeque<Arc<Event>>,
     listeners: Vec<Sender<Arc<Event>>>,
 }
@@ -36,6 +39,7 @@ impl EventHub {
         Self {
             source,
             next_seq,
+            published: next_seq - 1,
             latest: kept.into_iter().skip(skip).map(Arc::new).collect(),
             listeners: Vec::new(),
         }
@@ -62,8 +66,12 @@ impl EventHub {
         })
     }
 
-    /// Tells everybody.
+    /// Tells everybody who has not been told.
     pub(crate) fn publish(&mut self, event: &Arc<Event>) {
+        if event.seq <= self.published {
+            return;
+        }
+        self.published = event.seq;
         if self.latest.len() == KEPT {
             self.latest.pop_front();
         }

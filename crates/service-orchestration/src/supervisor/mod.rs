@@ -5,6 +5,7 @@
 
 mod address;
 mod adopt;
+mod alarm;
 mod cleaner;
 mod commit;
 mod define;
@@ -21,14 +22,18 @@ mod probing;
 mod request;
 mod runner;
 mod running;
+mod snapshot;
 mod timers;
 mod turn;
 mod units;
 mod wait;
 
 pub use request::{
-    Applied, ApplyError, ApplyMode, ForgetError, Order, OrderError, Ordered, Subscribed, Waited,
+    Applied, ApplyError, ApplyMode, ForgetError, Order, OrderError, Ordered, StackOverview,
+    Subscribed, Waited,
 };
+
+pub use snapshot::StatusText;
 
 pub(crate) use inbox::Inbox;
 pub(crate) use request::Request;

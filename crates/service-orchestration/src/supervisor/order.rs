@@ -3,6 +3,7 @@
 //! Owns: whom an order reaches, and why one is refused. What then happens is the model's to decide.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::commit::Deferred;
 use super::request::{ApplyError, ForgetError, Order, OrderError, Ordered, Reply, Request};
@@ -66,16 +67,13 @@ impl Supervisor {
             Request::Status { stack, reply } => {
                 drop(reply.try_send(self.status(&stack)));
             }
-            Request::Stacks { reply } => {
-                drop(
-                    reply.try_send(
-                        self.units
-                            .stacks()
-                            .map(|stack| stack.as_ref().clone())
-                            .collect(),
-                    ),
-                );
+            Request::StatusText { stack, reply } => {
+                drop(reply.try_send(self.status_text(&stack)));
             }
+            Request::Stacks { reply } => {
+                drop(reply.try_send(self.units.stacks().map(Arc::clone).collect()));
+            }
+            Request::Overview { reply } => drop(reply.try_send(self.overview())),
             Request::Why { stack, unit, reply } => {
                 let answer = self
                     .resolve(&stack, std::slice::from_ref(&unit))
@@ -349,6 +347,7 @@ impl Supervisor {
             self.forget_unit(unit);
         }
         self.units.remove_stack(stack);
+        self.snapshots.forget(stack);
         self.keeper.batch().stacks.insert(stack.clone(), None);
         self.emit_plain(
             EventKind::StackForgotten,

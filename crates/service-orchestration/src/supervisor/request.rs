@@ -2,9 +2,12 @@
 //!
 //! Owns: the questions, the answers and the refusals. Decides nothing.
 
+use std::sync::Arc;
+
 use async_channel::Sender;
 
 use super::running::{Controls, RunFacts};
+use super::snapshot::StatusText;
 use crate::model::Goal;
 use crate::report::{Blocked, Event, StackStatus, Why};
 use crate::spec::{StackName, StackSpec, UnitId, UnitName};
@@ -57,8 +60,15 @@ pub(crate) enum Request {
         stack: StackName,
         reply: Reply<Result<StackStatus, OrderError>>,
     },
+    /// The same as text, which is written once as long as nothing happens.
+    StatusText {
+        stack: StackName,
+        reply: Reply<Result<StatusText, OrderError>>,
+    },
     /// Which stacks there are.
-    Stacks { reply: Reply<Vec<StackSpec>> },
+    Stacks { reply: Reply<Vec<Arc<StackSpec>>> },
+    /// Every stack in short.
+    Overview { reply: Reply<Vec<StackOverview>> },
     /// Why a unit is where it is.
     Why {
         stack: StackName,
@@ -73,6 +83,40 @@ pub(crate) enum Request {
     },
     /// End: stop everything first, or leave it to the next daemon.
     Shutdown { keep: bool, reply: Reply<()> },
+}
+
+impl Request {
+    /// Whether it leaves everything as it is.
+    pub(crate) fn only_asks(&self) -> bool {
+        match self {
+            Self::Apply { .. }
+            | Self::Command { .. }
+            | Self::Forget { .. }
+            | Self::Shutdown { .. } => false,
+            Self::Wait { .. }
+            | Self::Controls { .. }
+            | Self::Running { .. }
+            | Self::Status { .. }
+            | Self::StatusText { .. }
+            | Self::Stacks { .. }
+            | Self::Overview { .. }
+            | Self::Why { .. }
+            | Self::Subscribe { .. } => true,
+        }
+    }
+}
+
+/// A stack in short.
+#[derive(Clone, Debug)]
+pub struct StackOverview {
+    /// Its definition.
+    pub stack: Arc<StackSpec>,
+    /// How many units it has.
+    pub units: u32,
+    /// How many of them may have a process.
+    pub active: u32,
+    /// How many of them are ready; a task: has completed.
+    pub ready: u32,
 }
 
 /// What happens to units that the new definition does not name.

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_executor::Executor;
-use async_io::Timer;
 use futures_lite::future;
 use service_registry::Registry;
 
 use super::adopt::Adoption;
+use super::alarm::Alarm;
 use super::cleaner::Cleaner;
 use super::commit::Keeper;
 use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
 use super::request::Request;
 use super::running::EndWatcher;
+use super::snapshot::Snapshots;
 use super::timers::Timers;
 use super::units::Units;
 use super::wait::Waiters;
@@ -56,7 +57,9 @@ pub(crate) struct Supervisor {
     pub(super) registry: Registry,
     pub(super) hub: EventHub,
     pub(super) timers: Timers,
+    alarm: Alarm,
     pub(super) waiters: Waiters,
+    pub(super) snapshots: Snapshots,
     pub(super) keeper: Keeper,
     pub(super) adoption: Adoption,
     pub(super) cleaner: Cleaner,
@@ -96,7 +99,9 @@ impl Supervisor {
             registry: Registry::new(),
             hub,
             timers: Timers::default(),
+            alarm: Alarm::unset(),
             waiters: Waiters::default(),
+            snapshots: Snapshots::default(),
             keeper,
             adoption: Adoption::none(),
             cleaner,
@@ -143,6 +148,9 @@ impl Supervisor {
     }
 
     async fn next(&mut self) -> Wake {
+        let due = [self.timers.next(), self.keeper.due()];
+        let due = due.into_iter().flatten().min();
+        let due = due.and_then(|at| self.clock.instant(at));
         let input = async {
             match self.inbox.0.recv().await {
                 Ok(input) => Wake::Input(input),
@@ -158,13 +166,7 @@ impl Supervisor {
             Wake::Alone
         };
         let timer = async {
-            match self.timers.next() {
-                Some(at) => match self.clock.instant(at) {
-                    Some(at) => Timer::at(at).await,
-                    None => future::pending().await,
-                },
-                None => future::pending().await,
-            };
+            self.alarm.ring(due).await;
             Wake::Timer
         };
         future::or(input, future::or(timer, alone)).await
@@ -179,6 +181,9 @@ impl Supervisor {
     }
 
     fn take(&mut self, input: Inbox) {
+        if !matches!(&input, Inbox::Request(request) if request.only_asks()) {
+            self.snapshots.outdate();
+        }
         match input {
             Inbox::Request(request) => self.answer(request),
             Inbox::Attempt {
@@ -194,6 +199,7 @@ impl Supervisor {
     fn fire_timers(&mut self) {
         let now = self.clock.now();
         while let Some((unit, token)) = self.timers.pop(now) {
+            self.snapshots.outdate();
             self.step(Input::Timer { unit, token });
         }
     }
@@ -211,6 +217,8 @@ impl Supervisor {
             match effect {
                 Effect::Moved(moved) => self.moved(moved),
                 Effect::Arm { unit, token, after } => self.arm(unit, token, after),
+                // Changes nothing that a crash could leave half done: it waits for nothing.
+                effect @ Effect::Probe(..) => self.perform(effect),
                 effect => self.keeper.defer(super::commit::Deferred::Effect(effect)),
             }
         }

@@ -18,6 +18,8 @@ pub(crate) struct Goods {
     pub(crate) events: BTreeMap<u64, Event>,
     /// Every record of a unit that was ever kept, in order.
     pub(crate) history: Vec<UnitRecord>,
+    /// How often something was written.
+    pub(crate) writes: usize,
     closed: bool,
     /// Writes that wait for it to open.
     waiting: u32,
@@ -74,6 +76,7 @@ impl Store for Shelf {
                 source: "no room".into(),
             });
         }
+        goods.writes += 1;
         for (name, stack) in &batch.stacks {
             match stack {
                 Some(stack) => drop(goods.stacks.insert(name.clone(), stack.clone())),
