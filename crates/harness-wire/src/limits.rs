@@ -15,6 +15,10 @@ pub struct Limits {
     pub max_frame_bytes: usize,
     /// How deeply arrays and objects may nest.
     pub max_depth: usize,
+    /// Messages read in a second, control frames included, over any longer time; a peer that sends more is read later.
+    pub messages_per_second: u32,
+    /// Messages that may come at once, before that is counted.
+    pub message_burst: u32,
     /// Requests being worked on at once, and subscriptions open at once; more are refused as overload.
     pub max_in_flight: usize,
     /// Bytes of unsent answers after which the reader counts as lost and the connection is closed.
@@ -38,6 +42,9 @@ impl Default for Limits {
             max_message_bytes: 16 * MIB,
             max_frame_bytes: 16 * MIB,
             max_depth: 64,
+            // A quarter of what one core could do: no client notices it, and no flood takes the core.
+            messages_per_second: 10_000,
+            message_burst: 20_000,
             max_in_flight: 256,
             // Two of the largest answers: one on its way and one waiting.
             max_queued_bytes: 32 * MIB,

@@ -137,12 +137,54 @@ pub(crate) struct Link {
     flushing_since: Option<Instant>,
     unflushed_bytes: usize,
     close_reason: Option<String>,
+    rate: Rate,
+}
+
+/// How many messages may be read now: so many at once, then so many a second.
+struct Rate {
+    tokens: f64,
+    counted: Instant,
+    pause: Option<Timer>,
+}
+
+impl Rate {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            tokens: f64::from(limits.message_burst),
+            counted: Instant::now(),
+            pause: None,
+        }
+    }
+
+    /// Whether one more may be read; else the task is woken when it may.
+    fn poll(&mut self, cx: &mut Context<'_>, limits: &Limits) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.poll(cx));
+            self.pause = None;
+        }
+        if self.tokens < 1.0 {
+            let now = Instant::now();
+            let seconds = now.saturating_duration_since(self.counted).as_secs_f64();
+            let earned = seconds * f64::from(limits.messages_per_second);
+            self.tokens = (self.tokens + earned).min(f64::from(limits.message_burst));
+            self.counted = now;
+        }
+        if self.tokens < 1.0 {
+            let mut pause = Timer::after(PAUSE);
+            // Registers the waker; it has just been set, so it is not over.
+            let _pending = pause.poll(cx);
+            self.pause = Some(pause);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
 }
 
 impl Link {
     pub(crate) fn new(socket: WebSocketStream<Transport>, limits: Limits) -> Self {
         let timer = Timer::after(limits.ping_after);
         Self {
+            rate: Rate::new(&limits),
             socket,
             timer,
             limits,
@@ -268,6 +310,7 @@ impl Link {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, LinkError>> {
         for _ in 0..TURN_CONTROL_FRAMES {
+            ready!(self.rate.poll(cx, &self.limits));
             let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Poll::Ready(Err(self.ended(error))),
@@ -278,6 +321,7 @@ impl Link {
                 }
             };
             self.last_heard = Instant::now();
+            self.rate.tokens -= 1.0;
             match message {
                 Message::Text(text) => return Poll::Ready(Ok(Heard::Text(text))),
                 Message::Binary(bytes) => return Poll::Ready(Ok(Heard::Binary(bytes))),
@@ -391,6 +435,8 @@ fn close_frame(end: &LinkError) -> (CloseCode, String) {
 const FLUSH_BYTES: usize = 64 * 1024;
 /// Bytes written before reading has its turn.
 const TURN_BYTES: usize = 1024 * 1024;
+/// How long a peer that sends too much is not read.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Control frames taken in one go.
 const TURN_CONTROL_FRAMES: usize = 64;
 /// How long a farewell may take.

@@ -305,3 +305,25 @@ fn nothing_is_accepted_before_hello() {
         assert_eq!(answer["error"]["data"], json!({"min": 1, "max": 1}));
     });
 }
+
+/// More than the burst is read, only later: nothing is lost, and the time shows that it was held back.
+#[test]
+fn a_peer_that_sends_too_much_is_read_later() {
+    let limits = Limits {
+        messages_per_second: 1000,
+        message_burst: 50,
+        ..Limits::default()
+    };
+    let began = std::time::Instant::now();
+    run(against_echo(limits, async |socket: &mut Socket| {
+        for id in 0..200 {
+            let question = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"echo","params":[1]}}"#);
+            assert_eq!(ask(socket, &question).await["id"], id);
+        }
+    }));
+    assert!(
+        began.elapsed() >= std::time::Duration::from_millis(150),
+        "150 messages beyond the burst take 150 ms at 1000 a second: {:?}",
+        began.elapsed()
+    );
+}

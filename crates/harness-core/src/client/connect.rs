@@ -116,9 +116,13 @@ impl HarnessClient {
                 Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => {
                     let changed = async {
                         match &watch {
-                            Some(watch) => drop(watch.changed().await),
+                            Some(watch) => {
+                                let _unseen = watch.changed().await;
+                            }
                             // Nobody tells when a daemon elsewhere is back.
-                            None => drop(Timer::after(REMOTE_RETRY).await),
+                            None => {
+                                Timer::after(REMOTE_RETRY).await;
+                            }
                         }
                         true
                     };

@@ -4,14 +4,15 @@
 //! doing for its client. Who may come in, [`crate::access`] decides.
 //!
 //! Invariant: those who have not shown who they are never keep out those who will: when there are too many, the one that
-//! has hesitated longest goes, of the host that sent the most.
+//! has hesitated longest goes, of the host that sent the most. Each has a moment in which it cannot be displaced, so that
+//! a burst of strangers does not displace who came among them; meanwhile others wait to be accepted, in order.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
@@ -43,17 +44,27 @@ pub(super) struct Guest {
     stranger: Stranger,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Count {
     connections: AtomicUsize,
     // A lock, because guests leave on whatever thread runs them. It is held for a look.
     strangers: Mutex<Strangers>,
+    /// Told when a stranger leaves, for the door that waits for room.
+    left: (Sender<()>, Receiver<()>),
 }
 
 #[derive(Debug, Default)]
 struct Strangers {
     next: u64,
-    all: BTreeMap<u64, (IpAddr, Sender<Infallible>)>,
+    all: BTreeMap<u64, Came>,
+}
+
+#[derive(Debug)]
+struct Came {
+    ip: IpAddr,
+    at: Instant,
+    /// Dropped to send it away.
+    _stay: Sender<Infallible>,
 }
 
 /// One of the strangers, until it is dropped.
@@ -80,7 +91,10 @@ impl Door {
     /// Dropping the future drops no connection.
     pub(super) async fn next(&mut self) -> Guest {
         loop {
-            let came = async { Some(self.listener.accept().await) };
+            let came = async {
+                self.count.room().await;
+                Some(self.listener.accept().await)
+            };
             let renewal = async {
                 Timer::after(self.access.until_due().clamp(SOONEST, LATEST)).await;
                 None
@@ -204,7 +218,12 @@ impl Stranger {
         }
         let number = strangers.next;
         strangers.next += 1;
-        strangers.all.insert(number, (ip, stay));
+        let came = Came {
+            ip,
+            at: Instant::now(),
+            _stay: stay,
+        };
+        strangers.all.insert(number, came);
         drop(strangers);
         Self {
             count: Arc::clone(count),
@@ -217,24 +236,70 @@ impl Stranger {
 impl Drop for Stranger {
     fn drop(&mut self) {
         self.count.strangers().all.remove(&self.number);
+        // One word is enough for however many leave.
+        let _told = self.count.left.0.try_send(());
     }
 }
 
 impl Strangers {
     /// Sends away the one that has hesitated longest, of the host that sent the most.
     fn displace(&mut self) {
+        if let Some(oldest) = self.most_hesitant() {
+            self.all.remove(&oldest);
+        }
+    }
+
+    fn most_hesitant(&self) -> Option<u64> {
         let mut of_host = BTreeMap::<IpAddr, (usize, u64)>::new();
-        for (number, (ip, _)) in &self.all {
-            of_host.entry(*ip).or_insert((0, *number)).0 += 1;
+        for (number, came) in &self.all {
+            of_host.entry(came.ip).or_insert((0, *number)).0 += 1;
         }
         let most = of_host.into_values().max_by_key(|(count, _)| *count);
-        if let Some((_, oldest)) = most {
-            self.all.remove(&oldest);
+        most.map(|(_, oldest)| oldest)
+    }
+
+    /// When one more may come: at once, or when somebody can be displaced.
+    fn room(&self) -> Duration {
+        if self.all.len() < MAX_STRANGERS {
+            return Duration::ZERO;
+        }
+        let oldest = self
+            .most_hesitant()
+            .and_then(|oldest| self.all.get(&oldest));
+        oldest.map_or(Duration::ZERO, |came| {
+            UNDISTURBED.saturating_sub(came.at.elapsed())
+        })
+    }
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self {
+            connections: AtomicUsize::default(),
+            strangers: Mutex::default(),
+            left: async_channel::bounded(1),
         }
     }
 }
 
 impl Count {
+    /// Waits until one more stranger may come.
+    async fn room(&self) {
+        loop {
+            let wait = self.strangers().room();
+            if wait.is_zero() {
+                return;
+            }
+            let left = async {
+                let _told = self.left.1.recv().await;
+            };
+            let in_time = async {
+                Timer::after(wait).await;
+            };
+            future::or(left, in_time).await;
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.connections.load(Ordering::Relaxed) < MAX_CONNECTIONS
     }
@@ -256,8 +321,10 @@ impl Drop for Leave {
 }
 
 const MAX_CONNECTIONS: usize = 1024;
-/// Connections that have not shown yet who they are. Each has ten seconds to do so, and costs some 40 KiB meanwhile.
-const MAX_STRANGERS: usize = 128;
+/// Connections that have not shown yet who they are. Each has ten seconds to do so.
+const MAX_STRANGERS: usize = 256;
+/// Long enough for those who mean it, on a busy machine: a handshake takes a few milliseconds.
+const UNDISTURBED: Duration = Duration::from_millis(300);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bounds of the wait for certificates to come due: of a clock that is set, the daemon hears nothing.
 const SOONEST: Duration = Duration::from_secs(60);

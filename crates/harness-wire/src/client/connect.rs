@@ -139,7 +139,12 @@ impl ConnectOptions {
     pub fn new(hello: Hello) -> Self {
         Self {
             hello,
-            limits: Limits::default(),
+            // A server is trusted to send what was asked for, as fast as it is read.
+            limits: Limits {
+                messages_per_second: u32::MAX,
+                message_burst: u32::MAX,
+                ..Limits::default()
+            },
         }
     }
 }
