@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Place, entries, eventually, marked};
 use service_shim::log::{Entry, Stream};
-use service_shim::protocol::Notice;
+use service_shim::protocol::{self, Notice, Request};
 use service_shim::{LogPolicy, ProcessRef, Signal};
 
 #[test]
@@ -168,12 +168,14 @@ fn what_is_in_the_pipes_stays_while_somebody_holds_them() {
 #[test]
 fn nothing_of_a_cgroup_is_left_once_the_exit_is_recorded() {
     let place = Place::new();
-    let (mut shim, _) = place.started(&place.script("exit 3"));
+    let (mut shim, _) = place.started(&place.script("exec sleep 1000"));
     let launch = service_shim::RunDir::open(&shim.run)
         .expect("it is there")
         .launch()
         .expect("it can be read")
         .expect("it was written");
+    // Only now: the record of the end takes its place.
+    shim.write(&protocol::encode(Request::Kill));
     shim.exited();
     // Where no group can be made, there was none.
     assert!(launch.cgroup.is_none_or(|group| !group.exists()));
