@@ -158,6 +158,10 @@ impl Tracer {
             (true, None) => false,
             (false, _) => proc::signal(self.strace.id(), rustix::process::Signal::TERM),
         };
+        if !self.has_ended(PATIENCE) {
+            // It now and then waits for ever for a process that died as it came; whom it holds is let go by this, too.
+            proc::kill(self.strace.id());
+        }
         self.strace.wait().map_err(Fault::io("await", "strace"))?;
         Ok(())
     }
