@@ -10,6 +10,7 @@ pub mod contender;
 pub mod failure;
 pub mod figures;
 pub mod floor;
+mod layout;
 pub mod machine;
 pub mod ours;
 pub mod process;

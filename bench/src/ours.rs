@@ -5,12 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use harness_core::{Dirs, HarnessClient};
+use harness_core::HarnessClient;
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::contender::{Contender, run};
 use crate::failure::Failure;
+use crate::layout::Layout;
 use crate::process::{Held, all_gone, parents, trees};
 use crate::service::Service;
 use crate::stage::Stage;
@@ -19,7 +20,7 @@ use crate::stage::Stage;
 #[derive(Debug)]
 pub struct Ours {
     program: PathBuf,
-    home: PathBuf,
+    layout: Layout,
     file: PathBuf,
     is_closed: bool,
 }
@@ -79,7 +80,7 @@ impl Ours {
         fs::write(&file, text).map_err(Failure::io("write the stack file"))?;
         Ok(Self {
             program: Self::program()?,
-            home: stage.path().join("home"),
+            layout: Layout::below(stage.path())?,
             file,
             is_closed: false,
         })
@@ -91,7 +92,7 @@ impl Ours {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .env("HARNESS_HOME", &self.home)
+            .envs(self.layout.variables())
             .env("HARNESS_LISTEN", "127.0.0.1:0")
             .env("HARNESS_FILE", &self.file)
             .env("HARNESS_PROGRESS", "quiet");
@@ -135,7 +136,7 @@ impl Ours {
     /// # Errors
     /// When the daemon does not let us in.
     pub fn connect(&self) -> Result<HarnessClient, Failure> {
-        futures_lite::future::block_on(HarnessClient::connect(&Dirs::under(&self.home)))
+        futures_lite::future::block_on(HarnessClient::connect(self.layout.dirs()))
             .map_err(|error| Failure::Wrong(format!("no connection: {error}")))
     }
 
