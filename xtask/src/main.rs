@@ -16,7 +16,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use failure::Failure;
-use recipe::{bench, ci, docs, faults, lint, quickstart, readme, setup, test};
+use recipe::{bench, ci, docs, faults, fuzz, lint, quickstart, readme, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
@@ -30,6 +30,8 @@ usage: cargo xtask VERB
   example NAME   run an example end to end, with its assertions (quickstart, webapp)
   readme         run every `sh` block of README.md marked `run`, in a home of its own
   docs           validate every YAML block of README.md and docs/
+  fuzz [TARGET…] [--time 10m] [--keep]
+                 feed each target with inputs, guided by what they cover; a minute each without --time
   bench [NAME]   run the programs under bench/ against a release build
   faults [NAME…] [--quick] [--seed N]   the fault matrix, one line a row (docs/guarantees.md); needs root
   faults soak DURATION [NAME…]          the same with other seeds, again and again
@@ -60,6 +62,7 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failure> {
         ["example", name] => example::run(name),
         ["readme"] => readme::run().map(|blocks| println!("README.md: {blocks} blocks ran")),
         ["docs"] => docs::run().map(|blocks| println!("docs: {blocks} YAML blocks are valid")),
+        ["fuzz", rest @ ..] => fuzz::run(rest, USAGE),
         ["bench", rest @ ..] => bench::run(rest),
         ["faults", rest @ ..] => faults::run(rest),
         [] | ["help" | "--help" | "-h"] => {

@@ -36,6 +36,14 @@ pub(crate) fn metadata() -> Result<Value, Failure> {
 /// # Errors
 /// As [`metadata`].
 pub(crate) fn programs() -> Result<PathBuf, Failure> {
+    Ok(target_directory()?.join("debug"))
+}
+
+/// Where builds put what they make.
+///
+/// # Errors
+/// As [`metadata`].
+pub(crate) fn target_directory() -> Result<PathBuf, Failure> {
     let metadata = metadata()?;
     let directory = metadata["target_directory"]
         .as_str()
@@ -43,7 +51,7 @@ pub(crate) fn programs() -> Result<PathBuf, Failure> {
             what: "the answer of cargo metadata".into(),
             detail: "no target_directory".into(),
         })?;
-    Ok(Path::new(directory).join("debug"))
+    Ok(PathBuf::from(directory))
 }
 
 /// The text of a file of the workspace.

@@ -1,6 +1,6 @@
 //! Checks that need the whole stack.
 //!
-//! Owns: everything about the graph, references, addresses and what can be run. Goes on after errors: a unit whose target
+//! Owns: everything about the graph, references, addresses and what can be run, and which values look like secrets. Goes on after errors: a unit whose target
 //! is wrong still has dependencies that can be right or wrong.
 
 mod addresses;
@@ -10,9 +10,11 @@ mod index;
 mod profiles;
 mod references;
 mod runnable;
+mod secrets;
 
 pub(crate) use profiles::leave_out;
 pub use runnable::{Unsupported, unsupported};
+pub(crate) use secrets::in_clear;
 
 use crate::decode::Decoded;
 use crate::input::Sources;

@@ -10,9 +10,11 @@ mod networks;
 mod policy;
 mod ports;
 mod probe;
+mod secrets;
 mod target;
 mod unit;
 
+pub(crate) use secrets::Secrets;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -35,6 +37,7 @@ pub(crate) struct Decoded {
     pub(crate) description: Option<String>,
     pub(crate) networks: BTreeMap<String, (NetworkSpec, Span)>,
     pub(crate) units: BTreeMap<UnitName, Unit>,
+    pub(crate) secrets: Secrets,
 }
 
 /// A unit and the places in it.
@@ -83,6 +86,7 @@ pub(crate) struct Decoder<'a> {
     /// What relative paths are relative to.
     pub(crate) directory: &'a Path,
     settings: Settings,
+    secrets: Secrets,
 }
 
 impl<'a> Decoder<'a> {
@@ -98,6 +102,7 @@ impl<'a> Decoder<'a> {
             variables,
             directory,
             settings: Settings::default(),
+            secrets: Secrets::new(),
         }
     }
 
@@ -105,17 +110,20 @@ impl<'a> Decoder<'a> {
     pub(crate) fn stack(mut self, root: &Node) -> Decoded {
         let fields = Fields::new(root, STACK.fields);
         self.settings = self.settings(&fields);
+        self.declared_secrets(&fields);
         let mut decoded = Decoded {
             name: fields.owned("name"),
             description: fields.owned("description"),
             networks: self.networks(&fields),
             units: BTreeMap::new(),
+            secrets: Secrets::new(),
         };
         for (section, kind) in [("services", UnitKind::Service), ("tasks", UnitKind::Task)] {
             for entry in fields.node(section).map(Node::entries).unwrap_or_default() {
                 self.one_unit(entry, kind, &mut decoded.units);
             }
         }
+        decoded.secrets = self.secrets;
         decoded
     }
 

@@ -5,6 +5,7 @@
 mod formats;
 mod policy;
 mod probe;
+mod secret;
 mod stack;
 mod target;
 mod unit;
@@ -13,6 +14,7 @@ mod unit_check;
 pub(crate) use formats::{docker_port, port, signal};
 pub(crate) use policy::{BACKOFF, CRASH_LOOP, LOG, RESTART, STOP};
 pub(crate) use probe::{HTTP, PROBE, TCP};
+pub(crate) use secret::{SECRET, SECRET_VALUE};
 pub(crate) use stack::{NETWORK, SETTINGS, STACK};
 pub(crate) use target::{CONTAINER_PORT, ENV_FILE, LATER, PORT, TYPES, TargetType};
 pub(crate) use unit::{COMMON, DEPENDENCY, DEPENDENCY_ITEM, SERVICE, TASK};

@@ -1,7 +1,8 @@
 //! The stack file: YAML to [`StackSpec`](service_orchestration::spec::StackSpec), every error located.
 //!
-//! Owns: the format, its diagnostics and its JSON Schema. Never starts anything, never looks at the environment of the
-//! process, never draws on a terminal; it reads the files it is given and those that they name.
+//! Owns: the format, its diagnostics and its JSON Schema. Never looks at the environment of the process, never draws on a
+//! terminal; it reads the files it is given and those that they name, and starts nothing but the programs that print
+//! secrets, when [`read_secrets`] is asked for them.
 //!
 //! A load goes through five steps, each of which says everything it finds: `yaml` makes a located tree and lays files
 //! over each other, `text` puts variables in, `table` checks the tree against the tables in `keys`, `decode` makes the
@@ -24,6 +25,7 @@ mod keys;
 mod load;
 mod render;
 mod report;
+mod secrets;
 mod source;
 mod table;
 mod text;
@@ -37,6 +39,7 @@ pub use report::{
     Code, Diagnostic, Label, Severity, count, explain, render_github, render_human, summary,
     to_json,
 };
+pub use secrets::{SecretsRead, examine_secrets, read_secrets};
 pub use source::{SourceFile, SourceMap};
 
 /// The JSON Schema (draft-07) of the stack file, made from the tables that loading checks against.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use service_orchestration::spec::{StackName, StackSpec, UnitKind};
+use service_orchestration::spec::{SecretName, StackName, StackSpec, UnitKind};
 
 use crate::check;
 use crate::decode::{Decoded, Decoder};
@@ -27,6 +27,10 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that were read, for showing the lines that a diagnostic is about.
     pub files: SourceMap,
+    /// Where the source of each secret stands.
+    pub(crate) secrets: BTreeMap<SecretName, Span>,
+    /// What a secret can be taken from, if it names a variable.
+    pub(crate) variables: Variables,
 }
 
 /// Reads a stack.
@@ -39,8 +43,10 @@ pub fn load(sources: &Sources) -> Loaded {
     let directory = sources.stack_directory();
     let root = read_stack(sources, &mut files, &mut sink);
     let variables = variables(sources, &directory, &mut files, &mut sink);
+    let mut secrets = BTreeMap::new();
     let stack = root.and_then(|root| {
         let mut stage = Stage {
+            secrets: &mut secrets,
             sources,
             files: &mut files,
             sink: &mut sink,
@@ -54,6 +60,8 @@ pub fn load(sources: &Sources) -> Loaded {
         stack,
         diagnostics: sink.finish(&files),
         files,
+        secrets,
+        variables,
     }
 }
 
@@ -62,6 +70,7 @@ struct Stage<'a> {
     files: &'a mut SourceMap,
     sink: &'a mut Sink,
     variables: &'a Variables,
+    secrets: &'a mut BTreeMap<SecretName, Span>,
     directory: PathBuf,
 }
 
@@ -85,6 +94,10 @@ impl Stage<'_> {
         }
         check::graph(&decoded, &references, self.sources, self.sink);
         let name = self.name(&decoded, root.span.file)?;
+        let spans = decoded.secrets.iter();
+        *self.secrets = spans
+            .map(|(name, (_, span))| (name.clone(), *span))
+            .collect();
         let mut stack = self.assemble(name, &decoded);
         check::leave_out(&mut stack, &decoded, &references, self.sources, self.sink);
         Some(stack)
@@ -101,10 +114,14 @@ impl Stage<'_> {
                 units.insert(entry.key.clone(), kind);
             }
         }
+        let secrets = root.entry("secrets").map(|entry| entry.value.entries());
+        let secrets = secrets.unwrap_or_default().iter();
+        let secrets = secrets.map(|entry| entry.key.clone()).collect();
         let mut substitution = Substitution {
             files: self.files,
             variables: self.variables,
             units: &units,
+            secrets: &secrets,
             sink: self.sink,
             references: Vec::new(),
         };
@@ -150,6 +167,11 @@ impl Stage<'_> {
             units: units.collect(),
             // Told apart from the others once everything is checked.
             inactive: BTreeMap::new(),
+            secrets: decoded
+                .secrets
+                .iter()
+                .map(|(name, (secret, _))| (name.clone(), secret.clone()))
+                .collect(),
         }
     }
 }

@@ -26,12 +26,19 @@ pub fn render_config(stack: &StackSpec, secrets: Secrets) -> String {
         .iter()
         .map(|(name, network)| (name.clone(), self::network(network)));
     root.map("networks", networks.collect());
+    let declared = stack.secrets.iter().filter(|(name, _)| name.is_declared());
+    root.map(
+        "secrets",
+        declared
+            .map(|(name, secret)| (name.to_string(), secrets::source(secret)))
+            .collect(),
+    );
     for (key, kind) in [("services", UnitKind::Service), ("tasks", UnitKind::Task)] {
         let units = stack.units.values().filter(|unit| unit.kind == kind);
         root.map(
             key,
             units
-                .map(|unit| (unit.name.to_string(), unit::unit(unit, secrets)))
+                .map(|unit| (unit.name.to_string(), unit::unit(stack, unit, secrets)))
                 .collect(),
         );
     }

@@ -217,6 +217,33 @@ fn create_private(path: &Path) -> Result<(), DirsError> {
 
 const PROGRAM: &str = "harness";
 
+/// The part of this process's environment that a daemon which it starts gets.
+pub(crate) fn daemon_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| is_for_daemons(&name.to_string_lossy()))
+}
+
+/// Whether a variable of whoever happens to start the daemon is for the daemon too. What else is in that environment, a
+/// secret perhaps, would stay in the daemon's for as long as it runs.
+fn is_for_daemons(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "SSH_AUTH_SOCK",
+        "RUST_BACKTRACE",
+        "LLVM_PROFILE_FILE",
+    ];
+    // `HARNESS_` and `XDG_` say where its files are, `DOCKER_` where the engine is, `LD_` and `FAKETIME` under what it runs.
+    const PREFIXES: [&str; 6] = ["HARNESS_", "XDG_", "LC_", "DOCKER_", "LD_", "FAKETIME"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,6 +67,7 @@ fn every_byte_is_followed_across_rotation_and_the_next_daemon() {
                     .apply(&ApplyParams {
                         stack: apply.stack,
                         mode: Mode::Replace,
+                        secrets: Default::default(),
                     })
                     .await
                     .expect("defined");
@@ -137,6 +138,7 @@ fn the_last_attempt_of_an_empty_log_is_the_first_that_comes() {
             let params = ApplyParams {
                 stack: Box::new(spec.clone()),
                 mode: Mode::Replace,
+                secrets: Default::default(),
             };
             client.apply(&params).await.expect("defined");
             let params = LogParams {

@@ -33,8 +33,16 @@ impl fmt::Display for Id {
 }
 
 /// The parameters of a request, not parsed yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Params(Option<Box<RawValue>>);
+
+/// Without what they say: it may be secret.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.as_json().map_or(0, str::len);
+        write!(f, "Params({length} bytes)")
+    }
+}
 
 impl Params {
     /// Reads the parameters as `T`. Absent ones are read as `null`, then as an empty object.

@@ -13,6 +13,7 @@ mod help;
 mod interrupt;
 mod outcome;
 mod render;
+mod secrets;
 mod select;
 mod time;
 mod units;

@@ -14,6 +14,7 @@ use harness_core::{AutoStart, HarnessClient};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::note;
+use crate::secrets::without_advice;
 use crate::units::similar;
 
 /// The files of the stack that is meant; none when there are none.
@@ -113,7 +114,7 @@ pub(crate) fn stack(context: &Context, sources: &Sources) -> Result<(StackSpec, 
     let (errors, _) = count(&loaded.diagnostics);
     if errors > 0 || !context.globals.quiet {
         note(&render_human(
-            &loaded.diagnostics,
+            &without_advice(&loaded.diagnostics),
             &loaded.files,
             context.messages.color,
         ));

@@ -19,7 +19,7 @@ pub use crate::probe::{Answer, CustomProbe, Rule};
 use crate::probe::{
     Asked, Checked, Health, PrepareError, ProbeEvent, Prober, Probes, Surroundings, ask, run,
 };
-use crate::spec::Probe;
+use crate::spec::{MASK, Placeholder, Probe};
 
 /// How a service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +98,11 @@ impl HealthChecker {
 
     fn prepare(&self, check: &HealthCheck) -> Option<Asked> {
         let prepared: Result<_, PrepareError<Infallible>> =
-            Asked::prepare(&Probe::from(check), &self.surroundings, |reference| {
-                Ok(reference.to_string())
+            Asked::prepare(&Probe::from(check), &self.surroundings, |placeholder| {
+                Ok(match placeholder {
+                    Placeholder::Reference(reference) => reference.to_string(),
+                    Placeholder::Secret(_) => MASK.to_owned(),
+                })
             });
         prepared.ok()
     }

@@ -18,7 +18,7 @@ use async_channel::Sender;
 use crate::logs::LogStore;
 use crate::model::Goal;
 use crate::report::{StackStatus, Why};
-use crate::spec::{StackName, StackSpec, UnitName};
+use crate::spec::{SecretValues, StackName, StackSpec, UnitName};
 use crate::supervisor::{
     Applied, ApplyError, ApplyMode, ForgetError, Inbox, Order, OrderError, Ordered, Request,
     StackOverview, StatusText, Subscribed, Waited,
@@ -112,11 +112,27 @@ impl ServiceManager {
     /// # Errors
     /// [`ApplyError`]; nothing of the definition was taken over then.
     pub async fn apply(&self, stack: StackSpec, mode: ApplyMode) -> Result<Applied, ApplyError> {
+        self.apply_with(stack, SecretValues::default(), mode).await
+    }
+
+    /// The same, with values of its secrets. Values that were known and do not come again stay as they were.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::apply`].
+    pub async fn apply_with(
+        &self,
+        stack: StackSpec,
+        secrets: SecretValues,
+        mode: ApplyMode,
+    ) -> Result<Applied, ApplyError> {
         let stack = Box::new(stack);
-        let answer = self
-            .ask(|reply| Request::Apply { stack, mode, reply })
-            .await;
-        answer.unwrap_or(Err(ApplyError::Ended))
+        let answer = self.ask(|reply| Request::Apply {
+            stack,
+            secrets,
+            mode,
+            reply,
+        });
+        answer.await.unwrap_or(Err(ApplyError::Ended))
     }
 
     /// Does something with units of a stack; without names, with all of them. Returns once it is decided, not once it

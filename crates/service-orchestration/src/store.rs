@@ -4,10 +4,14 @@
 //! whole or not at all. Never decides what is kept.
 
 mod disk;
+mod key;
 mod memory;
+mod migrate;
 mod record;
+mod seal;
 
 pub use disk::DiskStore;
+pub use key::DefinitionKey;
 pub use memory::MemoryStore;
 pub use record::{Batch, Kept, StackRecord, StoredCause, StoredState, StoredTimes, UnitRecord};
 
@@ -67,6 +71,12 @@ pub enum StoreError {
         found: u64,
         /// The newest one known.
         known: u64,
+    },
+    /// The key that the state was sealed with is not there.
+    #[error("{} is gone, and the state beside it cannot be opened without it: put it back, or move the state away to begin anew (running services will not be known)", .path.display())]
+    KeyGone {
+        /// The key's file.
+        path: PathBuf,
     },
     /// There is no room.
     #[error("no room left to keep state in {}", .path.display())]

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod docs;
 pub(crate) mod faults;
+pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod quickstart;
 pub(crate) mod readme;

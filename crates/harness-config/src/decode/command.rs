@@ -79,13 +79,14 @@ fn is_plain_word(text: &str) -> bool {
 /// Splits text into words; a reference is one letter that no text has.
 fn split(template: &Template) -> Result<Vec<Template>, &'static str> {
     const REFERENCE: char = '\u{f8ff}';
-    let mut references = template.references().cloned();
+    let placeholders = template.parts().iter();
+    let mut placeholders = placeholders.filter(|part| !matches!(part, Part::Literal(_)));
     let text: String = template
         .parts()
         .iter()
         .map(|part| match part {
             Part::Literal(text) => text.replace(REFERENCE, "\u{fffd}"),
-            Part::Reference(_) => REFERENCE.to_string(),
+            Part::Reference(_) | Part::Secret { .. } => REFERENCE.to_string(),
         })
         .collect();
     let words = shlex::split(&text).ok_or("a quote in this command is never closed")?;
@@ -93,7 +94,7 @@ fn split(template: &Template) -> Result<Vec<Template>, &'static str> {
         let mut parts = Vec::new();
         for (n, literal) in word.split(REFERENCE).enumerate() {
             if n > 0 {
-                parts.extend(references.next().map(Part::Reference));
+                parts.extend(placeholders.next().cloned());
             }
             parts.push(Part::Literal(literal.to_owned()));
         }

@@ -4,22 +4,28 @@
 
 use std::collections::BTreeMap;
 
-use service_orchestration::spec::{Part, Template};
+use service_orchestration::spec::{Part, Template, UnitName};
 
 use super::Decoder;
+use crate::check::in_clear;
 use crate::keys::ENV_FILE;
 use crate::report::Code;
 use crate::source::Span;
 use crate::table::Fields;
 use crate::text::{dotenv, is_variable_name};
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{Entry, Node, Resolved, Value};
 
 /// Names, values, and where each stands.
 pub(super) type Environment = BTreeMap<String, (Template, Span)>;
 
 impl Decoder<'_> {
     /// What `env_file` and `env` say together.
-    pub(super) fn environment(&mut self, env: Option<&Node>, common: &Fields<'_>) -> Environment {
+    pub(super) fn environment(
+        &mut self,
+        unit: &UnitName,
+        env: Option<&Node>,
+        common: &Fields<'_>,
+    ) -> Environment {
         let mut environment = Environment::new();
         for item in common.items("env_file") {
             self.env_file(item, &mut environment);
@@ -27,7 +33,7 @@ impl Decoder<'_> {
         match env.map(|node| &node.value) {
             Some(Value::Map(entries)) => entries
                 .iter()
-                .for_each(|e| self.env_entry(e, &mut environment)),
+                .for_each(|e| self.env_entry(unit, e, &mut environment)),
             Some(Value::List(items)) => items
                 .iter()
                 .for_each(|item| self.env_item(item, &mut environment)),
@@ -36,13 +42,19 @@ impl Decoder<'_> {
         environment
     }
 
-    fn env_entry(&mut self, entry: &Entry, environment: &mut Environment) {
+    fn env_entry(&mut self, unit: &UnitName, entry: &Entry, environment: &mut Environment) {
         if !self.env_name(&entry.key, entry.key_span) {
             return;
         }
         let Some(scalar) = entry.value.scalar() else {
+            if let Some(secret) = self.secret_variable(unit, entry) {
+                environment.insert(entry.key.clone(), (secret, entry.value.span));
+            }
             return;
         };
+        if matches!(scalar.resolved, Resolved::AsWritten) {
+            in_clear(&entry.key, &scalar.text, entry.value.span, self.sink);
+        }
         if scalar.plain && scalar.text.is_empty() {
             self.pass_on(&entry.key, entry.key_span, environment);
         } else if let Some(template) = scalar.template() {
@@ -64,6 +76,12 @@ impl Decoder<'_> {
         match first.split_once('=') {
             Some((name, value)) => {
                 if self.env_name(name, item.span) {
+                    let is_written = item
+                        .scalar()
+                        .is_some_and(|scalar| matches!(scalar.resolved, Resolved::AsWritten));
+                    if is_written {
+                        in_clear(name, value, item.span, self.sink);
+                    }
                     let value = Template::from_parts(
                         std::iter::once(Part::Literal(value.to_owned())).chain(parts),
                     );

@@ -29,7 +29,7 @@ impl Decoder<'_> {
         let target = form.and_then(|form| self.target(form, &ports));
         let (target, is_shell) = target.unwrap_or((TargetSpec::Builtin, false));
         let edges = self.dependencies(&common);
-        let environment = self.environment(form.and_then(|form| form.node("env")), &common);
+        let environment = self.environment(&name, form.and_then(|form| form.node("env")), &common);
         let mut places = self.places(entry, &common, &ports);
         places.env = environment
             .iter()

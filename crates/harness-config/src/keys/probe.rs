@@ -126,7 +126,7 @@ pub(crate) static HTTP: Object = Object {
             ]),
             "Which status codes are good. Default: 200 to 399.",
         ),
-        field("headers", Shape::Map(&Shape::Text), "Sent along."),
+        field("headers", Shape::Map(&Shape::Private), "Sent along."),
     ],
 };
 

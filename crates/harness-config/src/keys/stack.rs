@@ -1,6 +1,7 @@
 //! The tables of the top level.
 
 use super::formats;
+use super::secret::SECRET;
 use crate::table::{Object, Shape, UnitForm, field};
 
 pub(crate) static STACK: Object = Object {
@@ -50,8 +51,8 @@ pub(crate) static STACK: Object = Object {
         ),
         field(
             "secrets",
-            Shape::NotBuilt("use a variable (`${NAME}`) or `env_file` until secrets are built"),
-            "Secrets.",
+            Shape::Map(&Shape::Object(&SECRET)),
+            "Values that stand elsewhere: in a file, in the environment, or with a program that prints them. Used as `${secret.NAME}` or `{secret: NAME}` in `env`.",
         ),
     ],
 };

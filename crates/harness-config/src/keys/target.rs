@@ -1,6 +1,7 @@
 //! The tables of the targets.
 
 use super::formats;
+use super::secret::SECRET_VALUE;
 use crate::table::{Field, Object, Shape, field};
 
 /// The types of target, as the file names them.
@@ -59,10 +60,20 @@ impl TargetType {
 /// A program and its arguments as a list, or text for a shell.
 pub(crate) const COMMAND_SHAPE: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Text)]);
 
+/// The same, known when the file is read.
+pub(super) const COMMAND_WORDS: Shape = Shape::Either(&[
+    Shape::Known(&formats::LITERAL),
+    Shape::List(&Shape::Known(&formats::LITERAL)),
+]);
+
+static ENV_VALUE: Shape = Shape::Either(&[Shape::Scalar, Shape::Object(&SECRET_VALUE)]);
+
+static ENV_FORMS: [Shape; 2] = [Shape::Map(&ENV_VALUE), Shape::List(&Shape::Private)];
+
 const ENV: Field = field(
     "env",
-    Shape::Either(&[Shape::Map(&Shape::Scalar), Shape::List(&Shape::Text)]),
-    "Its environment: a mapping, or a list of `NAME=value`. A name without a value is passed on from the caller's environment.",
+    Shape::Either(&ENV_FORMS),
+    "Its environment: a mapping, or a list of `NAME=value`. A name without a value is passed on from the caller's environment; `{secret: …}` takes the value from elsewhere.",
 )
 .or(&["environment"])
 .beside();

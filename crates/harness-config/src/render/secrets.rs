@@ -1,8 +1,12 @@
 //! What is masked when a stack is shown.
 //!
-//! Owns: which names look secret. It is a guess by name, on the safe side: a value that is not secret may be masked.
+//! Owns: which names look secret. It is a guess by name, on the safe side: a value that is not secret may be masked. The
+//! values of declared secrets are not in a stack, so they are never shown: where they come from is.
 
-use service_orchestration::spec::{Part, Template};
+use service_orchestration::spec::{MASK, Part, SecretSource, SecretSpec, StackSpec, Template};
+
+use super::literal;
+use super::value::{Map, Yaml};
 
 /// Whether secrets are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -13,9 +17,6 @@ pub enum Secrets {
     /// As they are.
     Show,
 }
-
-/// What stands for a secret.
-const MASK: &str = "***";
 
 const WORDS: [&str; 11] = [
     "PASSWORD",
@@ -52,6 +53,40 @@ pub fn is_secret_name(name: &str) -> bool {
             || word.ends_with("SECRET")
             || word.ends_with("APIKEY")
     })
+}
+
+/// Where a secret comes from.
+pub(super) fn source(secret: &SecretSpec) -> Yaml {
+    let mut map = Map::default();
+    match &secret.source {
+        SecretSource::File(path) => map.put("file", literal(&path.to_string_lossy())),
+        SecretSource::Env(variable) => map.put("env", literal(variable)),
+        SecretSource::Command(words) => {
+            let words = words.iter().map(|word| literal(word)).collect();
+            map.put("command", Yaml::List(words));
+        }
+        // A source of a later version has no spelling here yet.
+        _ => {}
+    }
+    Yaml::Map(map)
+}
+
+/// The value of a variable as it may be shown.
+pub(super) fn shown_variable(
+    stack: &StackSpec,
+    name: &str,
+    value: &Template,
+    secrets: Secrets,
+) -> Yaml {
+    if let [Part::Secret { secret }] = value.parts() {
+        let mut map = Map::default();
+        match stack.secrets.get(secret) {
+            Some(spec) if !secret.is_declared() => map.put("secret", source(spec)),
+            Some(_) | None => map.put("secret", secret.as_str()),
+        }
+        return Yaml::Map(map);
+    }
+    shown(name, value, secrets).into()
 }
 
 /// The value of this name as it may be shown.

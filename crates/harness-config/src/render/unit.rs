@@ -1,17 +1,17 @@
 //! Services and tasks.
 
 use service_orchestration::spec::{
-    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, TargetSpec,
-    UnitKind,
+    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, StackSpec,
+    TargetSpec, UnitKind,
 };
 
 use super::literal;
 use super::policies::{duration, log, probe, put_some, restart, stop};
-use super::secrets::{Secrets, is_secret_name, shown};
+use super::secrets::{Secrets, is_secret_name, shown_variable};
 use super::target::target;
 use super::value::{Map, Yaml, json};
 
-pub(super) fn unit(unit: &ServiceSpec, secrets: Secrets) -> Yaml {
+pub(super) fn unit(stack: &StackSpec, unit: &ServiceSpec, secrets: Secrets) -> Yaml {
     let mut map = Map::default();
     let type_key = match unit.kind {
         UnitKind::Service => "service_type",
@@ -28,7 +28,7 @@ pub(super) fn unit(unit: &ServiceSpec, secrets: Secrets) -> Yaml {
     let env = unit
         .env
         .iter()
-        .map(|(name, value)| (name.clone(), shown(name, value, secrets).into()));
+        .map(|(name, value)| (name.clone(), shown_variable(stack, name, value, secrets)));
     map.map("env", env.collect());
     // Of a container the target says them, with what they are published as.
     if !matches!(unit.target, TargetSpec::Docker(_)) {

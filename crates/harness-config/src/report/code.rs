@@ -7,7 +7,7 @@ use std::fmt;
 macro_rules! codes {
     ($($variant:ident $number:literal $title:literal $text:literal;)*) => {
         /// What kind of thing is wrong: `H01` the text, `H02` the fields, `H03` what cannot be run, `H04` the graph,
-        /// `H05` addresses.
+        /// `H05` addresses, `H06` secrets.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -123,6 +123,16 @@ codes! {
         "There is no DNS for service names outside containers. Use `${service.host}` or `${service.addr}`, or the injected variables such as `DB_HOST`.";
     NetworkNotBuilt "H0504" "a network that cannot be made yet"
         "Networks of this type cannot be made by this program yet.";
+    UnknownSecret "H0601" "a secret that is not declared"
+        "The name must stand under `secrets` on the top level of the file.";
+    SecretSeen "H0602" "a secret where others can see it"
+        "Everybody on the machine can read the arguments of every process, and paths and addresses appear in messages. Secrets may stand in `env` and in the headers of HTTP probes; a program that insists on an argument can be given `sh -c` with a file or a descriptor.";
+    SecretInClear "H0603" "a value that looks like a secret, in clear"
+        "The name of the variable says that its value is secret, and the value stands in the file, where version control and every reader find it. Take it from a file, a variable or a program: `NAME: {secret: {file: …}}`.";
+    SecretUnread "H0604" "a secret that cannot be read"
+        "The file is missing or may not be read, the variable is not set, the program failed, or what it gave is empty, too long or no text. `validate` does not run programs; `start` does, for the units that are wanted.";
+    SecretExposed "H0605" "a secret's file that others can read"
+        "Its permissions let other users of this machine read it. `chmod 600` keeps it to its owner.";
 }
 
 /// The code of this number (`H0204`), if there is one; case does not matter.

@@ -3,6 +3,8 @@
 //! Owns: every message about unknown fields, wrong types and missing fields. Goes through the whole tree whatever it
 //! finds, so that all errors come out in one run.
 
+use service_orchestration::spec::Template;
+
 use super::{Field, Format, Object, Shape};
 use crate::report::{Code, Sink, listed};
 use crate::source::Span;
@@ -17,7 +19,7 @@ impl Checker<'_> {
     /// Checks one value. `what` names it for messages: `` `ports` ``.
     pub(crate) fn check(&mut self, node: &Node, shape: &'static Shape, what: &str) {
         match (shape, &node.value) {
-            (Shape::Any, _) => {}
+            (Shape::Any, _) => self.no_secret(node, what),
             (Shape::Either(shapes), _) => self.either(node, shapes, what),
             (Shape::Scalar, Value::Scalar(_)) => {}
             (Shape::Object(object), Value::Scalar(scalar)) if scalar.is_null() => {
@@ -142,7 +144,12 @@ impl Checker<'_> {
     /// Nothing after a key is reported at the key: there is no other place.
     fn map_entry(&mut self, entry: &Entry, value: &'static Shape) {
         let what = format!("`{}`", entry.key);
-        if entry.value.is_null() && !matches!(value, Shape::Scalar | Shape::Object(_)) {
+        let takes_nothing = |shape: &Shape| matches!(shape, Shape::Scalar | Shape::Object(_));
+        let may_be_empty = match value {
+            Shape::Either(shapes) => shapes.iter().any(takes_nothing),
+            shape => takes_nothing(shape),
+        };
+        if entry.value.is_null() && !may_be_empty {
             let message = format!("{what} is empty; expected {}", expected(value));
             self.sink.error(Code::Missing, entry.key_span, message);
         } else {
@@ -181,7 +188,8 @@ impl Checker<'_> {
             return;
         };
         match (shape, template.as_literal()) {
-            (Shape::Text | Shape::KnownOrReference(_), None) => {}
+            (Shape::Text | Shape::KnownOrReference(_), None) => self.seen(&template, span, what),
+            (Shape::Private, None) => {}
             (_, None) => {
                 let message =
                     format!("{what} must be known when the file is read, so it takes no reference");
@@ -198,6 +206,34 @@ impl Checker<'_> {
                 }
             }
             (_, Some(_)) => {}
+        }
+    }
+
+    /// A secret in something that others can see.
+    fn seen(&mut self, template: &Template, span: Span, what: &str) {
+        if let Some(secret) = template.secrets().next() {
+            self.sink
+                .error(
+                    Code::SecretSeen,
+                    span,
+                    format!("the secret `{secret}` may not stand in {what}: others can read that"),
+                )
+                .help("give it to the unit in `env`, and let the program take it from there");
+        }
+    }
+
+    /// The same in something that is passed on as it is.
+    fn no_secret(&mut self, node: &Node, what: &str) {
+        match &node.value {
+            Value::Scalar(scalar) => {
+                if let Some(template) = scalar.template() {
+                    self.seen(&template, node.span, what);
+                }
+            }
+            Value::List(items) => items.iter().for_each(|item| self.no_secret(item, what)),
+            Value::Map(entries) => entries
+                .iter()
+                .for_each(|entry| self.no_secret(&entry.value, what)),
         }
     }
 
@@ -256,6 +292,7 @@ fn fits_scalar(shape: &Shape) -> bool {
     matches!(
         shape,
         Shape::Text
+            | Shape::Private
             | Shape::Scalar
             | Shape::Known(_)
             | Shape::KnownOrReference(_)
@@ -278,7 +315,7 @@ fn fits(shape: &Shape, node: &Node) -> bool {
 /// What a shape takes, for messages.
 pub(crate) fn expected(shape: &Shape) -> String {
     match shape {
-        Shape::Text | Shape::Scalar => "text".into(),
+        Shape::Text | Shape::Private | Shape::Scalar => "text".into(),
         Shape::Known(format) | Shape::KnownOrReference(format) => format.what.into(),
         Shape::Word(words) => listed(words),
         Shape::Flag => "`true` or `false`".into(),

@@ -33,7 +33,7 @@ pub(crate) fn json_schema() -> Value {
 
 fn shape(of: &Shape) -> Value {
     match of {
-        Shape::Text => json!({"type": ["string", "number", "boolean"]}),
+        Shape::Text | Shape::Private => json!({"type": ["string", "number", "boolean"]}),
         Shape::Scalar => json!({"type": ["string", "number", "boolean", "null"]}),
         Shape::Known(format) => known(format.schema),
         Shape::KnownOrReference(format) => known(format.schema),

@@ -9,7 +9,9 @@ use super::Format;
 pub(crate) enum Shape {
     /// Any scalar, as text; references may stand in it.
     Text,
-    /// Any scalar, as text, or nothing at all.
+    /// The same, and only the unit itself sees it: secrets may stand in it too.
+    Private,
+    /// Any scalar, as text, or nothing at all; references and secrets may stand in it.
     Scalar,
     /// A scalar that is read by a format; known when the file is read.
     Known(&'static Format),

@@ -3,9 +3,11 @@
 //! Owns: the order in which a variable is looked up, and which `${…}` is a reference. What is put in is text: it is
 //! never read as YAML again, and never searched for `${` again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use service_orchestration::spec::{Attribute, Part, Reference, Template, UnitKind, UnitName};
+use service_orchestration::spec::{
+    Attribute, Part, Reference, SecretName, Template, UnitKind, UnitName,
+};
 
 use super::expression::{Action, Expression, Piece, is_variable_name, split};
 use crate::report::{Code, Sink};
@@ -13,9 +15,16 @@ use crate::source::{SourceMap, Span};
 use crate::yaml::{Node, Resolved, Scalar, Value};
 
 /// Where variables come from, in the order in which they are asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Variables {
     layers: Vec<BTreeMap<String, String>>,
+}
+
+/// Without what they are: they may be secrets.
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Variables({} layers)", self.layers.len())
+    }
 }
 
 impl Variables {
@@ -51,6 +60,8 @@ pub(crate) struct Substitution<'a> {
     pub(crate) files: &'a SourceMap,
     pub(crate) variables: &'a Variables,
     pub(crate) units: &'a BTreeMap<String, UnitKind>,
+    /// The secrets that the top level declares.
+    pub(crate) secrets: &'a BTreeSet<String>,
     pub(crate) sink: &'a mut Sink,
     pub(crate) references: Vec<ReferenceUse>,
 }
@@ -123,6 +134,9 @@ impl Substitution<'_> {
                 Piece::Literal(text) => {
                     parts.push(Part::Literal(text.clone()));
                     true
+                }
+                Piece::Expression(expression) if self.secret_of(expression).is_some() => {
+                    self.secret(expression, scene, parts)
                 }
                 Piece::Expression(expression) if self.is_reference(expression) => {
                     self.reference(expression, scene, parts)
@@ -204,6 +218,40 @@ impl Substitution<'_> {
         });
         parts.push(Part::Reference(reference));
         true
+    }
+
+    /// The name in `${secret.NAME}`; none where a unit is called `secret`.
+    fn secret_of<'e>(&self, expression: &'e Expression) -> Option<&'e str> {
+        let name = expression.source.strip_prefix("secret.")?;
+        (!self.units.contains_key("secret")).then_some(name)
+    }
+
+    fn secret(
+        &mut self,
+        expression: &Expression,
+        scene: &Scene<'_>,
+        parts: &mut Vec<Part>,
+    ) -> bool {
+        let name = self.secret_of(expression).unwrap_or_default();
+        if let Ok(secret) = SecretName::declared(name)
+            && self.secrets.contains(name)
+        {
+            parts.push(Part::Secret { secret });
+            return true;
+        }
+        let span = self.inside(scene.scalar, scene.span, expression.at);
+        let near = self
+            .sink
+            .suggest(name, self.secrets.iter().map(String::as_str));
+        self.sink
+            .error(
+                Code::UnknownSecret,
+                span,
+                format!("no secret `{}` is declared", crate::yaml::shorten(name)),
+            )
+            .help("declare it under `secrets:` on the top level")
+            .meant(near);
+        false
     }
 
     fn variable(

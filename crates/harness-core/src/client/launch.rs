@@ -1,6 +1,6 @@
 //! Brings a daemon up where none runs.
 //!
-//! Owns: when that may be done, how the daemon is detached from whoever starts it, and what a failed start looks like.
+//! Owns: when that may be done, how the daemon is detached from whoever starts it (its environment too), and what a failed start looks like.
 //! Two clients at once end with one daemon: the second waits for the first, and finds what it started.
 
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use async_process::{Child, Command};
 use futures_lite::future;
 
 use super::{ConnectError, HarnessClient, is_running};
-use crate::dirs::{Dirs, DirsError};
+use crate::dirs::{Dirs, DirsError, daemon_environment};
 use crate::files::{Watch, has_active_stacks, start_lock};
 
 /// When a client that finds no daemon starts one.
@@ -228,6 +228,8 @@ fn spawn(dirs: &Dirs, daemon: &DaemonProgram, log: &DaemonLog) -> Result<Child, 
     if let Some(listen) = &daemon.listen {
         command.args(["--listen", listen]);
     }
+    command.env_clear();
+    command.envs(daemon_environment());
     command.envs(dirs.variable());
     command
         .current_dir("/")

@@ -184,9 +184,13 @@ async fn start(shared: &Shared, params: StartParams) -> Result<StartResult, ApiE
         units,
         no_deps,
         again,
+        secrets,
     } = params;
     let name = stack.name.clone();
-    let applied = shared.manager.apply(*stack, mode.into()).await?;
+    let applied = shared
+        .manager
+        .apply_with(*stack, secrets, mode.into())
+        .await?;
     shared.note_start(&name);
     let ordered = shared
         .manager
@@ -211,7 +215,7 @@ async fn start(shared: &Shared, params: StartParams) -> Result<StartResult, ApiE
 async fn apply(shared: &Shared, params: ApplyParams) -> Result<ApplyResult, ApiError> {
     Ok(shared
         .manager
-        .apply(*params.stack, params.mode.into())
+        .apply_with(*params.stack, params.secrets, params.mode.into())
         .await?
         .into())
 }

@@ -78,6 +78,8 @@ codes! {
     DependencyCycle = code::FIRST_APPLICATION + 4, exit 78;
     /// A dependency is not in the stack. `unit`, `dependency`.
     UnknownDependency = code::FIRST_APPLICATION + 5, exit 78;
+    /// The definition says something that cannot be.
+    InvalidDefinition = code::FIRST_APPLICATION + 20, exit 78;
     /// Units of the stack still run. `units`.
     StillRunning = code::FIRST_APPLICATION + 6, exit 1;
     /// The daemon is about to end and takes no more orders.
@@ -197,6 +199,9 @@ impl From<ApplyError> for ApiError {
                 ErrorCode::UnknownDependency,
                 json!({ "unit": unit, "dependency": dependency }),
             ),
+            ApplyError::SecretSeen { .. } | ApplyError::Variable { .. } => {
+                (ErrorCode::InvalidDefinition, Value::Null)
+            }
             ApplyError::Ended => return Self::shutting_down(),
             _ => (ErrorCode::Internal, Value::Null),
         };

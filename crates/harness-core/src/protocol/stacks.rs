@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use service_orchestration::model::Goal;
 use service_orchestration::report::Blocked;
-use service_orchestration::spec::{StackName, StackSpec, UnitName};
+use service_orchestration::spec::{SecretValues, StackName, StackSpec, UnitName, exposed};
 use service_orchestration::supervisor::{Applied, ApplyMode, Ordered, Waited};
 
 use super::StackSummary;
@@ -30,6 +30,13 @@ pub struct StartParams {
     /// Named units that are done are run once more.
     #[serde(default)]
     pub again: bool,
+    /// Values of the stack's secrets: those that the units wanted need. Those that are not sent stay as they were.
+    #[serde(
+        default,
+        with = "exposed",
+        skip_serializing_if = "SecretValues::is_empty"
+    )]
+    pub secrets: SecretValues,
 }
 
 /// Result of `stack.start`.
@@ -50,6 +57,13 @@ pub struct ApplyParams {
     /// What happens to units that the definition does not name.
     #[serde(default)]
     pub mode: Mode,
+    /// Values of the stack's secrets. Those that are not sent stay as they were.
+    #[serde(
+        default,
+        with = "exposed",
+        skip_serializing_if = "SecretValues::is_empty"
+    )]
+    pub secrets: SecretValues,
 }
 
 /// What happens to units that a definition does not name.

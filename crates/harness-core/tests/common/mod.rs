@@ -109,6 +109,7 @@ pub fn stack(stack: &str, directory: &Path, scripts: &[(&str, &str)]) -> StackSp
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         networks: Default::default(),
         units: scripts.iter().map(service).collect(),
+        secrets: Default::default(),
     }
 }
 
@@ -119,6 +120,7 @@ pub fn start(stack: StackSpec) -> StartParams {
         units: Vec::new(),
         no_deps: false,
         again: false,
+        secrets: Default::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use futures_lite::future;
 use harness_core::daemon::Listen;
 use harness_core::{BaseDaemon, DaemonHandle};
+use rustix::fs::Mode;
 use tracing_subscriber::EnvFilter;
 
 use crate::context::Context;
@@ -46,6 +47,9 @@ Examples:
 
 pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failure> {
     log_to_stderr(args.detached)?;
+    // What this process makes is its user's alone, also where a library makes it and says nothing. Services get a mask of
+    // their own from their shims.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     // Before the services are taken over: from here on a signal is an order to end, in order.
     let mut interrupts = Interrupts::new().map_err(Failure::io("listen to signals"))?;
     let daemon = BaseDaemon::builder()

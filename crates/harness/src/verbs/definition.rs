@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use harness_config::unsupported;
-use harness_core::spec::{StackSpec, UnitName};
+use harness_config::{Loaded, Sources, unsupported};
+use harness_core::spec::{SecretValues, StackSpec, UnitName};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::select;
 use crate::units::{base, unit_names, unknown};
+use crate::{secrets, select};
 
 /// What is to be started.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Definition {
     pub(super) stack: StackSpec,
     /// None means all.
     pub(super) units: Vec<UnitName>,
+    /// The values of the secrets that what is wanted needs.
+    pub(super) secrets: SecretValues,
 }
 
 /// Reads the stack that is meant, and says what is wrong with it.
@@ -35,9 +37,15 @@ pub(super) struct Definition {
 /// # Errors
 /// When there is none, it is wrong, a name means nothing in it, or what is wanted needs what cannot be run here.
 pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
-    let definition = look(context, wish).await?;
-    refuse_unsupported(&definition.stack, &definition.units, wish.no_deps)?;
-    Ok(definition)
+    let read = load(context, wish).await?;
+    refuse_unsupported(&read.stack, &read.units, wish.no_deps)?;
+    let wanted = needed(&read.stack, &read.units, wish.no_deps);
+    let secrets = secrets::read(context, &read.sources, &read.loaded, &read.stack, &wanted).await?;
+    Ok(Definition {
+        stack: read.stack,
+        units: read.units,
+        secrets,
+    })
 }
 
 /// The same for a verb that starts nothing.
@@ -45,6 +53,23 @@ pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition
 /// # Errors
 /// When there is none, it is wrong, or a name means nothing in it.
 pub(super) async fn look(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
+    let Read { stack, units, .. } = load(context, wish).await?;
+    Ok(Definition {
+        stack,
+        units,
+        secrets: SecretValues::default(),
+    })
+}
+
+/// A stack with what it was read from.
+struct Read {
+    sources: Sources,
+    loaded: Loaded,
+    stack: StackSpec,
+    units: Vec<UnitName>,
+}
+
+async fn load(context: &Context, wish: Wish<'_>) -> Result<Read, Failure> {
     let files = match select::files_of_project(context).await? {
         Some(files) => files,
         None => select::required_files(context)?,
@@ -56,9 +81,14 @@ pub(super) async fn look(context: &Context, wish: Wish<'_>) -> Result<Definition
     for unit in wish.units {
         sources = sources.wanted(base(unit));
     }
-    let (stack, _) = select::stack(context, &sources)?;
+    let (stack, loaded) = select::stack(context, &sources)?;
     let units = named(&stack, wish.units)?;
-    Ok(Definition { stack, units })
+    Ok(Read {
+        sources,
+        loaded,
+        stack,
+        units,
+    })
 }
 
 /// The units of these names, which must be in the stack.

@@ -4,7 +4,7 @@
 
 use harness_core::HarnessClient;
 use harness_core::protocol::{ApplyParams, Mode, StartResult, StopParams};
-use harness_core::spec::{StackSpec, UnitName};
+use harness_core::spec::{SecretValues, StackSpec, UnitName};
 
 use super::stop::stop;
 use crate::context::Context;
@@ -40,7 +40,12 @@ pub(super) async fn settle(
     // Defined once more without them, the stack forgets what does not run.
     let stack = Box::new(stack.clone());
     let mode = Mode::Replace;
-    let applied = client.apply(&ApplyParams { stack, mode }).await?;
+    let params_of_stack = ApplyParams {
+        stack,
+        mode,
+        secrets: SecretValues::default(),
+    };
+    let applied = client.apply(&params_of_stack).await?;
     let names: Vec<&str> = applied.removed.iter().map(UnitName::as_str).collect();
     if !names.is_empty() {
         context.tell(&format!("{}: {} removed", params.stack, names.join(", ")));

@@ -48,7 +48,11 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
         profiles: &args.profile,
         no_deps: args.no_deps,
     };
-    let Definition { stack, units } = definition::read(context, wish).await?;
+    let Definition {
+        stack,
+        units,
+        secrets,
+    } = definition::read(context, wish).await?;
     let is_task = |unit| {
         stack
             .units
@@ -68,8 +72,10 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
         units: units.clone(),
         no_deps: args.no_deps,
         again: true,
+        secrets,
     };
     let started = client.start(&params).await?;
+    drop(params);
     orphans::settle(context, &client, &stack, &started, false).await?;
     let task = units[0].to_string();
     let status = client.status(&stack.name).await?;

@@ -70,7 +70,11 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         profiles: &args.profile,
         no_deps: args.no_deps,
     };
-    let Definition { stack, units } = definition::read(context, wish).await?;
+    let Definition {
+        stack,
+        units,
+        secrets,
+    } = definition::read(context, wish).await?;
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?;
     watch.expect(stack.units.keys().map(UnitName::as_str));
@@ -80,8 +84,10 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         units: units.clone(),
         no_deps: args.no_deps,
         again: false,
+        secrets,
     };
     let started = client.start(&params).await?;
+    drop(params);
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let mut starting = Starting {
         context,

@@ -71,7 +71,11 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         profiles: &args.profile,
         no_deps: args.no_deps,
     };
-    let Definition { stack, units } = definition::read(context, wish).await?;
+    let Definition {
+        stack,
+        units,
+        secrets,
+    } = definition::read(context, wish).await?;
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?.in_lines();
     watch.expect(stack.units.keys().map(UnitName::as_str));
@@ -82,8 +86,10 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         units,
         no_deps: args.no_deps,
         again: false,
+        secrets,
     };
     let started = client.start(&params).await?;
+    drop(params);
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let units = started.ordered.units;
     let logs = LogParams {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use harness_config::{
-    Diagnostic, Loaded, count, load, render_github, render_human, summary, to_json,
+    Diagnostic, Loaded, count, examine_secrets, load, render_github, render_human, summary, to_json,
 };
 
 use crate::context::Context;
@@ -71,7 +71,10 @@ pub(crate) fn run(args: ValidateArgs, context: &Context) -> Result<(), Failure> 
     let mut is_refused = false;
     let mut summaries = Vec::new();
     for files in groups {
-        let loaded = load(&select::sources(context, &files)?);
+        let mut loaded = load(&select::sources(context, &files)?);
+        loaded.diagnostics.extend(examine_secrets(&loaded));
+        let place = |found: &Diagnostic| (found.file.clone(), found.line, found.column);
+        loaded.diagnostics.sort_by_key(place);
         let (errors, warnings) = count(&loaded.diagnostics);
         let is_bad = errors > 0 || args.strict && warnings > 0;
         is_refused |= is_bad;

@@ -238,6 +238,12 @@ pub enum LaunchError {
         /// Why.
         reason: String,
     },
+    /// No value of a secret is known: none was ever sent, or the definition that needs it came without it.
+    #[error("the secret `{secret}` has no value here: `harness start` reads and sends it")]
+    NoSecret {
+        /// Its name.
+        secret: String,
+    },
     /// The service's name, or that of something it needs, is no name.
     #[error("the service cannot be named so")]
     Name(#[from] crate::spec::NameError),

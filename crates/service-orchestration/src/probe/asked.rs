@@ -15,7 +15,7 @@ use super::http::HttpQuestion;
 use super::pushed::{Awaited, Latch};
 use super::tcp::TcpQuestion;
 use super::{CustomProbe, Rule};
-use crate::spec::{Probe, ProbeAction, Reference, Template};
+use crate::spec::{Placeholder, Probe, ProbeAction, Template};
 
 /// From where the questions about one attempt are asked.
 #[derive(Clone, Debug)]
@@ -110,14 +110,14 @@ pub(crate) enum Question {
 }
 
 impl Asked {
-    /// The probe with every reference replaced by what `resolve` answers.
+    /// The probe with every reference and every secret replaced by what `resolve` answers.
     ///
     /// # Errors
     /// [`PrepareError`]; asking again and again would not help then.
     pub fn prepare<E: std::error::Error + 'static>(
         probe: &Probe,
         from: &Surroundings,
-        mut resolve: impl FnMut(&Reference) -> Result<String, E>,
+        mut resolve: impl FnMut(Placeholder<'_>) -> Result<String, E>,
     ) -> Result<Self, PrepareError<E>> {
         let mut text = |template: &Template| {
             template

@@ -8,17 +8,20 @@
 mod name;
 mod policy;
 mod probe;
+mod secret;
 mod stack;
 mod target;
 mod template;
 mod unit;
+mod uses;
 
 pub use name::{NameError, StackName, UnitId, UnitName};
 pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};
 pub use probe::{Probe, ProbeAction};
+pub use secret::{MASK, Secret, SecretName, SecretSource, SecretSpec, SecretValues, exposed};
 pub use stack::{NetworkKind, NetworkSpec, Origin, StackSpec};
 pub use target::{
     ContainerTarget, PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec,
 };
-pub use template::{Attribute, Part, Reference, Template};
+pub use template::{Attribute, Part, Placeholder, Reference, Template};
 pub use unit::{Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, ServiceSpec, UnitKind};

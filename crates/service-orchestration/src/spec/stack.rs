@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ServiceSpec, StackName, UnitName};
+use super::{SecretName, SecretSpec, ServiceSpec, StackName, UnitName};
 
 /// Everything one stack file says, checked and substituted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct StackSpec {
     /// runs, because it was asked for before, is still one of the stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inactive: BTreeMap<UnitName, ServiceSpec>,
+    /// Where its secrets come from. Their values are [`super::SecretValues`], and never in here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretName, SecretSpec>,
 }
 
 /// A network that units can be on.

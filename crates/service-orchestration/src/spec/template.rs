@@ -1,4 +1,4 @@
-//! Text with references to other units, resolved when the unit that asks is started.
+//! Text with references to other units and to secrets, resolved when the unit that asks is started.
 //!
 //! Owns: the split into literal text and references. Environment variables are gone by then: the client has put
 //! their values in. A literal `${` therefore never looks like a reference.
@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{SecretName, UnitName};
 
 /// Literal text and references, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +25,20 @@ pub enum Part {
     Literal(String),
     /// The value of something another unit has.
     Reference(Reference),
+    /// The value of a secret.
+    Secret {
+        /// Which.
+        secret: SecretName,
+    },
+}
+
+/// What stands in a [`Template`] for a value that is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder<'a> {
+    /// Of something another unit has.
+    Reference(&'a Reference),
+    /// Of a secret.
+    Secret(&'a SecretName),
 }
 
 /// `${unit.attribute}`: something that another unit has once it runs.
@@ -87,7 +101,7 @@ impl Template {
         &self.parts
     }
 
-    /// The text, when there is no reference in it.
+    /// The text, when there is neither a reference nor a secret in it.
     pub fn as_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
@@ -99,24 +113,42 @@ impl Template {
     /// Every reference in it, in reading order.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Literal(_) => None,
+            Part::Literal(_) | Part::Secret { .. } => None,
             Part::Reference(reference) => Some(reference),
         })
     }
 
-    /// The text with every reference replaced by what `resolve` answers.
+    /// The value of a secret, and nothing else.
+    pub fn secret(name: SecretName) -> Self {
+        Self {
+            parts: vec![Part::Secret { secret: name }],
+        }
+    }
+
+    /// Every secret in it, in reading order.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal(_) | Part::Reference(_) => None,
+            Part::Secret { secret } => Some(secret),
+        })
+    }
+
+    /// The text with every reference and every secret replaced by what `resolve` answers.
     ///
     /// # Errors
     /// The first error of `resolve`.
     pub fn resolve<E>(
         &self,
-        mut resolve: impl FnMut(&Reference) -> Result<String, E>,
+        mut resolve: impl FnMut(Placeholder<'_>) -> Result<String, E>,
     ) -> Result<String, E> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Reference(reference) => text.push_str(&resolve(reference)?),
+                Part::Reference(reference) => {
+                    text.push_str(&resolve(Placeholder::Reference(reference))?);
+                }
+                Part::Secret { secret } => text.push_str(&resolve(Placeholder::Secret(secret))?),
             }
         }
         Ok(text)
@@ -153,6 +185,7 @@ impl fmt::Display for Template {
                     }
                 }
                 Part::Reference(reference) => write!(f, "{reference}")?,
+                Part::Secret { secret } => write!(f, "${{secret.{secret}}}")?,
             }
         }
         Ok(())
@@ -215,7 +248,10 @@ mod tests {
             }),
         ]);
         assert_eq!(template.to_string(), "tcp://${db.ip}:${db.port.sql}");
-        let text = template.resolve(|r| Ok::<_, ()>(r.attribute.to_string()));
+        let text = template.resolve(|asked| match asked {
+            Placeholder::Reference(r) => Ok::<_, ()>(r.attribute.to_string()),
+            Placeholder::Secret(_) => Err(()),
+        });
         assert_eq!(text, Ok("tcp://ip:port.sql".into()));
         let json = serde_json::to_string(&template).expect("plain data");
         let back: Template = serde_json::from_str(&json).expect("what was written");

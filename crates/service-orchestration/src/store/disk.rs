@@ -1,6 +1,7 @@
 //! The store on disk: one file, one owner, one transaction a turn.
 //!
-//! Owns: `state.redb` and `lock` in the state directory. A damaged file is reported and left as it is.
+//! Owns: `state.redb` and `lock` in the state directory. A damaged file is reported and left as it is. The records of
+//! stacks and units hold environments and secrets: they are sealed (see [`super::seal`]); events are not.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -12,16 +13,20 @@ use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
 };
 use rustix::fs::FlockOperation;
+use zeroize::Zeroizing;
 
-use super::{Batch, Kept, Store, StoreError};
+use super::key::{self, DefinitionKey};
+use super::seal::{Of, Sealer};
+use super::{Batch, Kept, Store, StoreError, migrate};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const STACKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("stacks");
-const UNITS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("units");
-const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+pub(super) const STACKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("stacks");
+pub(super) const UNITS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("units");
+pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 
-/// The format of the file. A released one is never changed: the next number stands beside it.
-const FORMAT: u64 = 1;
+/// The format of the file. A released one is never changed: the next number stands beside it. In 1, no record was
+/// sealed.
+const FORMAT: u64 = 2;
 
 /// Events kept on disk. 10,000 of some 300 bytes are 3 MB.
 const MAX_EVENTS: u64 = 10_000;
@@ -36,6 +41,8 @@ pub struct DiskStore {
     /// A lock because `Store` is shared with the committing thread; held for one call, never across an await. It is
     /// empty while a failed file is being opened anew.
     database: Mutex<Option<Database>>,
+    sealer: Sealer,
+    key: DefinitionKey,
     /// Held open for its flock.
     _lock: File,
 }
@@ -45,7 +52,8 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`StoreError::Held`] when another process has it, [`StoreError::Damaged`] and [`StoreError::TooNew`] when the
-    /// file in it cannot be used, [`StoreError::Open`] when the directory cannot.
+    /// file in it cannot be used, [`StoreError::KeyGone`] when nothing opens it, [`StoreError::Open`] when the directory
+    /// or the key cannot be used.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let open_error = |source| StoreError::Open {
             path: directory.to_path_buf(),
@@ -67,12 +75,36 @@ impl DiskStore {
                 .open(&path)
                 .map_err(open_error)?;
         }
-        let database = open_database(&path)?;
+        let (mut database, format) = open_database(&path)?;
+        let raw = read_all(&database).map_err(|error| classify(&path, error))?;
+        let is_sealed = format > 1 && !raw.stacks.is_empty();
+        let (sealer, key) = key::open(directory, is_sealed)?;
+        if format == 1 {
+            database = migrate::first_to_second(database, &path, &sealer)?;
+        }
         Ok(Self {
             path,
             database: Mutex::new(Some(database)),
+            sealer,
+            key,
             _lock: lock,
         })
+    }
+
+    /// What was sealed as this record.
+    fn open_record(
+        &self,
+        of: Of,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        self.sealer
+            .open(of, name, sealed)
+            .ok_or_else(|| StoreError::Damaged {
+                path: self.path.clone(),
+                source: format!("what is kept of `{name}` was not sealed with the key beside it")
+                    .into(),
+            })
     }
 
     fn with_database<T>(
@@ -92,7 +124,7 @@ impl DiskStore {
                     source: "the file has gone".into(),
                 });
             }
-            None => open_database(&self.path)?,
+            None => open_database(&self.path)?.0,
         };
         match act(&database) {
             Ok(value) => {
@@ -112,56 +144,70 @@ impl Store for DiskStore {
             path: self.path.clone(),
             source: source.into(),
         };
-        let mut kept = Kept::default();
-        for bytes in &raw.stacks {
+        let mut kept = Kept {
+            key: self.key.clone(),
+            ..Kept::default()
+        };
+        for (name, sealed) in &raw.stacks {
+            let record = self.open_record(Of::Stack, name, sealed)?;
             kept.stacks
-                .push(serde_json::from_slice(bytes).map_err(damaged)?);
+                .push(serde_json::from_slice(&record).map_err(damaged)?);
         }
-        for bytes in &raw.units {
+        for (name, sealed) in &raw.units {
+            let record = self.open_record(Of::Unit, name, sealed)?;
             kept.units
-                .push(serde_json::from_slice(bytes).map_err(damaged)?);
+                .push(serde_json::from_slice(&record).map_err(damaged)?);
         }
-        for bytes in &raw.events {
+        for (_, record) in &raw.events {
             kept.events
-                .push(serde_json::from_slice(bytes).map_err(damaged)?);
+                .push(serde_json::from_slice(record).map_err(damaged)?);
         }
         Ok(kept)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.with_database(|database| write_all(database, batch))
+        self.with_database(|database| write_all(database, batch, &self.sealer))
     }
 }
 
 #[derive(Default)]
-struct Raw {
-    stacks: Vec<Vec<u8>>,
-    units: Vec<Vec<u8>>,
-    events: Vec<Vec<u8>>,
+pub(super) struct Raw {
+    pub(super) stacks: Vec<(String, Vec<u8>)>,
+    pub(super) units: Vec<(String, Vec<u8>)>,
+    pub(super) events: Vec<(u64, Vec<u8>)>,
 }
 
-fn read_all(database: &Database) -> Result<Raw, redb::Error> {
+pub(super) fn read_all(database: &Database) -> Result<Raw, redb::Error> {
     let transaction = database.begin_read()?;
     let mut raw = Raw::default();
     for entry in transaction.open_table(STACKS)?.iter()? {
-        raw.stacks.push(entry?.1.value().to_vec());
+        let (name, record) = entry?;
+        raw.stacks
+            .push((name.value().to_owned(), record.value().to_vec()));
     }
     for entry in transaction.open_table(UNITS)?.iter()? {
-        raw.units.push(entry?.1.value().to_vec());
+        let (name, record) = entry?;
+        raw.units
+            .push((name.value().to_owned(), record.value().to_vec()));
     }
     for entry in transaction.open_table(EVENTS)?.iter()? {
-        raw.events.push(entry?.1.value().to_vec());
+        let (seq, record) = entry?;
+        raw.events.push((seq.value(), record.value().to_vec()));
     }
     Ok(raw)
 }
 
-fn write_all(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+fn write_all(database: &Database, batch: &Batch, sealer: &Sealer) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut stacks = transaction.open_table(STACKS)?;
         for (name, stack) in &batch.stacks {
             match stack {
-                Some(stack) => stacks.insert(name.as_str(), encode(stack).as_slice())?,
+                Some(stack) => {
+                    let record = Zeroizing::new(encode(stack));
+                    let sealed = sealer.seal(Of::Stack, name.as_str(), &record);
+                    stacks.insert(name.as_str(), sealed.as_slice())?
+                }
                 None => stacks.remove(name.as_str())?,
             };
         }
@@ -169,7 +215,11 @@ fn write_all(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
         for (id, record) in &batch.units {
             let key = id.to_string();
             match record {
-                Some(record) => units.insert(key.as_str(), encode(record).as_slice())?,
+                Some(record) => {
+                    let record = Zeroizing::new(encode(record));
+                    let sealed = sealer.seal(Of::Unit, &key, &record);
+                    units.insert(key.as_str(), sealed.as_slice())?
+                }
                 None => units.remove(key.as_str())?,
             };
         }
@@ -191,7 +241,8 @@ fn encode(value: &impl serde::Serialize) -> Vec<u8> {
         .expect("the journal's types have string keys and no failing serializer")
 }
 
-fn open_database(path: &Path) -> Result<Database, StoreError> {
+/// The file, and its format.
+pub(super) fn open_database(path: &Path) -> Result<(Database, u64), StoreError> {
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
         .create(path)
@@ -222,7 +273,7 @@ fn open_database(path: &Path) -> Result<Database, StoreError> {
             known: FORMAT,
         });
     }
-    Ok(database)
+    Ok((database, format))
 }
 
 /// Makes the tables that are missing; answers with the format of the file.
@@ -244,7 +295,7 @@ fn prepare(database: &Database) -> Result<u64, redb::Error> {
     Ok(FORMAT)
 }
 
-fn classify(path: &Path, error: redb::Error) -> StoreError {
+pub(super) fn classify(path: &Path, error: redb::Error) -> StoreError {
     let path = path.to_path_buf();
     match error {
         redb::Error::Io(source) if source.kind() == ErrorKind::StorageFull => StoreError::Full {

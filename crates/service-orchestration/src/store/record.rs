@@ -9,9 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_registry::journal::SavedLoopback;
 
+use super::DefinitionKey;
 use crate::model::{Cause, End, LaunchFailure, State};
 use crate::report::{Event, ExitInfo};
-use crate::spec::{ServiceSpec, StackName, StackSpec, UnitId};
+use crate::spec::{SecretValues, ServiceSpec, StackName, StackSpec, UnitId, exposed};
 
 /// What is kept of one stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,13 @@ pub struct StackRecord {
     /// The loopback addresses of its services, when it has a network that gives them out.
     #[serde(default)]
     pub loopback: Option<SavedLoopback>,
+    /// The values of its secrets. A store on disk seals the whole record.
+    #[serde(
+        default,
+        with = "exposed",
+        skip_serializing_if = "SecretValues::is_empty"
+    )]
+    pub secrets: SecretValues,
 }
 
 /// What is kept of one unit.
@@ -232,6 +240,8 @@ pub struct Kept {
     pub units: Vec<UnitRecord>,
     /// The latest events, in order.
     pub events: Vec<Event>,
+    /// The key of this installation.
+    pub key: DefinitionKey,
 }
 
 /// What one turn changes. A later entry for the same key replaces an earlier one.

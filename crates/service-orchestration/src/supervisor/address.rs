@@ -73,6 +73,7 @@ impl Supervisor {
         let record = self.units.stack(name).map(|spec| StackRecord {
             spec: spec.as_ref().clone(),
             loopback: self.units.pool(name).map(LoopbackPool::save),
+            secrets: self.units.secrets(name).clone(),
         });
         self.keeper.batch().stacks.insert(name.clone(), record);
     }

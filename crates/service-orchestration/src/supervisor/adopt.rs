@@ -17,6 +17,7 @@ use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
 use super::request::Applied;
 use super::runner;
+use super::secrets;
 use super::turn::{Setting, Supervisor};
 use super::units::{Now, Runner};
 use crate::executors::{AdoptError, Ticket};
@@ -49,11 +50,12 @@ impl Supervisor {
             stacks,
             units,
             events,
+            key,
         } = store.load()?;
         let hub = EventHub::new(setting.source.clone(), events);
         let (done, adopted) = async_channel::bounded(1);
         let world = World::new(crate::host::seed());
-        let mut supervisor = Self::assemble(setting, hub, Keeper::new(store), world, channel);
+        let mut supervisor = Self::assemble(setting, hub, Keeper::new(store), key, world, channel);
         for stack in stacks {
             supervisor.recall_stack(stack, &units);
         }
@@ -83,6 +85,7 @@ impl Supervisor {
             self.units.set_pool(stack.name.clone(), pool);
         }
         self.units.set_stack(Arc::clone(&stack));
+        self.units.set_secrets(stack.name.clone(), record.secrets);
         let mut known = define::instances(&stack);
         for (id, orphan) in orphans(&stack, units) {
             known.entry(id).or_insert(orphan);
@@ -103,8 +106,12 @@ impl Supervisor {
             let Some(unit) = self.units.index(&record.id) else {
                 continue;
             };
+            let is_current = self.was_launched_as_defined(unit, record);
             let entry = self.units.get_mut(unit);
             entry.recall(record);
+            if is_current {
+                entry.facts.launched_hash = Some(entry.hash.clone());
+            }
             let always = entry.spec.restart.when == RestartWhen::Always;
             if entry.grace.is_some() {
                 let policy = self.policy(unit);
@@ -153,6 +160,16 @@ impl Supervisor {
             }
         }
         alive
+    }
+
+    /// Whether an attempt of which version 1 of the state tells was launched by the definition that its unit has now.
+    fn was_launched_as_defined(&self, unit: Index, record: &UnitRecord) -> bool {
+        let entry = self.units.get(unit);
+        let (Some(hash), Some(stack)) = (&record.launched_hash, self.units.stack(&record.id.stack))
+        else {
+            return false;
+        };
+        *hash != entry.hash && secrets::is_first_hash(hash, stack, &entry.spec)
     }
 
     /// Clears away what is left of attempts whose end was kept. Looked for before anything new is launched. Blocks.

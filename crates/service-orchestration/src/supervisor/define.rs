@@ -7,20 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use service_registry::Incarnation;
-use sha2::{Digest, Sha256};
 
 use super::request::{Applied, ApplyError, ApplyMode};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
+use super::{environment, secrets};
 use crate::model::{Edge, Index, Policy, State};
 use crate::report::EventKind;
-use crate::spec::{OnUnhealthy, Origin, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+use crate::spec::{OnUnhealthy, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
 
 impl Supervisor {
     /// Takes over a definition, or nothing of it.
     pub(super) fn apply(
         &mut self,
         mut stack: StackSpec,
+        sent: SecretValues,
         mode: ApplyMode,
     ) -> Result<Applied, ApplyError> {
         let before = self.units.stack(&stack.name).cloned();
@@ -31,14 +32,27 @@ impl Supervisor {
                     .entry(name.clone())
                     .or_insert_with(|| unit.clone());
             }
+            for (name, secret) in &before.secrets {
+                let secrets = &mut stack.secrets;
+                secrets
+                    .entry(name.clone())
+                    .or_insert_with(|| secret.clone());
+            }
         }
         self.keep_inactive(&mut stack);
         check(&stack)?;
+        secrets::check(&stack)?;
+        environment::check(&stack)?;
         let stack = Arc::new(stack);
         let mut applied = Applied::default();
         let kept_orphans = self.retire(&stack, &mut applied);
         let mut known = instances(&stack);
         known.extend(kept_orphans);
+        let running = self.units.of_stack(&stack.name);
+        let running: Vec<_> = running.filter_map(|entry| entry.running.clone()).collect();
+        let users = known.values().chain(&running).map(Arc::as_ref);
+        let used = secrets::used(users.chain(stack.inactive.values()));
+        let has_new_values = self.take_secrets(&stack.name, sent, &used);
         self.define_units(&stack, known, &mut applied);
         if before.as_ref() != Some(&stack) {
             let mut data = serde_json::Map::new();
@@ -49,6 +63,8 @@ impl Supervisor {
             self.emit_plain(EventKind::StackDefined, Some(&stack.name), data);
             self.units.set_stack(Arc::clone(&stack));
             self.assign_addresses(&stack);
+            self.record_stack(&stack.name);
+        } else if has_new_values {
             self.record_stack(&stack.name);
         }
         Ok(applied)
@@ -125,7 +141,7 @@ impl Supervisor {
     ) {
         let mut touched = Vec::new();
         for (id, spec) in units {
-            let hash = hash(stack, &spec);
+            let hash = self.definition_hash(stack, &spec);
             match self.units.index(&id) {
                 None => {
                     let index = self.world.reserve();
@@ -281,23 +297,4 @@ fn circle(stack: &StackSpec) -> Option<Vec<String>> {
         }
     }
     None
-}
-
-/// The hash of a definition: the same for the same behaviour, wherever it stands in its file.
-pub(super) fn hash(stack: &StackSpec, spec: &ServiceSpec) -> String {
-    let mut bare = spec.clone();
-    bare.origin = Origin::default();
-    bare.display_name = None;
-    bare.description = None;
-    for dependency in &mut bare.dependencies {
-        dependency.origin = Origin::default();
-    }
-    let bytes = serde_json::to_vec(&(&stack.directory, &bare))
-        .expect("the journal's types have string keys and no failing serializer");
-    let digest = Sha256::digest(&bytes);
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -65,7 +65,7 @@ impl Supervisor {
         entry: &UnitEntry,
         template: &Template,
     ) -> Result<String, LaunchError> {
-        template.resolve(|reference| self.value_of(entry, reference))
+        template.resolve(|placeholder| self.fill(entry, placeholder))
     }
 
     /// The whole environment of a unit: the stack's, what it is told of others and of itself, and what its file says,

@@ -121,6 +121,7 @@ impl Supervisor {
         let failure = match error {
             LaunchError::NotRunnable { .. }
             | LaunchError::NotPermitted { .. }
+            | LaunchError::NoSecret { .. }
             | LaunchError::Name(_)
             | LaunchError::WrongTarget { .. } => LaunchFailure::Permanent,
             LaunchError::Unresolved { .. }

@@ -18,8 +18,13 @@ impl Supervisor {
             Request::Apply { reply, .. } if self.is_ending => {
                 self.reply(reply, Err(ApplyError::Ended));
             }
-            Request::Apply { stack, mode, reply } => {
-                let answer = self.apply(*stack, mode);
+            Request::Apply {
+                stack,
+                secrets,
+                mode,
+                reply,
+            } => {
+                let answer = self.apply(*stack, secrets, mode);
                 self.reply(reply, answer);
             }
             Request::Command {

@@ -76,9 +76,7 @@ impl Supervisor {
         let prepare = |probe: &Option<Probe>| {
             probe
                 .as_ref()
-                .map(|probe| {
-                    Asked::prepare(probe, &from, |reference| self.value_of(entry, reference))
-                })
+                .map(|probe| Asked::prepare(probe, &from, |asked| self.fill(entry, asked)))
                 .transpose()
         };
         Ok(probe::Probes {

@@ -10,7 +10,7 @@ use super::running::{Controls, RunFacts};
 use super::snapshot::StatusText;
 use crate::model::Goal;
 use crate::report::{Blocked, Event, StackStatus, Why};
-use crate::spec::{StackName, StackSpec, UnitId, UnitName};
+use crate::spec::{SecretValues, StackName, StackSpec, UnitId, UnitName};
 
 /// Where an answer goes. The asker may be gone by then.
 pub(crate) type Reply<T> = Sender<T>;
@@ -21,6 +21,7 @@ pub(crate) enum Request {
     /// Define or redefine a stack.
     Apply {
         stack: Box<StackSpec>,
+        secrets: SecretValues,
         mode: ApplyMode,
         reply: Reply<Result<Applied, ApplyError>>,
     },
@@ -158,6 +159,28 @@ pub enum ApplyError {
         unit: String,
         /// What is needed.
         dependency: String,
+    },
+    /// A secret stands where others can see it.
+    #[error(
+        "the secret `{secret}` may not stand in `{place}` of `{unit}`: others can read that; give it in `env`"
+    )]
+    SecretSeen {
+        /// Whose definition it is.
+        unit: String,
+        /// Which secret.
+        secret: String,
+        /// The key that it stands under.
+        place: &'static str,
+    },
+    /// A variable that no program may be given so.
+    #[error("`{variable}` cannot be a variable of `{unit}`: {reason}")]
+    Variable {
+        /// Whose definition it is.
+        unit: String,
+        /// The variable's name.
+        variable: String,
+        /// Why not.
+        reason: &'static str,
     },
     /// The supervisor has ended.
     #[error("the supervisor has ended")]

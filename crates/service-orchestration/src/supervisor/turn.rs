@@ -29,6 +29,7 @@ use crate::host::Clock;
 use crate::logs::LogStore;
 use crate::model::{Attempt, Effect, Index, Input, World};
 use crate::probe::Prober;
+use crate::store::DefinitionKey;
 
 /// What a supervisor works with.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub(crate) struct Supervisor {
     pub(super) waiters: Waiters,
     pub(super) snapshots: Snapshots,
     pub(super) keeper: Keeper,
+    pub(super) definition_key: DefinitionKey,
     pub(super) adoption: Adoption,
     pub(super) cleaner: Cleaner,
     pub(super) prober: Prober,
@@ -85,6 +87,7 @@ impl Supervisor {
         setting: Setting,
         hub: EventHub,
         keeper: Keeper,
+        definition_key: DefinitionKey,
         world: World,
         (sender, inbox): (Sender<Inbox>, Receiver<Inbox>),
     ) -> Self {
@@ -103,6 +106,7 @@ impl Supervisor {
             waiters: Waiters::default(),
             snapshots: Snapshots::default(),
             keeper,
+            definition_key,
             adoption: Adoption::none(),
             cleaner,
             prober: Prober::new(),

@@ -3,7 +3,7 @@
 //! Owns: definitions, the facts of the last attempt, and the tasks that belong to it. The state itself is the model's.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_executor::Task;
@@ -13,7 +13,9 @@ use service_registry::LoopbackPool;
 use crate::executors::AttemptControl;
 use crate::model::{Index, Restored, State};
 use crate::report::{ExitInfo, Health};
-use crate::spec::{PortNumber, PortSpec, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+use crate::spec::{
+    PortNumber, PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName,
+};
 use crate::store::{StoredTimes, UnitRecord};
 
 /// One unit.
@@ -268,6 +270,7 @@ fn nanoseconds(time: Duration) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Units {
     stacks: BTreeMap<StackName, Arc<StackSpec>>,
+    secrets: BTreeMap<StackName, SecretValues>,
     /// The addresses that a stack's local network gives out.
     pools: BTreeMap<StackName, LoopbackPool>,
     entries: BTreeMap<Index, UnitEntry>,
@@ -287,8 +290,19 @@ impl Units {
         self.stacks.insert(stack.name.clone(), stack);
     }
 
+    /// The values of a stack's secrets.
+    pub(crate) fn secrets(&self, stack: &StackName) -> &SecretValues {
+        static NONE: LazyLock<SecretValues> = LazyLock::new(SecretValues::default);
+        self.secrets.get(stack).unwrap_or(&NONE)
+    }
+
+    pub(crate) fn set_secrets(&mut self, stack: StackName, values: SecretValues) {
+        self.secrets.insert(stack, values);
+    }
+
     pub(crate) fn remove_stack(&mut self, name: &StackName) {
         self.stacks.remove(name);
+        self.secrets.remove(name);
         self.pools.remove(name);
     }
 

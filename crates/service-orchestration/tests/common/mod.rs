@@ -317,5 +317,6 @@ pub(crate) fn stack(text: &str) -> StackSpec {
         environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         networks: BTreeMap::new(),
         units,
+        secrets: Default::default(),
     }
 }

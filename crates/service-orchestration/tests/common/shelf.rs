@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use service_orchestration::report::Event;
 use service_orchestration::spec::{StackName, UnitId};
-use service_orchestration::store::{Batch, Kept, StackRecord, Store, StoreError, UnitRecord};
+use service_orchestration::store::{
+    Batch, DefinitionKey, Kept, StackRecord, Store, StoreError, UnitRecord,
+};
 
 /// The store. A clone is the same one.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,7 @@ pub(crate) struct Goods {
     /// Writes that wait for it to open.
     waiting: u32,
     full: bool,
+    key: DefinitionKey,
 }
 
 impl Shelf {
@@ -61,6 +64,7 @@ impl Store for Shelf {
             stacks: goods.stacks.values().cloned().collect(),
             units: goods.units.values().cloned().collect(),
             events: goods.events.values().cloned().collect(),
+            key: goods.key.clone(),
         })
     }
 

@@ -109,6 +109,11 @@ impl Record {
         bytes
     }
 
+    /// One past its last byte, in its stream.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset.saturating_add(u64::from(self.length))
+    }
+
     /// None when the bytes are no record: zeros that a power cut left, or a kind of a later version.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         let kind = match bytes[0] {
@@ -180,7 +185,10 @@ pub(crate) fn size(file: impl AsFd) -> io::Result<u64> {
 
 /// Where record number `record` stands in an index.
 pub(crate) fn position(record: u64) -> u64 {
-    HEADER_LEN as u64 + record * RECORD_LEN as u64
+    // A cursor may come from anybody: one that is far out stands behind every file.
+    record
+        .saturating_mul(RECORD_LEN as u64)
+        .saturating_add(HEADER_LEN as u64)
 }
 
 /// How many whole records an index of this size has.

@@ -170,7 +170,7 @@ impl LogReader {
 
     /// Opens the segment of the cursor, or the first one after it.
     fn enter(&mut self, next: bool) -> io::Result<bool> {
-        let least = self.cursor.segment + u64::from(next);
+        let least = self.cursor.segment.saturating_add(u64::from(next));
         for number in format::segments(&self.dir)? {
             if number < least {
                 continue;
@@ -247,7 +247,7 @@ impl LogReader {
             ..
         } = record;
         let at = stream.index();
-        let end = record.offset + u64::from(record.length);
+        let end = record.end();
         let from = self.cursor.delivered[at]
             .unwrap_or(record.offset)
             .max(record.offset);
@@ -268,7 +268,7 @@ impl LogReader {
             self.cursor.record += 1;
             return Ok(Step::Again);
         }
-        let done = from + bytes.len() as u64;
+        let done = from.saturating_add(bytes.len() as u64);
         self.cursor.delivered[at] = Some(done);
         self.cursor.record += u64::from(done == end);
         let entry = Entry::Data {
@@ -293,7 +293,7 @@ impl LogReader {
             let from = self.cursor.delivered[at].unwrap_or(segment.header.base[at]);
             let bytes = segment.read(&self.dir, stream, from, self.max_data as u64)?;
             if !bytes.is_empty() {
-                self.cursor.delivered[at] = Some(from + bytes.len() as u64);
+                self.cursor.delivered[at] = Some(from.saturating_add(bytes.len() as u64));
                 let at_ns = now_ns();
                 return Ok(Step::Entry(Entry::Data {
                     stream,

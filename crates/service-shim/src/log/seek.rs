@@ -59,8 +59,9 @@ fn end(dir: &OwnedFd) -> io::Result<Cursor> {
     let mut place = from_the_end(dir, 0, |_, _| Ok(1))?;
     if let Some(segment) = Segment::open(dir, place.segment)? {
         for stream in Stream::ALL {
-            place.delivered[stream.index()] =
-                Some(segment.header.base[stream.index()] + segment.data_size(stream)?);
+            place.delivered[stream.index()] = Some(
+                segment.header.base[stream.index()].saturating_add(segment.data_size(stream)?),
+            );
         }
     }
     Ok(place)
@@ -107,7 +108,7 @@ fn count_newlines(dir: &OwnedFd, segment: &mut Segment, record: &Record) -> io::
     if record.kind != Kind::Data {
         return Ok(0);
     }
-    let end = record.offset + u64::from(record.length);
+    let end = record.end();
     let mut from = record.offset;
     let mut newlines = 0;
     while from < end {
