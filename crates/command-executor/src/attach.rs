@@ -8,7 +8,7 @@ use std::io;
 use async_trait::async_trait;
 
 use crate::event::ProcessEventStream;
-use crate::{Exit, IdentityError, ProcessIdentity, Target, WaitError};
+use crate::{Exit, ProcessIdentity, Target, WaitError};
 
 /// A place where running processes can be observed.
 #[async_trait]
@@ -99,7 +99,7 @@ pub enum AttachError {
         matches: Vec<ProcessMatch>,
     },
     /// The process that was identified has ended; another one may have its PID now.
-    #[error("{identity} has ended")]
+    #[error("process {} started at tick {} has ended", identity.pid, identity.start_ticks)]
     Ended {
         /// The process asked for.
         identity: Box<ProcessIdentity>,
@@ -109,9 +109,9 @@ pub enum AttachError {
     Unidentified {
         /// The PID found.
         pid: u32,
-        /// What is missing.
+        /// What the system said.
         #[source]
-        source: IdentityError,
+        source: io::Error,
     },
     /// The list of processes could not be read.
     #[error("cannot list the processes of this host")]

@@ -33,6 +33,7 @@
 compile_error!("command-executor holds processes by pidfd and reads /proc: it needs Linux");
 
 mod attach;
+pub mod blocking;
 mod clock;
 mod command;
 mod driver;
@@ -55,8 +56,7 @@ pub use exit::Exit;
 pub use handle::{ProcessHandle, Signal, SignalError, WaitError};
 pub use launch::{LaunchError, Launcher};
 pub use layer::{ExecutionLayer, LayerError, LayeredLauncher, LocalLayer};
-pub use local::{
-    IdentityError, LocalAttachedHandle, LocalAttacher, LocalHandle, LocalLauncher, ProcessIdentity,
-};
+pub use local::{LocalAttachedHandle, LocalAttacher, LocalHandle, LocalLauncher};
+pub use service_shim::Identity as ProcessIdentity;
 pub use stdin::{StdinClosed, StdinHandle};
 pub use target::{AttachedProcess, ManagedProcess, Target};

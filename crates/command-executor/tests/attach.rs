@@ -84,7 +84,7 @@ fn a_name_means_exactly_one_process() {
         // The kernel lets the launcher go on a moment before the new program has its name.
         told(&mut events, "pid").await;
         let (_, attached) = executor.attach(&by_name(&name)).await.expect("one runs");
-        assert_eq!(attached.identity().pid(), pid(&first));
+        assert_eq!(attached.identity().pid, pid(&first));
 
         let (mut more, second) = launch(&managed(), command).await;
         told(&mut more, "pid").await;
@@ -110,17 +110,23 @@ fn a_recorded_identity_means_that_process_and_no_other() {
     run_everywhere(|| async {
         let executor = Executor::local();
         let (_output, process) = launch(&managed(), fixture(&["hold"])).await;
-        let identity = ProcessIdentity::of(pid(&process)).expect("it runs");
+        let (_, seen) = executor
+            .attach(&by_pid(pid(&process)))
+            .await
+            .expect("it runs");
+        let identity = seen.identity().clone();
         let exact = Target::AttachedProcess(AttachedProcess::Identity(identity.clone()));
         executor.attach(&exact).await.expect("it is the same");
 
         for stranger in [
-            ProcessIdentity::new(
-                identity.boot_id(),
-                identity.pid(),
-                identity.start_ticks() + 1,
-            ),
-            ProcessIdentity::new("another boot", identity.pid(), identity.start_ticks()),
+            ProcessIdentity {
+                start_ticks: identity.start_ticks + 1,
+                ..identity.clone()
+            },
+            ProcessIdentity {
+                boot_id: "another boot".to_owned(),
+                ..identity.clone()
+            },
         ] {
             let target = Target::AttachedProcess(AttachedProcess::Identity(stranger));
             let error = executor

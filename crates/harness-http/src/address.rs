@@ -3,8 +3,7 @@
 //! Owns: what a usable URL is. Never sends a request.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use async_net::TcpStream;
@@ -14,6 +13,7 @@ use hyper::Uri;
 
 use crate::client::Deadline;
 use crate::error::{HttpError, Step};
+use crate::name::resolve;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,9 @@ pub(crate) async fn connect(
 ) -> Result<Box<dyn ByteStream>, HttpError> {
     match address {
         Address::Tcp { host, port } => {
-            let addresses = deadline.bound(Step::Resolve, resolve(host, *port)).await?;
+            let addresses = deadline
+                .bound(Step::Resolve, resolve_host(host, *port))
+                .await?;
             Ok(Box::new(
                 deadline
                     .bound(Step::Connect, open(address, &addresses))
@@ -141,22 +143,13 @@ pub(crate) async fn connect(
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, HttpError> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let failed = |source| HttpError::Resolve {
-        host: host.to_owned(),
-        source,
-    };
-    let found = async_net::resolve((host, port)).await.map_err(failed)?;
-    if found.is_empty() {
-        return Err(failed(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address",
-        )));
-    }
-    Ok(found)
+async fn resolve_host(host: &str, port: u16) -> Result<Vec<SocketAddr>, HttpError> {
+    resolve(host, port)
+        .await
+        .map_err(|source| HttpError::Resolve {
+            host: host.to_owned(),
+            source,
+        })
 }
 
 async fn open(address: &Address, candidates: &[SocketAddr]) -> Result<TcpStream, HttpError> {

@@ -16,6 +16,7 @@ mod client;
 mod connection;
 mod error;
 mod io;
+mod name;
 mod server;
 
 pub use address::{Address, HttpUrl};
@@ -24,4 +25,5 @@ pub use client::{get, request, send};
 pub use connection::{BodyStream, Connection, Excess, Limits, UpgradedStream};
 pub use error::{HttpError, Step};
 pub use hyper::{Method, Request, Response, StatusCode, Uri, header};
+pub use name::resolve;
 pub use server::{Body, ServeError, ServerLimits, serve_connection};

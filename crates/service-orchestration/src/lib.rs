@@ -23,6 +23,7 @@ pub mod spec;
 pub mod store;
 pub mod supervisor;
 
+pub use command_executor::blocking;
 pub use command_executor::supervised::ShimProgram;
 pub use config::{HealthCheck, ServiceConfig, ServiceTarget};
 pub use executors::{

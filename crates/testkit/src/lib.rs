@@ -16,9 +16,12 @@ mod wait;
 pub use everywhere::run_everywhere;
 pub use find_program::{fixture_path, shim_path};
 pub use ports::free_port;
-pub use processes::{alive, group_members, process_state, processes_with_env, session_of};
+pub use processes::{
+    ThreadAtWork, alive, group_members, next_timer, parent_of, process_state, processes_with_env,
+    session_of, threads_of,
+};
 pub use tempfile::TempDir;
-pub use wait::{eventually, eventually_async, eventually_blocking, within};
+pub use wait::{at_rest_blocking, eventually, eventually_async, eventually_blocking, within};
 
 /// A fresh directory that is removed when the value is dropped.
 ///

@@ -3,6 +3,7 @@
 //! Owns: read-only questions about processes. Never sends a signal.
 
 use std::fs;
+use std::time::Duration;
 
 /// Whether the process exists and has not ended; a zombie that waits for its parent counts as ended.
 pub fn alive(pid: u32) -> bool {
@@ -36,6 +37,65 @@ pub fn processes_with_env(marker: &str) -> Vec<u32> {
 /// checked process id could hold.
 pub fn session_of(pid: u32) -> Option<u32> {
     after_name(pid)?.split(' ').nth(3)?.parse().ok()
+}
+
+/// The parent of a process, or `None` when there is no such process.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    after_name(pid)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// A thread, and how often it was put on a core: the kernel's count of its context switches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadAtWork {
+    /// Its process.
+    pub pid: u32,
+    /// What it is called, cut to 15 bytes by the kernel.
+    pub name: String,
+    /// How often it gave its core away, by itself or not.
+    pub switches: u64,
+}
+
+/// The threads of a process; none when there is no such process.
+pub fn threads_of(pid: u32) -> Vec<ThreadAtWork> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| {
+            let status = fs::read_to_string(thread.path().join("status")).ok()?;
+            let value = |key: &str| {
+                let line = status.lines().find(|line| line.starts_with(key))?;
+                Some(line[key.len()..].trim().to_owned())
+            };
+            let count = |key: &str| value(key)?.parse::<u64>().ok();
+            Some(ThreadAtWork {
+                pid,
+                name: value("Name:")?,
+                switches: count("voluntary_ctxt_switches:")?
+                    + count("nonvoluntary_ctxt_switches:")?,
+            })
+        })
+        .collect()
+}
+
+/// When the first of a process's timer descriptors will wake it; none when none is set.
+pub fn next_timer(pid: u32) -> Option<Duration> {
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo"));
+    infos
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|info| fs::read_to_string(info.path()).ok())
+        .filter_map(|info| {
+            let left = info
+                .lines()
+                .find_map(|line| line.strip_prefix("it_value: ("))?;
+            let (seconds, nanos) = left.trim_end_matches(')').split_once(", ")?;
+            Some(Duration::new(seconds.parse().ok()?, nanos.parse().ok()?))
+        })
+        .filter(|left| !left.is_zero())
+        .min()
 }
 
 /// The living processes of a process group, by ascending PID.
@@ -75,7 +135,6 @@ fn all() -> Vec<u32> {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
 
     #[test]
     fn a_child_is_alive_until_it_ends_and_a_zombie_is_not() {

@@ -48,6 +48,34 @@ pub fn eventually_blocking(deadline: Duration, what: &str, condition: impl FnMut
     async_io::block_on(eventually(deadline, what, condition));
 }
 
+/// Waits until what `look` sees has stayed the same for a whole `window`, and returns it. For what must not happen by
+/// itself: whatever happens once per `window` or more often never comes to rest.
+///
+/// # Panics
+/// When it does not come to rest within `deadline`, with the last two sights.
+#[track_caller]
+pub fn at_rest_blocking<T: PartialEq + std::fmt::Debug>(
+    deadline: Duration,
+    window: Duration,
+    what: &str,
+    mut look: impl FnMut() -> T,
+) -> T {
+    let until = Instant::now() + deadline;
+    let mut before = look();
+    loop {
+        std::thread::sleep(window);
+        let after = look();
+        if after == before {
+            return after;
+        }
+        assert!(
+            Instant::now() < until,
+            "not at rest within {deadline:?}: {what}\n{before:#?}\n{after:#?}"
+        );
+        before = after;
+    }
+}
+
 /// The output of `future`, which must come within `deadline`.
 ///
 /// # Panics

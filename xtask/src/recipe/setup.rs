@@ -15,7 +15,7 @@ const PACKAGES: [(&str, &[&str]); 7] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
-    // For the fault matrix.
+    // For the fault matrix; strace also for the counts of system calls.
     ("strace", &["strace"]),
     ("faketime", &["faketime"]),
     ("util-linux", &["unshare", "setpriv", "mount"]),

@@ -6,7 +6,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +13,11 @@ use std::sync::Arc;
 use async_io::Async;
 use async_trait::async_trait;
 use futures_lite::stream::{self, StreamExt};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use service_shim::ProcessRef;
 
+use crate::blocking::unblock;
 use crate::event::{ProcessEvent, ProcessEventStream};
-use crate::local::identity::is_alive;
+use crate::local::stat::is_alive;
 use crate::{
     AttachError, AttachedHandle, AttachedProcess, AttachedStatus, Attacher, Exit, ProcessIdentity,
     ProcessMatch, Target, WaitError,
@@ -52,9 +50,9 @@ impl Attacher for LocalAttacher {
             });
         };
         let process = process.clone();
-        let observed = Arc::new(blocking::unblock(move || Observed::find(&process)).await?);
+        let observed = Arc::new(unblock(move || Observed::find(&process)).await?);
         let attached =
-            ProcessEvent::system(format!("attached to process {}", observed.identity.pid()));
+            ProcessEvent::system(format!("attached to process {}", observed.identity().pid));
         let watched = observed.clone();
         let end = stream::once_future(async move {
             match watched.wait().await {
@@ -76,13 +74,11 @@ pub struct LocalAttachedHandle {
 #[async_trait]
 impl AttachedHandle for LocalAttachedHandle {
     fn identity(&self) -> &ProcessIdentity {
-        &self.observed.identity
+        self.observed.identity()
     }
 
     async fn status(&self) -> Result<AttachedStatus, WaitError> {
-        self.observed
-            .status()
-            .map_err(|source| self.unwatchable(source))
+        Ok(self.observed.status())
     }
 
     async fn wait(&self) -> Result<Exit, WaitError> {
@@ -96,7 +92,7 @@ impl AttachedHandle for LocalAttachedHandle {
 impl LocalAttachedHandle {
     fn unwatchable(&self, source: io::Error) -> WaitError {
         WaitError::Unwatchable {
-            pid: self.observed.identity.pid(),
+            pid: self.observed.identity().pid,
             source,
         }
     }
@@ -104,8 +100,7 @@ impl LocalAttachedHandle {
 
 #[derive(Debug)]
 struct Observed {
-    identity: ProcessIdentity,
-    pidfd: Async<OwnedFd>,
+    process: Async<ProcessRef>,
 }
 
 impl Observed {
@@ -113,68 +108,55 @@ impl Observed {
         match process {
             AttachedProcess::Pid(pid) => Self::open(*pid),
             AttachedProcess::Name(name) => Self::open(only_process_named(name)?),
-            AttachedProcess::Identity(identity) => match Self::open(identity.pid()) {
-                Ok(observed) if observed.identity == *identity => Ok(observed),
-                Ok(_) | Err(AttachError::NoSuchProcess { .. }) => Err(AttachError::Ended {
+            AttachedProcess::Identity(identity) => {
+                let pid = identity.pid;
+                let found = ProcessRef::open(identity)
+                    .map_err(|source| AttachError::Unidentified { pid, source })?;
+                Self::hold(found, || AttachError::Ended {
                     identity: Box::new(identity.clone()),
-                }),
-                Err(error) => Err(error),
-            },
+                })
+            }
         }
     }
 
-    /// First the pidfd, then the identity, then a look whether the pidfd still means a living process: if it does, no
-    /// other process can have had the PID when the identity was read.
     fn open(pid: u32) -> Result<Self, AttachError> {
-        let gone = AttachError::NoSuchProcess { pid };
-        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            return Err(gone);
-        };
-        let unreadable = |source| AttachError::NoList { source };
-        let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
-            Ok(pidfd) => Async::new(pidfd).map_err(unreadable)?,
-            // INVAL: the number of a thread that is no process.
-            Err(Errno::SRCH | Errno::INVAL) => return Err(gone),
-            Err(error) => return Err(unreadable(error.into())),
-        };
-        let identity = ProcessIdentity::of(pid);
-        if has_ended(&pidfd).map_err(unreadable)? {
-            return Err(gone);
-        }
-        let identity = identity.map_err(|source| AttachError::Unidentified { pid, source })?;
-        Ok(Self { identity, pidfd })
+        let found =
+            ProcessRef::capture(pid).map_err(|source| AttachError::Unidentified { pid, source })?;
+        Self::hold(found, || AttachError::NoSuchProcess { pid })
     }
 
-    fn status(&self) -> io::Result<AttachedStatus> {
-        let ended = has_ended(&self.pidfd)?;
-        Ok(if ended {
-            AttachedStatus::Ended(Exit::Unknown)
-        } else {
+    /// Looks once more whether the pidfd still means a living process: if it does, no other process can have had the PID
+    /// when the identity was read.
+    fn hold(
+        found: Option<ProcessRef>,
+        gone: impl FnOnce() -> AttachError,
+    ) -> Result<Self, AttachError> {
+        let Some(process) = found.filter(ProcessRef::is_alive) else {
+            return Err(gone());
+        };
+        let pid = process.identity().pid;
+        let process =
+            Async::new(process).map_err(|source| AttachError::Unidentified { pid, source })?;
+        Ok(Self { process })
+    }
+
+    fn identity(&self) -> &ProcessIdentity {
+        self.process.get_ref().identity()
+    }
+
+    fn status(&self) -> AttachedStatus {
+        if self.process.get_ref().is_alive() {
             AttachedStatus::Running
-        })
+        } else {
+            AttachedStatus::Ended(Exit::Unknown)
+        }
     }
 
     async fn wait(&self) -> io::Result<Exit> {
-        while !has_ended(&self.pidfd)? {
-            self.pidfd.readable().await?;
+        while self.status() == AttachedStatus::Running {
+            self.process.readable().await?;
         }
         Ok(Exit::Unknown)
-    }
-}
-
-/// A pidfd is readable from the moment its process ends.
-fn has_ended(pidfd: &Async<OwnedFd>) -> io::Result<bool> {
-    let mut descriptors = [PollFd::new(pidfd, PollFlags::IN)];
-    match poll(
-        &mut descriptors,
-        Some(&Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        }),
-    ) {
-        Ok(_) => Ok(!descriptors[0].revents().is_empty()),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 

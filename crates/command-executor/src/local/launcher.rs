@@ -12,6 +12,7 @@ use async_io::Async;
 use async_trait::async_trait;
 use rustix::process::Pid;
 
+use crate::blocking::unblock;
 use crate::event::ProcessEventStream;
 use crate::local::LocalHandle;
 use crate::local::output::Output;
@@ -57,7 +58,7 @@ impl Launcher for LocalLauncher {
             }
         };
         // Spawning takes a third of a millisecond: too long for an executor's thread.
-        let (events, handle) = blocking::unblock(move || launch(&command, role)).await?;
+        let (events, handle) = unblock(move || launch(&command, role)).await?;
         // Only now does somebody have the handle; a launch that was cancelled before kills what it started.
         Ok((
             ProcessEventStream::new(events),

@@ -2,14 +2,13 @@
 
 mod attacher;
 mod handle;
-mod identity;
 mod launcher;
 mod lines;
 mod output;
 mod pipe;
 mod process;
+mod stat;
 
 pub use attacher::{LocalAttachedHandle, LocalAttacher};
 pub use handle::LocalHandle;
-pub use identity::{IdentityError, ProcessIdentity};
 pub use launcher::LocalLauncher;

@@ -15,7 +15,7 @@ use rustix::process::{
 };
 
 use crate::Exit;
-use crate::local::identity;
+use crate::local::stat;
 
 /// A child process, shared by its handle and its event stream.
 #[derive(Debug)]
@@ -166,5 +166,5 @@ fn group_has_others(leader: Pid) -> bool {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != leader)
-        .any(|pid| identity::lives_in_group(pid, leader))
+        .any(|pid| stat::lives_in_group(pid, leader))
 }

@@ -3,17 +3,20 @@
 //! Owns: the order of the questions: is its end recorded, does a shim serve it, else a new shim looks. Never calls
 //! an attempt ended on a guess.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use service_shim::protocol::{self, LineBuffer, Notice, NotifyState, Request};
+use async_io::Timer;
+use futures_lite::FutureExt;
+use service_shim::protocol::{self, Notice, NotifyState, Request};
 use service_shim::{ExitRecord, Identity, LAYOUT_VERSION, RunDir, StartFailureKind, Task};
 
 use super::error::AdoptError;
 use super::process::{NoticeReader, SupervisedProcess};
 use super::program::{ShimChild, ShimProgram, Started};
+use crate::blocking::unblock;
 
 /// What became of an attempt.
 #[derive(Debug)]
@@ -34,19 +37,14 @@ pub enum Adopted {
 /// # Cancellation
 /// Safe: dropping the future leaves the attempt as it is, perhaps with a new shim.
 pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptError> {
-    let (path, program) = (run_dir.to_owned(), shim.clone());
-    match blocking::unblock(move || find(&path, &program)).await? {
+    match find(run_dir, shim).await? {
         Found::Ended(exit) => Ok(Adopted::Ended(exit)),
         Found::Alive(contact) => {
-            let silent = |_| AdoptError::Silent {
-                path: run_dir.to_owned(),
-            };
-            let notices = NoticeReader::resume(contact.stream, contact.lines).map_err(silent)?;
             let mut process = SupervisedProcess::new(
                 run_dir.to_owned(),
                 shim.clone(),
                 contact.identity,
-                notices,
+                contact.notices,
                 contact.child,
             );
             process.remember(contact.notify);
@@ -55,7 +53,7 @@ pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptE
     }
 }
 
-/// The same, for threads that may block.
+/// What became of it, as an owner needs to know.
 pub(super) enum Found {
     Alive(Contact),
     Ended(ExitRecord),
@@ -65,16 +63,24 @@ pub(super) enum Found {
 pub(super) struct Contact {
     pub(super) identity: Identity,
     pub(super) notify: NotifyState,
-    pub(super) stream: UnixStream,
-    pub(super) lines: LineBuffer,
+    pub(super) notices: NoticeReader,
     pub(super) child: Option<ShimChild>,
 }
 
 /// Asks until there is an answer. Another shim may be coming up or going down at the same moment.
-pub(super) fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError> {
+pub(super) async fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError> {
     let give_up = Instant::now() + PATIENCE;
     loop {
-        if let Some(found) = look(path, shim)? {
+        let (directory, program) = (path.to_owned(), shim.clone());
+        let found = match unblock(move || look(&directory, &program)).await? {
+            Sight::Ended(exit) => Some(Found::Ended(exit)),
+            Sight::Served(stream) => match NoticeReader::new(stream) {
+                Ok(notices) => greet(notices, None).await.unwrap_or(None),
+                Err(_) => None,
+            },
+            Sight::Adopting(started) => wait_for_adopter(started).await?,
+        };
+        if let Some(found) = found {
             return Ok(found);
         }
         if Instant::now() >= give_up {
@@ -82,12 +88,21 @@ pub(super) fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError>
                 path: path.to_owned(),
             });
         }
-        std::thread::sleep(PAUSE);
+        Timer::after(PAUSE).await;
     }
 }
 
-/// One round of questions; none when it is worth asking again.
-fn look(path: &Path, shim: &ShimProgram) -> Result<Option<Found>, AdoptError> {
+/// What the run directory says at first sight.
+enum Sight {
+    Ended(ExitRecord),
+    /// A shim listens.
+    Served(UnixStream),
+    /// None did: one was started to take over.
+    Adopting(Started),
+}
+
+/// One look at the run directory. Blocks for as long as a spawn takes.
+fn look(path: &Path, shim: &ShimProgram) -> Result<Sight, AdoptError> {
     let unreadable = |source| AdoptError::RunDirectory {
         path: path.to_owned(),
         source,
@@ -96,24 +111,21 @@ fn look(path: &Path, shim: &ShimProgram) -> Result<Option<Found>, AdoptError> {
         Ok(run) => run,
         // The directory is made before anything else: nothing was ever started.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Some(Found::Ended(never_started(path))));
+            return Ok(Sight::Ended(never_started(path)));
         }
         Err(error) => return Err(unreadable(error)),
     };
     if let Some(exit) = run.exit().map_err(unreadable)? {
-        return Ok(Some(Found::Ended(exit)));
+        return Ok(Sight::Ended(exit));
     }
     match run.connect() {
-        Ok(stream) => Ok(greet(stream, None).unwrap_or(None)),
+        Ok(stream) => Ok(Sight::Served(stream)),
         Err(error) if is_unserved(&error) => {
             let program = shim.path();
-            let Started {
-                stream,
-                shim: child,
-            } = shim
+            let started = shim
                 .start(Task::Adopt, run)
                 .map_err(|source| AdoptError::Shim { program, source })?;
-            wait_for_adopter(stream, child)
+            Ok(Sight::Adopting(started))
         }
         Err(error) => Err(unreadable(error)),
     }
@@ -126,18 +138,14 @@ fn is_unserved(error: &io::Error) -> bool {
     )
 }
 
-fn wait_for_adopter(
-    stream: UnixStream,
-    child: Option<ShimChild>,
-) -> Result<Option<Found>, AdoptError> {
-    let mut talk = Talk {
-        stream,
-        lines: LineBuffer::default(),
+async fn wait_for_adopter(started: Started) -> Result<Option<Found>, AdoptError> {
+    let child = started.shim;
+    let Ok(mut notices) = NoticeReader::new(started.stream) else {
+        return Ok(None);
     };
     // No limit: it may have leftovers to end first, for as long as their grace lasts. It always answers or dies.
-    let first = talk.next();
-    match first {
-        Ok(Some(Notice::Started { .. })) => Ok(greet(talk.stream, child).unwrap_or(None)),
+    match notices.next().await {
+        Ok(Some(Notice::Started { .. })) => Ok(greet(notices, child).await.unwrap_or(None)),
         Ok(Some(Notice::Exited { exit })) => {
             reap(child);
             Ok(Some(Found::Ended(exit)))
@@ -162,67 +170,52 @@ fn reap(child: Option<ShimChild>) {
     }
 }
 
-/// Subscribes and learns who the service is; none when the shim went away meanwhile.
-fn greet(stream: UnixStream, child: Option<ShimChild>) -> io::Result<Option<Found>> {
-    let mut talk = Talk {
-        stream,
-        lines: LineBuffer::default(),
+/// Subscribes and learns who the service is; none when the shim went away meanwhile, an error when it is silent.
+async fn greet(mut notices: NoticeReader, child: Option<ShimChild>) -> io::Result<Option<Found>> {
+    let silent = async {
+        Timer::after(PATIENCE).await;
+        Err(io::ErrorKind::TimedOut.into())
     };
-    talk.stream.set_read_timeout(Some(PATIENCE))?;
-    talk.stream
-        .write_all(&protocol::encode(Request::Subscribe))?;
-    talk.stream.write_all(&protocol::encode(Request::Status))?;
-    while let Some(notice) = talk.next()? {
+    match introduce(&mut notices).or(silent).await? {
+        Some(Introduction::Alive { identity, notify }) => Ok(Some(Found::Alive(Contact {
+            identity,
+            notify,
+            notices,
+            child,
+        }))),
+        Some(Introduction::Ended(exit)) => {
+            reap(child);
+            Ok(Some(Found::Ended(exit)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// What a shim answers when it is asked who it serves.
+enum Introduction {
+    Alive {
+        identity: Identity,
+        notify: NotifyState,
+    },
+    Ended(ExitRecord),
+}
+
+async fn introduce(notices: &mut NoticeReader) -> io::Result<Option<Introduction>> {
+    notices.write(&protocol::encode(Request::Subscribe)).await?;
+    notices.write(&protocol::encode(Request::Status)).await?;
+    while let Some(notice) = notices.next().await? {
         match notice {
             Notice::Status(status) => {
-                let Some(identity) = status.identity else {
-                    return Ok(None);
-                };
-                talk.stream.set_read_timeout(None)?;
-                let Talk { stream, lines } = talk;
-                let contact = Contact {
-                    identity,
-                    notify: status.notify,
-                    stream,
-                    lines,
-                    child,
-                };
-                return Ok(Some(Found::Alive(contact)));
+                let notify = status.notify;
+                return Ok(status
+                    .identity
+                    .map(|identity| Introduction::Alive { identity, notify }));
             }
-            Notice::Exited { exit } => {
-                reap(child);
-                return Ok(Some(Found::Ended(exit)));
-            }
+            Notice::Exited { exit } => return Ok(Some(Introduction::Ended(exit))),
             _ => {}
         }
     }
     Ok(None)
-}
-
-/// A connection that is read on a thread that may block.
-struct Talk {
-    stream: UnixStream,
-    lines: LineBuffer,
-}
-
-impl Talk {
-    fn next(&mut self) -> io::Result<Option<Notice>> {
-        let mut buffer = [0u8; 4096];
-        loop {
-            while let Some(line) = self.lines.next_line() {
-                // A notice of a later version is not for us.
-                if let Ok(notice) = protocol::decode(&line) {
-                    return Ok(Some(notice));
-                }
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(None),
-                Ok(read) => self.lines.push(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
 }
 
 fn never_started(path: &Path) -> ExitRecord {

@@ -149,12 +149,9 @@ impl Control {
         if let Ok(stream) = RunDir::open(run_dir).and_then(|run| run.connect()) {
             return NoticeReader::new(stream).map_err(ControlError::Broken);
         }
-        let Address { run_dir, shim } = self.address.clone();
-        match blocking::unblock(move || find(&run_dir, &shim)).await {
+        match find(run_dir, &self.address.shim).await {
             Ok(Found::Ended(exit)) => Err(ControlError::Ended(Box::new(exit))),
-            Ok(Found::Alive(Contact { stream, lines, .. })) => {
-                NoticeReader::resume(stream, lines).map_err(ControlError::Broken)
-            }
+            Ok(Found::Alive(Contact { notices, .. })) => Ok(notices),
             Err(error) => Err(ControlError::Unreachable(error)),
         }
     }

@@ -10,6 +10,7 @@ use super::error::LaunchError;
 use super::order::SupervisedLaunch;
 use super::process::{NoticeReader, SupervisedProcess};
 use super::program::{ShimProgram, Started};
+use crate::blocking::unblock;
 
 /// Starts a shim, has it start the service, and returns once the service runs.
 ///
@@ -27,7 +28,7 @@ pub async fn launch(
 ) -> Result<SupervisedProcess, LaunchError> {
     let run_dir = order.run_dir();
     let starter = shim.clone();
-    let started = blocking::unblock(move || start(order, &starter)).await?;
+    let started = unblock(move || start(order, &starter)).await?;
     let Started {
         stream,
         shim: child,
@@ -53,7 +54,7 @@ pub async fn launch(
                     child.reap();
                 }
                 // Nothing ran. What cannot be removed now is found, ended, when run directories are next looked at.
-                drop(blocking::unblock(move || remove_run_dir(&run_dir)).await);
+                drop(unblock(move || remove_run_dir(&run_dir)).await);
                 return Err(LaunchError::Refused {
                     kind: failure.kind,
                     message: failure.message,

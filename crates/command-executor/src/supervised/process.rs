@@ -3,11 +3,15 @@
 //! Owns: the connection that tells what happens, and finding a new one when the shim dies. Never touches output.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -52,9 +56,26 @@ pub enum SupervisedEvent {
 #[derive(Debug)]
 enum Link {
     Connected(NoticeReader),
-    Finding(blocking::Task<Result<Found, AdoptError>>),
+    Finding(Search),
     Lost { retry: bool },
     Over(ExitRecord),
+}
+
+/// Finding out what became of the service. Kept, so that no step of it is lost when whoever waits for it stops waiting.
+struct Search(Pin<Box<dyn Future<Output = Result<Found, AdoptError>> + Send>>);
+
+impl Future for Search {
+    type Output = Result<Found, AdoptError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").finish_non_exhaustive()
+    }
 }
 
 impl SupervisedProcess {
@@ -132,9 +153,10 @@ impl SupervisedProcess {
                         Timer::after(RETRY).await;
                     }
                     let Address { run_dir, shim } = self.address.clone();
-                    self.link = Link::Finding(blocking::unblock(move || find(&run_dir, &shim)));
+                    let search = async move { find(&run_dir, &shim).await };
+                    self.link = Link::Finding(Search(Box::pin(search)));
                 }
-                Link::Finding(task) => match task.await {
+                Link::Finding(search) => match search.await {
                     Ok(Found::Ended(exit)) => {
                         self.held.clear();
                         self.over(exit);
@@ -157,16 +179,11 @@ impl SupervisedProcess {
     }
 
     fn connect(&mut self, contact: Contact) {
-        match NoticeReader::resume(contact.stream, contact.lines) {
-            Ok(notices) => {
-                self.child = contact.child;
-                self.held.clear();
-                self.line.lead_to(Some(notices.stream()));
-                self.link = Link::Connected(notices);
-                self.remember(contact.notify);
-            }
-            Err(_) => self.link = Link::Lost { retry: true },
-        }
+        self.child = contact.child;
+        self.held.clear();
+        self.line.lead_to(Some(contact.notices.stream()));
+        self.link = Link::Connected(contact.notices);
+        self.remember(contact.notify);
     }
 
     fn hear(&mut self, notice: Notice) {
@@ -211,14 +228,9 @@ pub(super) struct NoticeReader {
 
 impl NoticeReader {
     pub(super) fn new(stream: UnixStream) -> io::Result<NoticeReader> {
-        NoticeReader::resume(stream, LineBuffer::default())
-    }
-
-    /// Goes on behind what was read before.
-    pub(super) fn resume(stream: UnixStream, lines: LineBuffer) -> io::Result<NoticeReader> {
         Ok(NoticeReader {
             stream: Arc::new(Async::new(stream)?),
-            lines,
+            lines: LineBuffer::default(),
         })
     }
 

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
+use async_io::Async;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use service_shim::{EMBEDDED_FLAG, RunDir, Task};
+
+use crate::driver;
 
 /// How shims are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,10 +132,16 @@ impl ShimProgram {
 pub(super) struct ShimChild(Option<Box<(PathBuf, Child)>>);
 
 impl ShimChild {
-    /// Waits for a shim that is about to end, on a thread that may block.
+    /// Waits for a shim that is about to end, in the background.
     pub(super) fn reap(mut self) {
-        if let Some(mut child) = self.0.take() {
-            blocking::unblock(move || child.1.wait().ok()).detach();
+        if let Some(mut child) = self.0.take()
+            && matches!(child.1.try_wait(), Ok(None))
+        {
+            driver::run(async move {
+                if ended(&child.1).await.is_err() || matches!(child.1.try_wait(), Ok(None)) {
+                    left_alone().push(*child);
+                }
+            });
         }
     }
 
@@ -154,6 +164,12 @@ impl Drop for ShimChild {
             left_alone().push(*child);
         }
     }
+}
+
+/// Returns once the child has ended; it is then still to be reaped.
+async fn ended(child: &Child) -> io::Result<()> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    Async::new(pidfd)?.readable().await
 }
 
 fn sweep() {

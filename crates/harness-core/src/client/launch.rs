@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use async_process::{Child, Command};
 use futures_lite::future;
+use service_orchestration::blocking;
 
 use super::{ConnectError, HarnessClient, is_running};
 use crate::dirs::{Dirs, DirsError, daemon_environment};

@@ -9,7 +9,7 @@ use async_io::Timer;
 use chrono::Utc;
 use harness_wire::{Acceptor, Hello, Life, ServerNames};
 use service_orchestration::store::StoreError;
-use service_orchestration::{ManagerError, ServiceManager};
+use service_orchestration::{ManagerError, ServiceManager, blocking};
 
 use super::run::BaseDaemon;
 use super::session::Door;

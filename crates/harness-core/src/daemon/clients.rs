@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use service_orchestration::blocking;
+
 use super::serve::Caller;
 use super::shared::Shared;
 use crate::audit;

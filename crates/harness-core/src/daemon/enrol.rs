@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use harness_wire::{AcceptError, Applicant};
+use service_orchestration::blocking;
 
 use super::shared::Shared;
 use crate::audit::{Durability, Entry};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use harness_wire::RpcError;
+use service_orchestration::blocking;
 
 use super::serve::Caller;
 use super::shared::Shared;

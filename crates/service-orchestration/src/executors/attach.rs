@@ -10,7 +10,6 @@ use command_executor::event::ProcessEventStream;
 use command_executor::{
     AttachError, AttachedHandle, AttachedProcess, Attacher, LocalAttacher, ProcessIdentity, Target,
 };
-use serde::{Deserialize, Serialize};
 
 use super::contract::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
@@ -24,14 +23,6 @@ use crate::spec::{StackName, TargetKind, TargetSpec, UnitId, UnitName};
 /// Observes programs on this machine that somebody else started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttachExecutor;
-
-/// Which process it is, as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
-struct KeptIdentity {
-    boot_id: String,
-    pid: u32,
-    start_ticks: u64,
-}
 
 impl AttachExecutor {
     /// An executor for `process-attach`.
@@ -94,11 +85,10 @@ impl ServiceExecutor for AttachExecutor {
             instance_id: ticket.instance_id,
             source,
         };
-        let kept: KeptIdentity = match serde_json::from_value(details) {
-            Ok(kept) => kept,
+        let identity: ProcessIdentity = match serde_json::from_value(details) {
+            Ok(identity) => identity,
             Err(error) => return Err(unclear(error.into())),
         };
-        let identity = ProcessIdentity::new(kept.boot_id, kept.pid, kept.start_ticks);
         match self.attach(AttachedProcess::Identity(identity)).await {
             Ok(observed) => Ok(Adoption::Alive(Box::new(observed))),
             Err(AttachError::Ended { .. } | AttachError::NoSuchProcess { .. }) => {
@@ -169,14 +159,9 @@ struct Observed(Arc<dyn AttachedHandle>);
 impl RunningAttempt for Observed {
     fn facts(&self) -> AttemptFacts {
         let identity = self.0.identity();
-        let kept = KeptIdentity {
-            boot_id: identity.boot_id().to_owned(),
-            pid: identity.pid(),
-            start_ticks: identity.start_ticks(),
-        };
         AttemptFacts {
-            pid: Some(identity.pid()),
-            ticket: Some(serde_json::json!(kept)),
+            pid: Some(identity.pid),
+            ticket: Some(serde_json::json!(identity)),
             ..AttemptFacts::default()
         }
     }

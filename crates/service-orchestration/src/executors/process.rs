@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
+use command_executor::blocking;
 use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
     self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,

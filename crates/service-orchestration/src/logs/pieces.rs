@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_io::Async;
-use blocking::Task;
+use command_executor::blocking::{self, Unblocked};
 use futures::Stream;
 use futures_lite::stream;
 use service_shim::log::{LogReader, LogWatch, Start};
@@ -75,7 +75,7 @@ struct Reading {
 
 enum State {
     /// More is being read.
-    Busy(Task<Result<Batch, LogError>>),
+    Busy(Unblocked<Result<Batch, LogError>>),
     /// All that was there has been read.
     Dry(Box<Tail>),
     Over,

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use command_executor::blocking;
+
 use super::UnitLog;
 use crate::spec::{StackName, UnitId};
 

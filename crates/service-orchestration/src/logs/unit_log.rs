@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use command_executor::blocking;
 use futures::Stream;
 use service_shim::log::ReadError;
 

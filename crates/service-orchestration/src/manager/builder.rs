@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use async_executor::Executor;
+use command_executor::blocking;
 use command_executor::supervised::ShimProgram;
 
 use super::{ServiceManager, Shared};

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
+use command_executor::blocking;
 use futures_lite::future;
 use rustix::fs::{Access, access};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};

@@ -15,6 +15,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use command_executor::blocking::unblock_detached;
 use futures::channel::oneshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -59,7 +60,7 @@ impl Sweeper {
         if !std::mem::replace(&mut state.is_running, true) {
             let sweeper = self.clone();
             // Detached because it must outlive whoever dropped the probe; it ends once nothing is left to end.
-            blocking::unblock(move || sweeper.work()).detach();
+            unblock_detached(move || sweeper.work());
         }
     }
 

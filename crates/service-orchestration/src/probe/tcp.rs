@@ -17,11 +17,18 @@ pub(crate) struct TcpQuestion {
 
 impl TcpQuestion {
     pub(crate) async fn ask(&self) -> Answer {
-        match TcpStream::connect((self.host.as_str(), self.port)).await {
+        match self.connect().await {
             Ok(stream) if is_own_end(&stream) => Answer::bad(format!("nobody listens on {self}")),
             Ok(_) => Answer::Good,
             Err(error) => not_connected(&format!("cannot connect to {self}"), &error),
         }
+    }
+}
+
+impl TcpQuestion {
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let addresses = harness_http::resolve(&self.host, self.port).await?;
+        TcpStream::connect(addresses.as_slice()).await
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use async_executor::Task;
+use command_executor::blocking;
 
 use super::inbox::Inbox;
 use super::turn::Supervisor;
@@ -78,7 +79,7 @@ struct Writing {
     since: Duration,
     /// It takes so long that nobody waits for it any more.
     is_overdue: bool,
-    _task: blocking::Task<()>,
+    _task: blocking::Unblocked<()>,
 }
 
 /// What waits to be kept, and what is being kept.

@@ -14,7 +14,8 @@ use super::request::Subscribed;
 use crate::report::{Event, EventKind, SCHEMA_VERSION};
 use crate::spec::StackName;
 
-/// Events kept in memory for listeners that come (back) late. 4,096 of some 300 bytes are 1.2 MB at most.
+/// Events kept in memory for listeners that come (back) late. 4,096 of some 300 bytes are 1.2 MB at most; unpacked, with
+/// their maps and strings, each would have five times as much.
 const KEPT: usize = 4096;
 
 /// Events that a listener may fall behind by at the most. Room for all of them is made at once.
@@ -27,8 +28,29 @@ pub(crate) struct EventHub {
     /// The last one that was told: one that is kept late is not told again. (What was told and never kept gives its
     /// numbers to other events when the daemon dies before the store works again.)
     published: u64,
-    latest: VecDeque<Arc<Event>>,
+    latest: VecDeque<Packed>,
     listeners: Vec<Sender<Arc<Event>>>,
+}
+
+/// An event as JSON.
+#[derive(Debug)]
+struct Packed {
+    seq: u64,
+    text: Box<[u8]>,
+}
+
+impl Packed {
+    fn new(event: &Event) -> Self {
+        let text = serde_json::to_vec(event).expect("events have string keys");
+        Self {
+            seq: event.seq,
+            text: text.into(),
+        }
+    }
+
+    fn unpack(&self) -> Arc<Event> {
+        Arc::new(serde_json::from_slice(&self.text).expect("an event that was packed"))
+    }
 }
 
 impl EventHub {
@@ -40,7 +62,7 @@ impl EventHub {
             source,
             next_seq,
             published: next_seq - 1,
-            latest: kept.into_iter().skip(skip).map(Arc::new).collect(),
+            latest: kept.iter().skip(skip).map(Packed::new).collect(),
             listeners: Vec::new(),
         }
     }
@@ -75,7 +97,7 @@ impl EventHub {
         if self.latest.len() == KEPT {
             self.latest.pop_front();
         }
-        self.latest.push_back(Arc::clone(event));
+        self.latest.push_back(Packed::new(event));
         self.listeners
             .retain(|listener| match listener.try_send(Arc::clone(event)) {
                 Ok(()) => true,
@@ -91,7 +113,7 @@ impl EventHub {
                 .latest
                 .iter()
                 .filter(|event| event.seq >= seq)
-                .cloned()
+                .map(Packed::unpack)
                 .collect(),
         };
         let missed = match (since, self.latest.front()) {
@@ -122,6 +144,19 @@ mod tests {
             hub.publish(&event);
         }
         hub
+    }
+
+    #[test]
+    fn what_is_replayed_is_what_was_told() {
+        let mut hub = hub_with(0);
+        let data = serde_json::json!({"service_name": "db", "restarts": 3, "address": null});
+        let Value::Object(data) = data else {
+            unreachable!("it is an object");
+        };
+        let event = hub.make(EventKind::ServiceRestarted, None, data, Utc::now());
+        hub.publish(&event);
+        let replayed = hub.subscribe(Some(1), 1).events.try_recv();
+        assert_eq!(replayed.expect("it is kept"), event);
     }
 
     #[test]

@@ -201,8 +201,10 @@ pub(crate) async fn item(manager: &ServiceManager, unit: &str) -> UnitStatus {
     items.find(|item| item.name == unit).expect("a known unit")
 }
 
+/// The process of a unit, once it is known: what it says can be read before the supervisor has heard of its start.
 pub(crate) async fn pid(manager: &ServiceManager, unit: &str) -> u32 {
-    item(manager, unit).await.pid.expect("it runs")
+    let running = until(manager, unit, "it runs", |unit| unit.pid.is_some()).await;
+    running.pid.expect("it runs on")
 }
 
 /// Waits until a unit stands so.
