@@ -216,6 +216,11 @@ impl Failure {
             }
             Self::Ambiguous { .. } => vec!["choose one with -p NAME".to_owned()],
             Self::Client(ClientError::Api(error)) => api_hints(error),
+            // What can be repeated was repeated.
+            Self::Client(ClientError::Lost { .. }) => vec![
+                "whether it was done is unknown: look at `harness status` before you repeat it"
+                    .to_owned(),
+            ],
             Self::Launch(LaunchError::Connect(error))
             | Self::Client(ClientError::Connect(error))
                 if error.is_not_running() =>

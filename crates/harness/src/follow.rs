@@ -157,7 +157,8 @@ impl<'a> Watch<'a> {
                 }
             }
         };
-        self.finish(&mut painter, shown, progress).await;
+        let is_over = !matches!(ended, Ended::Done(_));
+        self.finish(&mut painter, shown, progress, is_over).await;
         Ok(ended)
     }
 
@@ -244,12 +245,13 @@ impl<'a> Watch<'a> {
         while let News::Happened = self.next(never(), Some(deadline), None, units).await {}
     }
 
-    /// Shows the end as it is, whatever the events have told of it.
+    /// Shows the end as it is, whatever the events have told of it. Where the wait itself is over, that may not take long.
     async fn finish(
         &mut self,
         painter: &mut Option<Painter>,
         shown: Shown<'_>,
         progress: Progress,
+        is_over: bool,
     ) {
         if progress == Progress::Plain && self.tracker.has_told() {
             self.drain(shown.units).await;
@@ -257,7 +259,14 @@ impl<'a> Watch<'a> {
         if progress == Progress::Quiet {
             return;
         }
-        let Ok(status) = self.client.status(&self.stack).await else {
+        // Whoever has waited long enough does not wait for a daemon to come back.
+        let deadline = is_over.then(|| Instant::now() + LAST_LOOK);
+        let asked = async { self.client.status(&self.stack).await.ok() };
+        let too_late = async {
+            until(deadline).await;
+            None
+        };
+        let Some(status) = future::or(asked, too_late).await else {
             return;
         };
         let units = of_interest(&status, shown.units);
@@ -310,6 +319,8 @@ fn of_interest<'a>(status: &'a StackStatus, units: &[String]) -> Vec<&'a UnitSta
 
 /// Events travel with the answer that ended the wait; those that come later are told by the status anyway.
 const STRAGGLERS: Duration = Duration::from_millis(20);
+/// How long the picture of the end may take, when it was not the work that ended the wait.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 const FOOT: &str = "Ctrl-C detaches; the daemon keeps working.";
 /// Ten pictures a second look like movement.
 const BEAT: Duration = Duration::from_millis(100);

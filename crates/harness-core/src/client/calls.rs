@@ -9,6 +9,7 @@ use service_orchestration::report::{StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
 use super::connection::Connection;
+use super::recover::Departure;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
     ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
@@ -17,16 +18,18 @@ use crate::protocol::method::{
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
-    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, ForgetParams, InviteParams,
-    Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams, ShutdownParams,
-    SignalParams, SignalResult, StackListParams, StackSummary, StartParams, StartResult,
-    StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
+    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ErrorCode, ForgetParams,
+    InviteParams, Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams,
+    ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary, StartParams,
+    StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult,
+    WhyParams,
 };
 
 impl HarnessClient {
     /// Calls a method and waits for its result.
     ///
-    /// A repeatable call whose connection broke is asked again of the daemon that answers next.
+    /// A repeatable call whose connection broke is asked again of the daemon that answers next; so is a question that a
+    /// daemon can no longer answer because it ends, when it leaves its services to the next.
     ///
     /// # Errors
     /// [`ClientError`]. There is no deadline: drop the future when it takes too long.
@@ -34,14 +37,34 @@ impl HarnessClient {
     /// # Cancellation
     /// Dropping the future tells the daemon that the answer is not wanted. What it has begun, it may finish.
     pub async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
+        self.ask::<M>(params, M::REPEATABLE).await
+    }
+
+    async fn ask<M: Method>(
+        &self,
+        params: &M::Params,
+        is_repeatable: bool,
+    ) -> Result<M::Result, ClientError> {
         let mut connection = self.connection().await?;
         loop {
-            match call_over::<M>(&connection, params).await {
-                Err(ClientError::Lost { .. }) if M::REPEATABLE => {
-                    connection = self.reconnect().await?
+            let error = match call_over::<M>(&connection, params).await {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            let departure = match &error {
+                ClientError::Lost { .. } if is_repeatable => Departure::of(&error),
+                ClientError::Api(api)
+                    if api.code == ErrorCode::ShuttingDown && M::EFFECT == Effect::Reads =>
+                {
+                    connection.ended().await;
+                    if !self.leaves_work() {
+                        return Err(error);
+                    }
+                    Departure::InOrder
                 }
-                outcome => return outcome,
-            }
+                _ => return Err(error),
+            };
+            connection = self.reconnect(departure).await?;
         }
     }
 
@@ -68,7 +91,8 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn start(&self, params: &StartParams) -> Result<StartResult, ClientError> {
-        self.call::<StartStack>(params).await
+        // A task that may have run once is not run again.
+        self.ask::<StartStack>(params, !params.again).await
     }
 
     /// Defines a stack.
@@ -156,7 +180,7 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn start_units(&self, params: &StartUnitsParams) -> Result<OrderResult, ClientError> {
-        self.call::<StartUnits>(params).await
+        self.ask::<StartUnits>(params, !params.again).await
     }
 
     /// Who may come in, and who is invited.

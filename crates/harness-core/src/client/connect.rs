@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use futures_lite::future;
 use harness_wire::{Client, ClientTls, ConnectOptions, Hello, PkiError};
 
 use super::connection::Connection;
+use super::launch::Starter;
+use super::recover::Departure;
 use super::remote::Remote;
 use super::{ClientError, ConnectError};
 use crate::dirs::Dirs;
-use crate::files::{Endpoint, Watch, is_locked};
+use crate::files::{Endpoint, is_locked};
 
 /// Asks a daemon. Cheap to clone; clones share the connection.
 #[derive(Clone, Debug)]
@@ -33,9 +34,9 @@ struct Shared {
 
 /// Which daemon, and how it is found.
 #[derive(Clone, Debug)]
-enum Way {
-    /// The one of these directories.
-    Local(Dirs),
+pub(super) enum Way {
+    /// The one of these directories, and how the next one is brought up when it is killed.
+    Local(Dirs, Option<Starter>),
     /// Another one, at which this client has enrolled.
     Remote(Remote),
 }
@@ -57,7 +58,7 @@ impl HarnessClient {
     /// # Cancellation
     /// Dropping the future drops the connection.
     pub async fn connect(dirs: &Dirs) -> Result<Self, ConnectError> {
-        Self::by(Way::Local(dirs.clone())).await
+        Self::by(Way::Local(dirs.clone(), None)).await
     }
 
     /// Connects to a daemon at which this client has enrolled ([`Remote::enrol`]), and renews the certificate when due.
@@ -72,12 +73,16 @@ impl HarnessClient {
 
     async fn by(way: Way) -> Result<Self, ConnectError> {
         let connection = connect(&way).await?;
-        Ok(Self {
+        Ok(Self::over(way, connection))
+    }
+
+    pub(super) fn over(way: Way, connection: Connection) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 way,
                 current: Mutex::new(connection),
             }),
-        })
+        }
     }
 
     /// The name and version that the daemon gave when the connection opened.
@@ -87,56 +92,27 @@ impl HarnessClient {
         (peer.program.clone(), peer.version.clone())
     }
 
-    /// The connection, made anew if it has ended.
-    pub(super) async fn connection(&self) -> Result<Connection, ConnectError> {
+    /// The connection, made anew if it has ended: to the next daemon, if this client may bring one up.
+    pub(super) async fn connection(&self) -> Result<Connection, ClientError> {
         let connection = self.current();
         if !connection.is_over() {
             return Ok(connection);
         }
-        let connection = connect(&self.shared.way).await?;
-        self.replace(&connection);
-        Ok(connection)
+        match connect(&self.shared.way).await {
+            Ok(connection) => {
+                self.replace(&connection);
+                Ok(connection)
+            }
+            // Nothing was asked of the one that is gone, so that any call may go to the next.
+            Err(error) if self.shared.way.starter_for(&error).is_some() => {
+                self.reconnect(Departure::Killed).await
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// A new connection after one was lost, to the next daemon if need be.
-    ///
-    /// Waits up to [`PATIENCE`] for one to come: whoever killed the last one may be starting the next.
-    pub(super) async fn reconnect(&self) -> Result<Connection, ClientError> {
-        let way = &self.shared.way;
-        let watch = way
-            .watch()
-            .map_err(|error| ConnectError::Unreadable(Box::new(error)))?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match connect(way).await {
-                Ok(connection) => {
-                    self.replace(&connection);
-                    return Ok(connection);
-                }
-                Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => {
-                    let changed = async {
-                        match &watch {
-                            Some(watch) => {
-                                let _unseen = watch.changed().await;
-                            }
-                            // Nobody tells when a daemon elsewhere is back.
-                            None => {
-                                Timer::after(REMOTE_RETRY).await;
-                            }
-                        }
-                        true
-                    };
-                    let too_late = async {
-                        Timer::at(deadline).await;
-                        false
-                    };
-                    if !future::or(changed, too_late).await {
-                        return Err(error.into());
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+    pub(super) fn way(&self) -> &Way {
+        &self.shared.way
     }
 
     fn current(&self) -> Connection {
@@ -147,7 +123,7 @@ impl HarnessClient {
             .clone()
     }
 
-    fn replace(&self, connection: &Connection) {
+    pub(super) fn replace(&self, connection: &Connection) {
         *self
             .shared
             .current
@@ -157,21 +133,12 @@ impl HarnessClient {
 }
 
 /// On the heap: the handshakes' 11 KiB would else lie in the future of every call, which may have to connect again.
-fn connect(
+pub(super) fn connect(
     way: &Way,
 ) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + '_>> {
     match way {
-        Way::Local(dirs) => Box::pin(connect_now(dirs)),
+        Way::Local(dirs, _) => Box::pin(connect_now(dirs)),
         Way::Remote(remote) => Box::pin(connect_remotely(remote)),
-    }
-}
-
-impl Way {
-    fn watch(&self) -> std::io::Result<Option<Watch>> {
-        match self {
-            Self::Local(dirs) => Watch::new(dirs.state()).map(Some),
-            Self::Remote(_) => Ok(None),
-        }
     }
 }
 
@@ -187,7 +154,7 @@ fn options() -> ConnectOptions {
     ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")))
 }
 
-async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
+pub(super) async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
     let give_up = Instant::now() + LAST_BREATH;
     loop {
         match connect_once(dirs).await {
@@ -265,10 +232,6 @@ fn classify(
 
 /// The client that every local program of this user is. The daemon makes its certificate.
 pub(crate) const LOCAL_CLIENT: &str = "local";
-/// How often a daemon elsewhere is tried.
-const REMOTE_RETRY: Duration = Duration::from_millis(250);
 /// How long a daemon may hold its lock once nobody listens any more.
 const LAST_BREATH: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(10);
-/// How long a lost daemon is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);

@@ -65,6 +65,15 @@ impl Connection {
         (0..GLANCE).any(|_| self.shared.drive())
     }
 
+    /// Waits until nothing can be asked over it any more.
+    pub(super) async fn ended(&self) {
+        let ended = poll_fn(|_| match self.shared.drive() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        self.drive(ended).await;
+    }
+
     /// Does `work` while moving the bytes for it.
     pub(super) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use harness_wire::{CallError, LinkError, PkiError, SubscriptionError, VersionRange};
 
+use super::LaunchError;
 use crate::files::EndpointError;
 use crate::protocol::ApiError;
 
@@ -99,6 +100,9 @@ pub enum ClientError {
     /// There is no daemon to ask.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The daemon was killed, and the next one did not come up.
+    #[error(transparent)]
+    Launch(Box<LaunchError>),
     /// The daemon refused, or failed.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -135,6 +139,7 @@ impl ClientError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Connect(error) => error.exit_code(),
+            Self::Launch(error) => error.exit_code(),
             Self::Api(error) => error.exit_code,
             Self::Lost { .. } => 5,
             Self::Unreadable { .. } => 70,
@@ -148,6 +153,7 @@ impl ClientError {
         match self {
             Self::Api(error) => Some(error),
             Self::Connect(_)
+            | Self::Launch(_)
             | Self::Lost { .. }
             | Self::Unreadable { .. }
             | Self::Unsendable { .. } => None,

@@ -7,6 +7,7 @@ use harness_wire::Subscription as Items;
 use service_orchestration::report::Event;
 
 use super::connection::Connection;
+use super::recover::Departure;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::SubscribeEvents;
 use crate::protocol::{ErrorCode, Method, SubscribeParams, Subscription};
@@ -18,6 +19,8 @@ pub struct EventStream {
     params: SubscribeParams,
     open: Option<(Connection, Items<Event>)>,
     missed: u64,
+    /// How the last daemon went away, while there is no other.
+    departure: Departure,
 }
 
 impl HarnessClient {
@@ -26,14 +29,20 @@ impl HarnessClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn events(&self, params: SubscribeParams) -> Result<EventStream, ClientError> {
-        let connection = self.connection().await?;
+        let mut connection = self.connection().await?;
         let mut stream = EventStream {
             client: self.clone(),
             params,
             open: None,
             missed: 0,
+            departure: Departure::Killed,
         };
-        stream.subscribe(connection).await?;
+        while let Err(error) = stream.subscribe(connection).await {
+            let ClientError::Lost { .. } = error else {
+                return Err(error);
+            };
+            connection = self.reconnect(Departure::of(&error)).await?;
+        }
         Ok(stream)
     }
 }
@@ -52,12 +61,16 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
         loop {
             let Some((connection, items)) = &mut self.open else {
-                let connection = match self.client.reconnect().await {
+                let connection = match self.client.reconnect(self.departure).await {
                     Ok(connection) => connection,
                     Err(error) => return Some(Err(error)),
                 };
                 match self.subscribe(connection).await {
-                    Ok(()) | Err(ClientError::Lost { .. }) => continue,
+                    Ok(()) => continue,
+                    Err(error @ ClientError::Lost { .. }) => {
+                        self.departure = Departure::of(&error);
+                        continue;
+                    }
                     Err(error) => return Some(Err(error)),
                 }
             };
@@ -67,6 +80,7 @@ impl EventStream {
                     return None;
                 }
                 // The daemon has ended in order: the next one goes on where it was.
+                self.departure = Departure::InOrder;
                 self.open = None;
                 continue;
             };
@@ -76,7 +90,10 @@ impl EventStream {
                     return Some(Ok(event));
                 }
                 Err(error) => match ClientError::of_subscription(error, SubscribeEvents::NAME) {
-                    ClientError::Lost { .. } => self.open = None,
+                    error @ ClientError::Lost { .. } => {
+                        self.departure = Departure::of(&error);
+                        self.open = None;
+                    }
                     ClientError::Api(error) if error.code == ErrorCode::Lagged => self.open = None,
                     error => return Some(Err(error)),
                 },

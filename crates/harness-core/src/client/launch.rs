@@ -15,6 +15,8 @@ use async_process::{Child, Command};
 use futures_lite::future;
 use service_orchestration::blocking;
 
+use super::connect::{Way, connect_now};
+use super::connection::Connection;
 use super::{ConnectError, HarnessClient, is_running};
 use crate::dirs::{Dirs, DirsError, daemon_environment};
 use crate::files::{Watch, has_active_stacks, start_lock};
@@ -37,6 +39,25 @@ pub struct DaemonProgram {
     pub program: PathBuf,
     /// Where it shall listen; `None`: where it likes.
     pub listen: Option<String>,
+}
+
+/// How a client brings a daemon up, and when it may: at first, and when the daemon that it asks is killed.
+#[derive(Clone, Debug)]
+pub(super) struct Starter {
+    pub(super) daemon: DaemonProgram,
+    pub(super) auto_start: AutoStart,
+}
+
+impl Starter {
+    /// Whether a daemon may be started to repair this.
+    pub(super) fn may_start(&self, dirs: &Dirs, error: &ConnectError) -> bool {
+        (error.is_not_running() || error.is_passing())
+            && match self.auto_start {
+                AutoStart::Never => false,
+                AutoStart::WhenActive => has_active_stacks(dirs.state()),
+                AutoStart::Always => true,
+            }
+    }
 }
 
 /// Why there is no daemon even after an attempt to start one.
@@ -103,7 +124,8 @@ impl LaunchError {
 }
 
 impl HarnessClient {
-    /// Connects to the daemon of these directories; brings one up first where `auto_start` says so.
+    /// Connects to the daemon of these directories; brings one up first where `auto_start` says so, and again when the
+    /// daemon is killed while this client is asking it.
     ///
     /// # Errors
     /// [`LaunchError`]; [`ConnectError::NotRunning`] in it when there is no daemon and none was to be started.
@@ -112,18 +134,17 @@ impl HarnessClient {
         daemon: &DaemonProgram,
         auto_start: AutoStart,
     ) -> Result<Self, LaunchError> {
-        match Self::connect(dirs).await {
-            Ok(client) => Ok(client),
-            Err(error)
-                if (error.is_not_running() || error.is_passing())
-                    && (auto_start == AutoStart::Always
-                        || auto_start == AutoStart::WhenActive
-                            && has_active_stacks(dirs.state())) =>
-            {
-                bring_up(dirs, daemon).await
-            }
-            Err(error) => Err(error.into()),
-        }
+        let starter = Starter {
+            daemon: daemon.clone(),
+            auto_start,
+        };
+        let connection = match connect_now(dirs).await {
+            Ok(connection) => connection,
+            Err(error) if starter.may_start(dirs, &error) => bring_up(dirs, daemon).await?,
+            Err(error) => return Err(error.into()),
+        };
+        let way = Way::Local(dirs.clone(), Some(starter));
+        Ok(Self::over(way, connection))
     }
 }
 
@@ -141,7 +162,11 @@ pub async fn ensure_daemon(
     HarnessClient::open(dirs, daemon, AutoStart::Always).await
 }
 
-async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, LaunchError> {
+/// A connection to the daemon that runs, or to one that is started now.
+pub(super) async fn bring_up(
+    dirs: &Dirs,
+    daemon: &DaemonProgram,
+) -> Result<Connection, LaunchError> {
     dirs.create()?;
     let state = dirs.state().to_owned();
     let failed = |action| {
@@ -159,8 +184,8 @@ async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, 
             .map_err(failed("lock"))?
     };
     // Whoever had the lock may have started it.
-    match HarnessClient::connect(dirs).await {
-        Ok(client) => return Ok(client),
+    match connect_now(dirs).await {
+        Ok(connection) => return Ok(connection),
         Err(ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -170,8 +195,8 @@ async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, 
     let mut child = spawn(dirs, daemon, &log)?;
     let deadline = Instant::now() + START_PATIENCE;
     loop {
-        let error = match HarnessClient::connect(dirs).await {
-            Ok(client) => return Ok(client),
+        let error = match connect_now(dirs).await {
+            Ok(connection) => return Ok(connection),
             Err(error @ (ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. })) => error,
             Err(error) => return Err(error.into()),
         };
@@ -180,7 +205,7 @@ async fn bring_up(dirs: &Dirs, daemon: &DaemonProgram) -> Result<HarnessClient, 
             .map_err(failed("watch"))?
         {
             Next::Changed => {}
-            Next::Exited(_) if is_running(dirs)? && HarnessClient::connect(dirs).await.is_ok() => {}
+            Next::Exited(_) if is_running(dirs)? && connect_now(dirs).await.is_ok() => {}
             Next::Exited(status) => {
                 return Err(LaunchError::Exited {
                     status,

@@ -11,6 +11,7 @@ use harness_wire::{Subscription as Items, SubscriptionError};
 use service_orchestration::logs::{LineJoiner, LogLines, LogQuery, Reach};
 
 use super::connection::Connection;
+use super::recover::Departure;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{FollowBlocks, FollowLogs, ReadBlocks, ReadLogs};
 use crate::protocol::{BLOCKS, LogBatch, LogBlock, LogParams, LogRecord, Marked, Method};
@@ -29,6 +30,8 @@ pub struct LogStreamReader {
     opened: DateTime<Utc>,
     /// Whether lines that have no end yet are waited for when the past is over.
     is_resumed: bool,
+    /// How the last daemon went away, while there is no other.
+    departure: Departure,
 }
 
 /// What the daemon sends.
@@ -64,7 +67,7 @@ impl HarnessClient {
     }
 
     async fn logs(&self, reach: Reach, params: LogParams) -> Result<LogStreamReader, ClientError> {
-        let connection = self.connection().await?;
+        let mut connection = self.connection().await?;
         let mut reader = LogStreamReader {
             client: self.clone(),
             reach,
@@ -79,8 +82,14 @@ impl HarnessClient {
             lines: VecDeque::new(),
             opened: Utc::now(),
             is_resumed: false,
+            departure: Departure::Killed,
         };
-        reader.subscribe(connection).await?;
+        while let Err(error) = reader.subscribe(connection).await {
+            let ClientError::Lost { .. } = error else {
+                return Err(error);
+            };
+            connection = self.reconnect(Departure::of(&error)).await?;
+        }
         Ok(reader)
     }
 }
@@ -212,7 +221,7 @@ impl LogStreamReader {
     /// What arrives next, over a new connection if need be; nothing when that is all that happened.
     async fn arrive(&mut self) -> Option<Result<Option<Arrived>, ClientError>> {
         let Some((connection, source)) = &mut self.open else {
-            let connection = match self.client.reconnect().await {
+            let connection = match self.client.reconnect(self.departure).await {
                 Ok(connection) => connection,
                 Err(error) => return Some(Err(error)),
             };
@@ -222,7 +231,11 @@ impl LogStreamReader {
             }
             self.is_resumed = self.reach == Reach::PastAndFuture;
             return Some(match self.subscribe(connection).await {
-                Ok(()) | Err(ClientError::Lost { .. }) => Ok(None),
+                Ok(()) => Ok(None),
+                Err(error @ ClientError::Lost { .. }) => {
+                    self.departure = Departure::of(&error);
+                    Ok(None)
+                }
                 Err(error) => Err(error),
             });
         };
@@ -238,7 +251,8 @@ impl LogStreamReader {
         Some(match connection.drive(next).await? {
             Ok(arrived) => Ok(Some(arrived)),
             Err(error) => match self.failure(error) {
-                ClientError::Lost { .. } => {
+                error @ ClientError::Lost { .. } => {
+                    self.departure = Departure::of(&error);
                     self.open = None;
                     Ok(None)
                 }

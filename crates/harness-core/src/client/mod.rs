@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod launch;
 mod logs;
+mod recover;
 mod remote;
 
 pub(crate) use connect::LOCAL_CLIENT;
