@@ -122,8 +122,10 @@ fn a_launch_that_never_began_has_ended() {
 fn an_orphan_left_by_both_is_found_and_ended() {
     let place = Place::new();
     let (mut shim, identity) = place.started(&place.script("setsid sleep 1000 & echo up; wait"));
+    // `setsid` forks, and is itself until it has become the program that it was asked to run.
     eventually("the orphan runs", || {
-        marked(&identity_marker(&shim)).len() == 2
+        let all = marked(&identity_marker(&shim));
+        all.len() == 2 && all.iter().any(|pid| runs(*pid, "sleep"))
     });
     let instance_id = identity_marker(&shim);
     shim.kill_shim();
@@ -187,4 +189,9 @@ fn identity_marker(shim: &common::Shim) -> String {
         .expect("named by instance")
         .to_string_lossy()
         .into_owned()
+}
+
+/// Whether the program of this name is what the process runs.
+fn runs(pid: u32, program: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == program)
 }

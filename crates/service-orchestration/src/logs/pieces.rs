@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use command_executor::blocking::{self, Unblocked};
 use futures::Stream;
-use futures_lite::stream;
+use futures_lite::{StreamExt, stream};
 use service_shim::log::{LogReader, LogWatch, Start};
 
 use super::reader::PieceReader;
@@ -48,8 +48,9 @@ impl LogPieces {
         let pieces = stream::unfold(reading, |mut reading| async move {
             reading.next().await.map(|piece| (piece, reading))
         });
+        // Who merges several asks those that are over again.
         Self {
-            pieces: Box::pin(pieces),
+            pieces: Box::pin(pieces.fuse()),
         }
     }
 }
