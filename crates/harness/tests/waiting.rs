@@ -99,3 +99,23 @@ fn the_time_that_a_user_gives_holds_across_a_killed_daemon() {
     home.write("go", "");
     home.write("leave", "");
 }
+
+#[test]
+fn a_stop_ends_when_another_order_starts_the_unit_again() {
+    let home = Home::new(SLOW);
+    home.write("go", "");
+    home.ok(&["start", "--wait"]);
+    let mut stop = home.spawn(&["stop", "api"]);
+    let mut progress = BufReader::new(stop.stderr.take().expect("piped"));
+    until_said(&mut progress, "→ stopping");
+    let start = home.spawn(&["start", "api"]);
+    let mut rest = String::new();
+    progress.read_to_string(&mut rest).expect("it speaks");
+    assert!(
+        rest.contains("error: api was started again by another order"),
+        "{rest}"
+    );
+    end_of(stop).expect(1);
+    home.write("leave", "");
+    end_of(start).expect(0);
+}

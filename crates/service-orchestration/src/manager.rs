@@ -174,6 +174,31 @@ impl ServiceManager {
             units: units.to_vec(),
             goal,
             any,
+            ordered_down: false,
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// Waits until every unit is gone, for whoever has ordered them down: [`Waited::Never`] at once when another order
+    /// has started one again since.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::wait`].
+    ///
+    /// # Cancellation
+    /// As for [`ServiceManager::wait`].
+    pub async fn wait_down(
+        &self,
+        stack: &StackName,
+        units: &[UnitName],
+    ) -> Result<Waited, OrderError> {
+        let answer = self.ask(|reply| Request::Wait {
+            stack: stack.clone(),
+            units: units.to_vec(),
+            goal: Goal::Stopped,
+            any: false,
+            ordered_down: true,
             reply,
         });
         answer.await.unwrap_or(Err(OrderError::Ended))

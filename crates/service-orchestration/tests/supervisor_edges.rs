@@ -270,3 +270,35 @@ fn nobody_waits_for_ever_for_a_launch_that_an_unhealthy_unit_holds_back() {
         );
     });
 }
+
+#[test]
+fn who_waits_for_the_end_of_what_another_order_starts_again_is_told() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        stage.scene().deaf.insert("api".into());
+        let manager = manager(&stage).await;
+        begin(&manager, stack("api")).await;
+        wait(&manager, &[], Goal::Running).await;
+        let (name, api) = (stack_name(), [unit("api")]);
+        let stopped = manager.order(&name, &api, STOP).await;
+        stopped.expect("a known unit");
+        let gone = manager.wait_down(&name, &api);
+        let started = async {
+            manager
+                .order(&name, &api, START)
+                .await
+                .expect("a known unit");
+        };
+        let (waited, ()) = within(
+            PATIENCE,
+            "the news",
+            futures_lite::future::zip(gone, started),
+        )
+        .await;
+        let Ok(Waited::Never(blocked)) = waited else {
+            panic!("it is wanted: {waited:?}")
+        };
+        assert!(blocked[0].started_again, "{blocked:?}");
+        assert_eq!(blocked[0].reason, "it was started again by another order");
+    });
+}

@@ -16,7 +16,7 @@ use super::{clients, events, logs, stacks};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, OrderResult, Request,
     RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult, StartParams,
-    StartResult, StartUnitsParams, StopParams, UnitsParams, WaitParams, WaitResult,
+    StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
 };
 
 /// Who calls.
@@ -286,12 +286,14 @@ async fn wait(shared: &Shared, params: WaitParams) -> Result<WaitResult, ApiErro
         units,
         goal,
         any,
+        ordered_down,
     } = params;
-    Ok(shared
-        .manager
-        .wait(&stack, &units, goal.into(), any)
-        .await?
-        .into())
+    let manager = &shared.manager;
+    let waited = match ordered_down && goal == WaitGoal::Stopped {
+        true => manager.wait_down(&stack, &units).await,
+        false => manager.wait(&stack, &units, goal.into(), any).await,
+    };
+    Ok(waited?.into())
 }
 
 fn forbidden(call: &Request, name: &str, role: Role) -> ApiError {

@@ -230,6 +230,10 @@ pub struct WaitParams {
     /// One of them is enough.
     #[serde(default)]
     pub any: bool,
+    /// With `stopped`: the asker has ordered them down, so that one which is wanted again was started by a later order
+    /// and never comes so far.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered_down: bool,
 }
 
 /// How far a unit must come.

@@ -130,6 +130,7 @@ pub fn wait(stack: &str, goal: WaitGoal) -> WaitParams {
         units: Vec::new(),
         goal,
         any: false,
+        ordered_down: false,
     }
 }
 

@@ -134,6 +134,7 @@ impl Foreground<'_> {
             units,
             goal: WaitGoal::Stopped,
             any: false,
+            ordered_down: true,
         };
         let mut is_mute = false;
         loop {

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: RestartArgs, context: &Context) -> Result<(), Fail
         units: unit_list(&stack, &names)?,
         goal,
         any: false,
+        ordered_down: false,
     };
     let title = format!("Restarting {stack}");
     let shown = Shown {

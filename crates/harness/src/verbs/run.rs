@@ -102,6 +102,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
         units,
         goal: WaitGoal::Completed,
         any: false,
+        ordered_down: false,
     };
     let end = foreground.until(client.wait(&wait)).await?;
     foreground.finish().await?;

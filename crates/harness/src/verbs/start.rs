@@ -172,6 +172,7 @@ impl Starting<'_> {
             units,
             goal,
             any: false,
+            ordered_down: false,
         }
     }
 

@@ -91,6 +91,7 @@ pub(super) async fn stop(
         units: unit_list(stack, &names)?,
         goal: WaitGoal::Stopped,
         any: false,
+        ordered_down: true,
     };
     let title = format!("Stopping {stack}");
     let shown = Shown {
@@ -105,6 +106,13 @@ pub(super) async fn stop(
     match watch.until(shown, None, client.wait(&wait)).await? {
         Ended::Done(WaitResult::Reached) => {}
         Ended::Done(WaitResult::Never(blocked)) => {
+            if blocked.iter().all(|blocked| blocked.started_again) {
+                let units: Vec<&str> = blocked.iter().map(|unit| unit.name.as_str()).collect();
+                return Err(Failure::Failed {
+                    summary: started_again(&units),
+                    exit_code: FAILED,
+                });
+            }
             let asked = Asked { stack, spec: None };
             return Err(report(context, client, asked, &blocked, FAILED).await?);
         }
@@ -141,6 +149,11 @@ pub(super) fn unit_list(stack: &StackName, names: &[String]) -> Result<Vec<UnitN
     units.sort();
     units.dedup();
     Ok(units)
+}
+
+fn started_again(units: &[&str]) -> String {
+    let were = if units.len() == 1 { "was" } else { "were" };
+    format!("{} {were} started again by another order", units.join(", "))
 }
 
 fn is_gone(unit: &UnitStatus) -> bool {

@@ -176,6 +176,7 @@ async fn tell_end(
         units: unit_list(name, &bad)?,
         goal: WaitGoal::Ready,
         any: false,
+        ordered_down: false,
     };
     match client.wait(&wait).await? {
         WaitResult::Reached => Ok(()),

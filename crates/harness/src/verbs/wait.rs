@@ -107,6 +107,7 @@ pub(crate) async fn run(args: WaitArgs, context: &Context) -> Result<(), Failure
                 units,
                 goal,
                 any: args.any,
+                ordered_down: false,
             };
             watch
                 .until(shown, args.timeout, client.wait(&params))
@@ -199,6 +200,7 @@ fn never_exits(unit: &UnitStatus, code: i32) -> Option<Blocked> {
             (None, None) => "nobody saw how it ended".to_owned(),
         },
         unhealthy: false,
+        started_again: false,
     })
 }
 

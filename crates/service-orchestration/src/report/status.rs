@@ -186,4 +186,7 @@ pub struct Blocked {
     pub reason: String,
     /// Whether the culprit runs, but is unhealthy.
     pub unhealthy: bool,
+    /// Whether somebody waited for its end, and another order has started it again.
+    #[serde(default)]
+    pub started_again: bool,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::commit::Deferred;
 use super::request::{ApplyError, ForgetError, Order, OrderError, Ordered, Reply, Request};
 use super::turn::Supervisor;
+use super::wait::Until;
 use crate::model::{Command, Goal, Index, Input, State};
 use crate::report::EventKind;
 use crate::spec::{StackName, UnitName};
@@ -46,9 +47,17 @@ impl Supervisor {
                 units,
                 goal,
                 any,
+                ordered_down,
                 reply,
             } => match self.resolve(&stack, &units) {
-                Ok(units) => self.wait_for(units, goal, any, reply),
+                Ok(units) => {
+                    let until = Until {
+                        goal,
+                        any,
+                        ordered_down,
+                    };
+                    self.wait_for(units, until, reply);
+                }
                 Err(error) => self.reply(reply, Err(error)),
             },
             Request::Forget { stack, reply } => {

@@ -38,6 +38,8 @@ pub(crate) enum Request {
         units: Vec<UnitName>,
         goal: Goal,
         any: bool,
+        /// The asker has ordered them down: what is wanted again was ordered up since.
+        ordered_down: bool,
         reply: Reply<Result<Waited, OrderError>>,
     },
     /// Forget a stack whose units are all gone.

@@ -20,10 +20,18 @@ pub(super) struct Waiters {
 struct Waiter {
     /// Whom it waits for, and their names: a unit may be forgotten meanwhile.
     units: Vec<(Index, String)>,
-    goal: Goal,
-    /// One of them is enough.
-    any: bool,
+    until: Until,
     then: Then,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until {
+    pub(super) goal: Goal,
+    /// One of them is enough.
+    pub(super) any: bool,
+    /// The asker has ordered them down: what is wanted again was ordered up since.
+    pub(super) ordered_down: bool,
 }
 
 #[derive(Debug)]
@@ -37,15 +45,13 @@ impl Supervisor {
     pub(super) fn wait_for(
         &mut self,
         units: Vec<Index>,
-        goal: Goal,
-        any: bool,
+        until: Until,
         reply: Reply<Result<Waited, OrderError>>,
     ) {
         let units = self.named(units);
         self.waiters.waiting.push(Waiter {
             units,
-            goal,
-            any,
+            until,
             then: Then::Answer(reply),
         });
     }
@@ -54,8 +60,11 @@ impl Supervisor {
         let units = self.named(units);
         self.waiters.waiting.push(Waiter {
             units,
-            goal,
-            any: false,
+            until: Until {
+                goal,
+                any: false,
+                ordered_down: false,
+            },
             then: Then::End(reply),
         });
     }
@@ -92,14 +101,14 @@ impl Supervisor {
     fn outcome(&self, waiter: &Waiter, ailing: &BTreeSet<Index>) -> Option<Waited> {
         let (mut reached, mut blocked) = (0, Vec::new());
         for (unit, name) in &waiter.units {
-            match self.prospect(*unit, name, waiter.goal, ailing) {
+            match self.prospect(*unit, name, waiter.until, ailing) {
                 Prospect::Reached => reached += 1,
                 Prospect::Open => {}
                 Prospect::Blocked(why) => blocked.push(why),
             }
         }
         let count = waiter.units.len();
-        let (is_enough, is_hopeless) = match (waiter.any, &waiter.then) {
+        let (is_enough, is_hopeless) = match (waiter.until.any, &waiter.then) {
             (true, _) => (reached > 0 || count == 0, blocked.len() == count),
             (false, Then::Answer(_)) => (reached == count, !blocked.is_empty()),
             // Before the end, everything that can still come so far does.
@@ -129,13 +138,21 @@ impl Supervisor {
         ailing
     }
 
-    fn prospect(&self, unit: Index, name: &str, goal: Goal, ailing: &BTreeSet<Index>) -> Prospect {
+    fn prospect(
+        &self,
+        unit: Index,
+        name: &str,
+        until: Until,
+        ailing: &BTreeSet<Index>,
+    ) -> Prospect {
+        let goal = until.goal;
         let itself = |reason: String| {
             Prospect::Blocked(Blocked {
                 name: name.to_owned(),
                 culprit: name.to_owned(),
                 reason,
                 unhealthy: false,
+                started_again: false,
             })
         };
         // It may have been forgotten since: it is gone then, and nothing else.
@@ -150,6 +167,15 @@ impl Supervisor {
         if goal == Goal::Stopped && self.is_missing(unit) {
             return itself(entry.facts.reason.clone().unwrap_or_default());
         }
+        if goal == Goal::Stopped && until.ordered_down && self.world.unit(unit).wanted {
+            return Prospect::Blocked(Blocked {
+                name: name.to_owned(),
+                culprit: name.to_owned(),
+                reason: "it was started again by another order".into(),
+                unhealthy: false,
+                started_again: true,
+            });
+        }
         match self.world.verdict(unit, goal) {
             Verdict::Reached => Prospect::Reached,
             Verdict::Pending if goal != Goal::Stopped && ailing.contains(&unit) => {
@@ -159,6 +185,7 @@ impl Supervisor {
                         culprit: self.units.get(culprit).id.local_name(),
                         reason: self.health_sentence(culprit),
                         unhealthy: true,
+                        started_again: false,
                     }),
                     None => Prospect::Open,
                 }
@@ -175,6 +202,7 @@ impl Supervisor {
                     .map_or_else(|| "?".into(), |entry| entry.id.local_name()),
                 reason: self.obstacle_sentence(culprit, &obstacle),
                 unhealthy: false,
+                started_again: false,
             }),
         }
     }
