@@ -39,6 +39,29 @@ fn while_nothing_happens_nobody_wakes() {
 }
 
 #[test]
+fn what_starts_and_stops_again_and_again_leaves_nothing_behind() {
+    let home = Home::new(&holding(SERVICES));
+    let cycles = |count: usize| {
+        for _ in 0..count {
+            home.ok(&["start", "--wait"]);
+            home.ok(&["stop"]);
+        }
+    };
+    cycles(WARM_UP / SERVICES);
+    let daemon = daemon(&home);
+    let before = Held::of(daemon);
+    cycles(CYCLES / SERVICES);
+    let mut after = Held::of(daemon);
+    // A shim that has just ended, a thread that is about to end.
+    eventually_blocking(DEADLINE, "descriptors and threads are as before", || {
+        after = Held::of(daemon);
+        after.descriptors <= before.descriptors && after.threads <= MOST_THREADS
+    });
+    let grown = after.anonymous_bytes.saturating_sub(before.anonymous_bytes);
+    assert!(grown <= MOST_GROWTH, "{grown} bytes: {before:?}, {after:?}");
+}
+
+#[test]
 fn a_start_and_a_stop_cost_so_many_system_calls() {
     let few = Traced::cycle(5);
     let many = Traced::cycle(25);
@@ -46,6 +69,30 @@ fn a_start_and_a_stop_cost_so_many_system_calls() {
     eprintln!("daemon: {for_one} a service; shim: {}", many.shim);
     assert!(for_one <= DAEMON_CALLS, "{for_one}: {:#?}", many.by_name);
     assert!(many.shim <= SHIM_CALLS, "{}", many.shim);
+}
+
+/// What a process holds.
+#[derive(Debug)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
+    anonymous_bytes: u64,
+}
+
+impl Held {
+    fn of(pid: u32) -> Self {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let anonymous = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"))
+            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Self {
+            descriptors: descriptors.count(),
+            threads: threads_of(pid).len(),
+            anonymous_bytes: anonymous.expect("Linux counts it") * 1024,
+        }
+    }
 }
 
 /// System calls of one start and one stop of a stack, counted by `strace`.
@@ -160,6 +207,11 @@ const NEXT_MINUTE: Duration = Duration::from_secs(60);
 
 /// Main, supervisor, reactor, the driver of what nobody waits for, two that wait for blocking work.
 const MOST_THREADS: usize = 6;
+
+/// Starts and stops of one service until the latest events and the pages of the state store are as many as are held.
+const WARM_UP: usize = 1000;
+const CYCLES: usize = 300;
+const MOST_GROWTH: u64 = 1 << 20;
 
 /// Of the daemon, for one service that starts and stops. 118 to 137 were counted.
 const DAEMON_CALLS: usize = 180;

@@ -31,8 +31,8 @@ const FORMAT: u64 = 2;
 /// Events kept on disk. 10,000 of some 300 bytes are 3 MB.
 const MAX_EVENTS: u64 = 10_000;
 
-/// Pages held in memory, in bytes. A state of 500 units is some 300 KB.
-const CACHE_BYTES: usize = 4 << 20;
+/// Pages held in memory, in bytes. A state of 500 units is some 300 KB; events, most of the file, are written and read once.
+const CACHE_BYTES: usize = 1 << 20;
 
 /// State in a directory that nobody else may use while this value lives.
 #[derive(Debug)]
