@@ -61,6 +61,10 @@ pub struct StopReport {
     pub escalation: Escalation,
     /// Processes that were still there once the main process was gone or the grace was over.
     pub leftovers: Leftovers,
+    /// Milliseconds from when it was asked until nothing was left, by a clock that does not jump; none in the records of
+    /// shims that did not tell.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
 }
 
 /// How far a stop had to go.

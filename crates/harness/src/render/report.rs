@@ -4,6 +4,7 @@
 //! reader goes next.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use harness_core::protocol::LogRecord;
@@ -151,12 +152,17 @@ fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<Str
     if stop.escalation == "none" && stop.leftover_count == 0 {
         return None;
     }
+    // The wall clock may have jumped meanwhile: it is asked only where the record does not say.
+    let took = match stop.took_ms {
+        Some(took) => Duration::from_millis(took),
+        None => since(begun, stopped),
+    };
     let was_killed = stop.escalation == "killed" && unit.signal == Some(SIGKILL);
     let mut text = match was_killed {
         true => format!(
             "{} ignored its stop signal for {} and was killed",
             unit.name,
-            duration(since(begun, stopped))
+            duration(took)
         ),
         false => format!("{} ended", unit.name),
     };
@@ -215,6 +221,13 @@ mod tests {
         let good = sample::stopped("db", None, "none", &[]);
         let text = stop_lines(&Look::plain(), &[&deaf, &left, &good], sample::ago(11));
         insta::assert_snapshot!(text);
+        let mut told = deaf.clone();
+        told.stop.as_mut().expect("it was stopped").took_ms = Some(700);
+        let text = stop_lines(&Look::plain(), &[&told], sample::ago(3600));
+        assert!(
+            text.contains("for 0.7s"),
+            "whatever the wall clock says: {text}"
+        );
         assert_eq!(
             stop_lines(&Look::plain(), &[&deaf], sample::now()),
             "",

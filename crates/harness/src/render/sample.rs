@@ -78,6 +78,7 @@ pub(crate) fn stopped(
             escalation: escalation.to_owned(),
             leftovers: leftovers.iter().map(|name| (*name).to_owned()).collect(),
             leftover_count: u32::try_from(leftovers.len()).expect("a few"),
+            took_ms: None,
         }),
         ..unit(name, UnitKind::Service, "idle")
     }

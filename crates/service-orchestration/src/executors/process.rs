@@ -371,6 +371,7 @@ fn exit_info(record: &ExitRecord) -> ExitInfo {
             },
             leftovers: report.leftovers.names.clone(),
             leftover_count: report.leftovers.count,
+            took_ms: report.took_ms,
         }),
     }
 }

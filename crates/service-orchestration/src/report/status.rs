@@ -145,6 +145,9 @@ pub struct StopInfo {
     pub leftovers: Vec<String>,
     /// How many there were.
     pub leftover_count: u32,
+    /// Milliseconds that it took, by a clock that does not jump; null where that was not recorded.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
 }
 
 /// Why a unit is where it is, down to the causes.

@@ -50,6 +50,9 @@ pub(crate) struct Ladder {
     requested: Option<Signal>,
     leftovers: Leftovers,
     escalation: Escalation,
+    /// When it left [`Phase::Running`].
+    begun: Option<Instant>,
+    took: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,8 @@ impl Ladder {
             requested: None,
             leftovers: Leftovers::default(),
             escalation: Escalation::None,
+            begun: None,
+            took: None,
         }
     }
 
@@ -109,15 +114,24 @@ impl Ladder {
             requested: self.requested,
             escalation: self.escalation,
             leftovers: self.leftovers.clone(),
+            took_ms: self
+                .took
+                .map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         })
     }
 
     /// Takes one input and says what is to be done.
     pub(crate) fn step(&mut self, input: &Input, now: Instant) -> Vec<Effect> {
+        if let (Phase::Running, Input::Stop(_) | Input::MainEnded | Input::Kill) =
+            (self.phase, input)
+        {
+            self.begun = Some(now);
+        }
         match (self.phase, input) {
             (Phase::Over, _) | (Phase::Running, Input::Tick) => vec![],
             (_, Input::AllGone) => {
                 self.phase = Phase::Over;
+                self.took = self.begun.map(|begun| now.saturating_duration_since(begun));
                 vec![]
             }
             (Phase::Running, Input::Stop(policy)) => {
@@ -247,9 +261,11 @@ mod tests {
             "kills again until nothing is left"
         );
         ladder.step(&Input::AllGone, now);
+        let report = ladder.report().expect("was asked");
         assert_eq!(
-            ladder.report().map(|report| report.escalation),
-            Some(Escalation::Killed)
+            (report.escalation, report.took_ms),
+            (Escalation::Killed, Some(11_000)),
+            "by the clock that does not jump"
         );
     }
 
