@@ -15,7 +15,7 @@ use async_io::Async;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use service_shim::{EMBEDDED_FLAG, RunDir, Task};
 
-use crate::driver;
+use crate::{blocking, driver};
 
 /// How shims are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +138,11 @@ impl ShimChild {
             && matches!(child.1.try_wait(), Ok(None))
         {
             driver::run(async move {
-                if ended(&child.1).await.is_err() || matches!(child.1.try_wait(), Ok(None)) {
+                if ended(&child.1).await.is_err() {
                     left_alone().push(*child);
+                } else if matches!(child.1.try_wait(), Ok(None)) {
+                    // It has ended, but a tracer has yet to see it: for as long as that takes it can only be waited for.
+                    blocking::unblock_detached(move || drop(child.1.wait()));
                 }
             });
         }
