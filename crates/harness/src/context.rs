@@ -68,6 +68,20 @@ impl Context {
         Ok(Dirs::from_env()?)
     }
 
+    /// The same, for a verb that is about this machine's daemon and no other.
+    ///
+    /// # Errors
+    /// [`Failure::OnlyHere`] when another one is meant.
+    pub(crate) fn dirs_here(&self, verb: &'static str) -> Result<Dirs, Failure> {
+        match &self.globals.context {
+            None => self.dirs(),
+            Some(context) => Err(Failure::OnlyHere {
+                verb,
+                context: context.clone(),
+            }),
+        }
+    }
+
     /// The program that is the daemon: this one.
     pub(crate) fn daemon_program(&self, listen: Option<String>) -> Result<DaemonProgram, Failure> {
         let program = std::env::current_exe().map_err(Failure::io("find this program"))?;

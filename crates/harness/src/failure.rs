@@ -76,6 +76,12 @@ pub(crate) enum Failure {
     /// The user said no.
     #[error("nothing was done")]
     Declined,
+    /// A verb about this machine's daemon, and another one is meant.
+    #[error("`{verb}` is about the daemon of this machine, and `{context}` is elsewhere")]
+    OnlyHere { verb: &'static str, context: String },
+    /// A secret where every user of the machine can read it.
+    #[error("a token among the arguments can be seen by every user of this machine")]
+    TokenInArguments,
     /// A regular expression that is none.
     #[error("`{pattern}` is no regular expression")]
     Pattern {
@@ -150,7 +156,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Declined | Self::Io { .. } => 1,
-            Self::NotATask { .. } => 2,
+            Self::NotATask { .. } | Self::OnlyHere { .. } | Self::TokenInArguments => 2,
             Self::Ended { exit_code } => *exit_code,
             Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,
             Self::NotHealthy => 3,
@@ -214,6 +220,12 @@ impl Failure {
             Self::NotATask { unit } => {
                 vec![format!("`harness start {unit}`, `harness restart {unit}`")]
             }
+            Self::OnlyHere { .. } => {
+                vec!["leave out --context, and HARNESS_CONTEXT in the environment".to_owned()]
+            }
+            Self::TokenInArguments => {
+                vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
+            }
             Self::Ambiguous { .. } => vec!["choose one with -p NAME".to_owned()],
             Self::Client(ClientError::Api(error)) => api_hints(error),
             // What can be repeated was repeated.
@@ -255,7 +267,10 @@ impl Failure {
             Self::Interrupted { .. } => "interrupted",
             Self::NeedsYes { .. } => "needs-yes",
             Self::Declined => "declined",
-            Self::Pattern { .. } | Self::LogFilter { .. } => "usage",
+            Self::Pattern { .. }
+            | Self::LogFilter { .. }
+            | Self::OnlyHere { .. }
+            | Self::TokenInArguments => "usage",
             Self::Client(ClientError::Api(error)) => return error.code.name(),
             Self::Client(_) | Self::Launch(_) => "no-daemon",
             Self::Daemon(_) => "daemon",

@@ -19,21 +19,23 @@ fn enrolled(role: &str) -> (Home, Home) {
         1,
         "the token and nothing else"
     );
-    let mut command = other.command(&["daemon", "enroll", "-", "--name", "work"]);
-    command.stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program runs");
-    let mut input = child.stdin.take().expect("piped");
-    input.write_all(invited.stdout.as_bytes()).expect("written");
-    drop(input);
-    let enrolled = child.wait_with_output().expect("ended");
-    Run::of(enrolled)
+    enroll(&other, "work", &invited.stdout)
         .expect(0)
         .says(&format!("enrolled as `ci` ({role})"));
     // Used up.
-    other
-        .run(&["daemon", "enroll", invited.stdout.trim(), "--name", "again"])
-        .expect(6);
+    enroll(&other, "again", &invited.stdout).expect(6);
     (home, other)
+}
+
+/// `daemon enroll` with this text on its standard input.
+fn enroll(home: &Home, name: &str, token: &str) -> Run {
+    let mut command = home.command(&["daemon", "enroll", "-", "--name", name]);
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program runs");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(token.as_bytes()).expect("written");
+    drop(input);
+    Run::of(child.wait_with_output().expect("ended"))
 }
 
 #[test]
@@ -41,11 +43,13 @@ fn an_operator_elsewhere_does_what_he_may_and_is_told_what_he_may_not() {
     let (home, other) = enrolled("operator");
     let there = |arguments: &[&str]| other.run(&[&["--context", "work"], arguments].concat());
     there(&["-p", "web", "status"]).expect(0).shows("one");
-    there(&["-p", "web", "stop"]).expect(0);
-    home.until("one", "idle");
+    // Refused before anything is stopped.
     there(&["down", "-p", "web", "--yes"])
         .expect(6)
         .says("`stack.forget` needs the role deployer; `ci` is operator");
+    home.until("one", "ready");
+    there(&["-p", "web", "stop"]).expect(0);
+    home.until("one", "idle");
     there(&["daemon", "stop"])
         .expect(6)
         .says("needs the role admin");
@@ -103,14 +107,33 @@ fn an_operator_elsewhere_does_what_he_may_and_is_told_what_he_may_not() {
 #[test]
 fn a_wrong_token_is_wrong_usage_and_a_dead_daemon_is_five() {
     let (home, other) = (Home::new(ONE), Home::empty());
-    other
-        .run(&["daemon", "enroll", "nonsense"])
+    enroll(&other, "x", "nonsense")
         .expect(2)
         .says("harness daemon invite");
     home.ok(&["start"]);
     let token = home.ok(&["daemon", "invite"]).stdout;
+    other
+        .run(&["daemon", "enroll", token.trim()])
+        .expect(2)
+        .says("can be seen by every user of this machine");
     home.ok(&["daemon", "stop"]);
-    other.run(&["daemon", "enroll", token.trim()]).expect(5);
+    enroll(&other, "x", &token).expect(5);
+    let file = other.home().join("token");
+    std::fs::write(&file, &token).expect("written");
+    other
+        .run(&["daemon", "enroll", &file.to_string_lossy()])
+        .expect(5);
+}
+
+#[test]
+fn a_verb_about_the_daemon_of_this_machine_refuses_another() {
+    let home = Home::new(ONE);
+    for verb in [["daemon", "start"], ["daemon", "run"], ["daemon", "logs"]] {
+        home.run(&[&["--context", "work"], &verb[..]].concat())
+            .expect(2)
+            .says("is about the daemon of this machine, and `work` is elsewhere");
+    }
+    home.run(&["status"]).expect(5);
 }
 
 #[test]

@@ -77,6 +77,12 @@ impl EnrolError {
 }
 
 impl Remote {
+    /// Whether this text is a token of an invitation, and so a secret.
+    #[must_use]
+    pub fn is_token(text: &str) -> bool {
+        text.parse::<Token>().is_ok()
+    }
+
     /// Takes up an invitation: makes a key, which stays here, and has it certified. The context gets this name, or that
     /// of the daemon's host.
     ///

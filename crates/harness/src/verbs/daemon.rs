@@ -136,7 +136,7 @@ pub(crate) async fn run(args: DaemonArgs, context: &Context) -> Result<(), Failu
 }
 
 async fn start(args: StartArgs, context: &Context) -> Result<(), Failure> {
-    let dirs = context.dirs()?;
+    let dirs = context.dirs_here("daemon start")?;
     let before = HarnessClient::connect(&dirs).await.is_ok();
     let client = ensure_daemon(&dirs, &context.daemon_program(args.listen)?).await?;
     let info = client.daemon_status().await?;

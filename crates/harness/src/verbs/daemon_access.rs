@@ -2,7 +2,9 @@
 //!
 //! Owns: the arguments and the words. Who may come in, the daemon decides.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -55,9 +57,9 @@ pub(super) struct InviteArgs {
 #[derive(Args, Debug)]
 #[command(after_help = ENROLL_EXAMPLES)]
 pub(super) struct EnrollArgs {
-    /// The token; `-` reads it from standard input, where no other user of the machine can see it
-    #[arg(value_name = "TOKEN")]
-    token: String,
+    /// The file with the token; `-` is standard input. No token itself: every user of the machine could see it
+    #[arg(value_name = "FILE")]
+    token: PathBuf,
     /// What the context is called here [default: the host of the daemon]
     #[arg(long, value_name = "CONTEXT")]
     name: Option<String>,
@@ -132,7 +134,7 @@ Examples:
 const ENROLL_EXAMPLES: &str = "\
 Examples:
   harness daemon enroll -                        reads the token from standard input
-  harness daemon enroll harness1.7hU... --name work && harness --context work status";
+  harness daemon enroll token.txt --name work && harness --context work status";
 
 const CLIENTS_EXAMPLES: &str = "\
 Examples:
@@ -172,17 +174,7 @@ pub(super) async fn invite(args: InviteArgs, context: &Context) -> Result<(), Fa
 pub(super) async fn enroll(args: EnrollArgs, context: &Context) -> Result<(), Failure> {
     let dirs = context.dirs()?;
     dirs.create().map_err(Failure::from)?;
-    let token = match args.token.as_str() {
-        "-" => {
-            let mut text = String::new();
-            std::io::stdin()
-                .take(MAX_TOKEN)
-                .read_to_string(&mut text)
-                .map_err(Failure::io("read the token"))?;
-            text
-        }
-        token => token.to_owned(),
-    };
+    let token = read_token(&args.token)?;
     let remote = Remote::enrol(&dirs, &token, args.name.as_deref()).await?;
     let text = format!(
         "enrolled as `{}` ({}) with the daemon at {}: `harness --context {} status` asks it",
@@ -193,6 +185,24 @@ pub(super) async fn enroll(args: EnrollArgs, context: &Context) -> Result<(), Fa
     );
     context.tell(&context.messages.paint(Span::Good, &text));
     Ok(())
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    if Remote::is_token(&path.to_string_lossy()) {
+        return Err(Failure::TokenInArguments);
+    }
+    let input: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => {
+            Box::new(File::open(path).map_err(Failure::io(format!("open {}", path.display())))?)
+        }
+    };
+    let mut text = String::new();
+    input
+        .take(MAX_TOKEN)
+        .read_to_string(&mut text)
+        .map_err(Failure::io("read the token"))?;
+    Ok(text)
 }
 
 pub(super) async fn clients(args: ClientsArgs, context: &Context) -> Result<(), Failure> {

@@ -38,7 +38,7 @@ Examples:
   HARNESS_LOG=debug harness daemon start     says more";
 
 pub(super) async fn show(args: LogArgs, context: &Context) -> Result<(), Failure> {
-    let path = daemon_log(&context.dirs()?);
+    let path = daemon_log(&context.dirs_here("daemon logs")?);
     let mut file = File::open(&path).map_err(Failure::io(format!("open {}", path.display())))?;
     let text = rest(&mut file, &path)?;
     let lines: Vec<&str> = text.lines().collect();

@@ -46,6 +46,7 @@ Examples:
   HARNESS_LOG=debug harness daemon run --listen 127.0.0.1:0";
 
 pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failure> {
+    let dirs = context.dirs_here("daemon run")?;
     log_to_stderr(args.detached)?;
     // What this process makes is its user's alone, also where a library makes it and says nothing. Services get a mask of
     // their own from their shims.
@@ -53,7 +54,7 @@ pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failur
     // Before the services are taken over: from here on a signal is an order to end, in order.
     let mut interrupts = Interrupts::new().map_err(Failure::io("listen to signals"))?;
     let daemon = BaseDaemon::builder()
-        .dirs(context.dirs()?)
+        .dirs(dirs)
         .listen(args.listen.unwrap_or_default())
         .allow_remote(args.allow_remote)
         .detached(args.detached)

@@ -1,8 +1,9 @@
 //! `down`: the whole stack stopped and forgotten.
 
 use clap::Args;
-use harness_core::AutoStart;
-use harness_core::protocol::StopParams;
+use harness_core::protocol::{ErrorCode, StopParams};
+use harness_core::spec::StackName;
+use harness_core::{AutoStart, ClientError, HarnessClient};
 
 use super::stop::stop;
 use crate::context::Context;
@@ -32,6 +33,34 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
     context.confirm("down", "Stop the stack and forget it?")?;
     let client = context.client(AutoStart::WhenActive).await?;
     let stack = select::known_stack(context, &client).await?;
+    // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
+    match client.forget(&stack).await {
+        Err(error) if is_still_running(&error) => {
+            stop_all(&args, context, &client, &stack).await?;
+            client.forget(&stack).await?;
+        }
+        outcome => outcome?,
+    }
+    context.tell(
+        &context
+            .messages
+            .paint(Span::Good, &format!("{stack}: stopped and forgotten")),
+    );
+    Ok(())
+}
+
+fn is_still_running(error: &ClientError) -> bool {
+    error
+        .as_api()
+        .is_some_and(|error| error.code == ErrorCode::StillRunning)
+}
+
+async fn stop_all(
+    args: &DownArgs,
+    context: &Context,
+    client: &HarnessClient,
+    stack: &StackName,
+) -> Result<(), Failure> {
     let grace_ms = args
         .timeout
         .map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
@@ -39,12 +68,6 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
         grace_ms,
         ..StopParams::all(stack.clone())
     };
-    stop(context, &client, &stack, &params).await?;
-    client.forget(&stack).await?;
-    context.tell(
-        &context
-            .messages
-            .paint(Span::Good, &format!("{stack}: stopped and forgotten")),
-    );
+    stop(context, client, stack, &params).await?;
     Ok(())
 }
