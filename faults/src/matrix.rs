@@ -2,8 +2,8 @@
 
 use crate::row::{Row, When};
 use crate::rows::{
-    clock, crash_daemon, crash_shim, daemon_stop, disk, errors, exact, identity, peers, races,
-    storms, trees, upgrade,
+    clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact, identity, peers,
+    races, storms, trees, upgrade,
 };
 
 /// Every row.
@@ -193,6 +193,12 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "a service keeps no more output than its cap",
         when: When::Always,
         run: disk::cap,
+    },
+    Row {
+        name: "disk-total",
+        promise: "all services of a stack keep no more output together than its cap, at any instant; what is gone is told",
+        when: When::Always,
+        run: disk_total::total,
     },
     Row {
         name: "clock",

@@ -26,7 +26,7 @@ use service_orchestration::spec::{
 use crate::keys::{SETTINGS, STACK};
 use crate::report::{Code, Sink};
 use crate::source::{SourceMap, Span};
-use crate::table::Fields;
+use crate::table::{Fields, size};
 use crate::text::Variables;
 use crate::yaml::{Entry, Node};
 
@@ -35,6 +35,7 @@ use crate::yaml::{Entry, Node};
 pub(crate) struct Decoded {
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
+    pub(crate) log_total: Option<u64>,
     pub(crate) networks: BTreeMap<String, (NetworkSpec, Span)>,
     pub(crate) units: BTreeMap<UnitName, Unit>,
     pub(crate) secrets: Secrets,
@@ -114,6 +115,7 @@ impl<'a> Decoder<'a> {
         let mut decoded = Decoded {
             name: fields.owned("name"),
             description: fields.owned("description"),
+            log_total: fields.node("settings").and_then(log_total),
             networks: self.networks(&fields),
             units: BTreeMap::new(),
             secrets: Secrets::new(),
@@ -194,4 +196,10 @@ impl<'a> Decoder<'a> {
         }
         Some(first)
     }
+}
+
+/// The cap on all logs together: of the stack, and no default of its units.
+fn log_total(settings: &Node) -> Option<u64> {
+    let text = Fields::new(settings, SETTINGS.fields).literal("log_total")?;
+    size(text).ok()
 }

@@ -42,6 +42,14 @@ pub use report::{
 pub use secrets::{SecretsRead, examine_secrets, read_secrets};
 pub use source::{SourceFile, SourceMap};
 
+/// Bytes (`1048576`) or a size with a unit (`10MiB`, `10m`, `1g`), as the stack file takes it.
+///
+/// # Errors
+/// What was expected, as a fragment.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    table::size(text)
+}
+
 /// The JSON Schema (draft-07) of the stack file, made from the tables that loading checks against.
 pub fn json_schema() -> serde_json::Value {
     table::json_schema()

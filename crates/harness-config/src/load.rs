@@ -165,6 +165,7 @@ impl Stage<'_> {
             environment: inherited(&self.sources.environment),
             networks: networks.collect(),
             units: units.collect(),
+            log_total: decoded.log_total,
             // Told apart from the others once everything is checked.
             inactive: BTreeMap::new(),
             secrets: decoded

@@ -21,6 +21,11 @@ pub fn render_config(stack: &StackSpec, secrets: Secrets) -> String {
     root.put("version", "1");
     root.put("name", stack.name.as_str());
     root.maybe("description", stack.description.as_deref().map(literal));
+    if let Some(bytes) = stack.log_total {
+        let mut settings = Map::default();
+        settings.put("log_total", bytes);
+        root.put("settings", Yaml::Map(settings));
+    }
     let networks = stack
         .networks
         .iter()

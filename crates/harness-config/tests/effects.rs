@@ -295,6 +295,13 @@ fn settings_are_defaults() {
 }
 
 #[test]
+fn the_logs_of_a_stack_may_have_a_cap_together() {
+    let text = "settings: {log_total: 2g}\nservices: {a: {binary: x}}\n";
+    assert_eq!(stack(text).log_total, Some(2 << 30));
+    assert_eq!(stack("services: {a: {binary: x}}\n").log_total, None);
+}
+
+#[test]
 fn ports_have_names_numbers_or_neither() {
     let spec = unit("services: {a: {binary: x, ports: [8080, {name: admin, port: auto}, auto]}}");
     let ports: Vec<_> = spec

@@ -87,6 +87,7 @@ fn text_that_is_no_stack_is_refused_where_it_goes_wrong() {
         "«H0302»volumes: {v: {}}\nservices: {a: {type: process, binary: x}}",
         "«H0302»volumes: {s: {}}\nservices: {a: {type: process, binary: x}}",
         "settings: {«W H0305»log_level: debug}\nservices: {a: {type: process, binary: x}}",
+        "settings: {log_total: «H0203»100k}\nservices: {a: {type: process, binary: x}}",
         "settings: {«W H0305»log_level: «H0203»loud, startup_timeout: «H0203»0}\nservices: {a: {type: process, binary: x}}",
     ].map(str::to_owned));
 }

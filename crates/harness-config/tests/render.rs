@@ -77,7 +77,7 @@ fn programs_get_lines_or_json() {
 const RICH: &str = r#"
 name: rich
 description: "costs $5 and $${more}"
-settings: {health_check_interval: 3, shutdown_timeout: 7}
+settings: {health_check_interval: 3, shutdown_timeout: 7, log_total: 1g}
 networks:
   local: {type: local, subnet: 127.1.0.0/16}
   lab: {type: lan, subnet: 10.0.0.0/24, nodes: [{host: 10.0.0.2, name: n, package_deploy: true}]}

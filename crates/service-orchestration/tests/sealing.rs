@@ -38,6 +38,7 @@ fn stack() -> StackSpec {
         networks: BTreeMap::new(),
         units: [(name, unit)].into(),
         inactive: BTreeMap::new(),
+        log_total: None,
         secrets: BTreeMap::new(),
     }
 }

@@ -28,7 +28,7 @@ mod users;
 pub use entry::{EMBEDDED_FLAG, Task, is_embedded, main, run_if_asked, serve_on_thread};
 pub use exit::{Escalation, ExitRecord, Leftovers, StopReport};
 pub use identity::{Identity, ProcessRef};
-pub use policy::{LogMode, LogPolicy, OnFull, StopPolicy, StopScope};
+pub use policy::{LogMode, LogPolicy, LogTotal, OnFull, StopPolicy, StopScope};
 pub use protocol::{NotifyState, StartFailure, StartFailureKind};
 pub use run_dir::{RunDir, is_instance_id, remove_run_dir};
 pub use signal::{Signal, UnknownSignal};

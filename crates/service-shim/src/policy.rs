@@ -23,6 +23,18 @@ pub struct LogPolicy {
     pub on_full: OnFull,
     /// Whether output passes through the shim.
     pub mode: LogMode,
+    /// Caps that this log shares with others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<LogTotal>,
+}
+
+/// How much all logs below a directory may hold together, their indexes included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTotal {
+    /// The directory of the logs, or of directories of them.
+    pub dir: PathBuf,
+    /// How much. No log is brought below 4 KiB by it.
+    pub max_bytes: u64,
 }
 
 impl LogPolicy {
@@ -34,6 +46,7 @@ impl LogPolicy {
             max_segments: 5,
             on_full: OnFull::Drop,
             mode: LogMode::Capture,
+            totals: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod crash_daemon;
 pub(crate) mod crash_shim;
 pub(crate) mod daemon_stop;
 pub(crate) mod disk;
+pub(crate) mod disk_total;
 pub(crate) mod errors;
 pub(crate) mod exact;
 pub(crate) mod identity;

@@ -23,6 +23,7 @@ formats! {
     /// A wait between two acts: zero would never rest.
     INTERVAL = "a duration above zero", interval, Invalid, r#"{"type":["number","string"],"exclusiveMinimum":0}"#;
     SIZE = "a size", |text| size(text).and_then(at_least_4k), Invalid, r#"{"type":["integer","string"],"minimum":4096}"#;
+    TOTAL = "a size", |text| size(text).and_then(at_least_1m), Invalid, r#"{"type":["integer","string"],"minimum":1048576}"#;
     COUNT = "a count", |text| whole(text, 0, u64::from(u32::MAX)), Invalid, r#"{"type":["integer","string"],"minimum":0}"#;
     POSITIVE = "a count above zero", |text| whole(text, 1, u64::from(u32::MAX)), Invalid, r#"{"type":["integer","string"],"minimum":1}"#;
     PERCENT = "a percentage", |text| whole(text, 0, 100), Invalid, r#"{"type":["integer","string"],"minimum":0,"maximum":100}"#;
@@ -116,6 +117,13 @@ fn interval(text: &str) -> Result<(), String> {
 fn at_least_4k(bytes: u64) -> Result<(), String> {
     if bytes < 4096 {
         return Err("expected at least 4 KiB".into());
+    }
+    Ok(())
+}
+
+fn at_least_1m(bytes: u64) -> Result<(), String> {
+    if bytes < 1 << 20 {
+        return Err("expected at least 1 MiB".into());
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(crate) static STACK: Object = Object {
         field(
             "settings",
             Shape::Object(&SETTINGS),
-            "Defaults for every unit.",
+            "Defaults for every unit, and what they share.",
         ),
         field(
             "networks",
@@ -79,6 +79,11 @@ pub(crate) static SETTINGS: Object = Object {
             "shutdown_timeout",
             Shape::Known(&formats::DURATION),
             "The default of `stop.grace`.",
+        ),
+        field(
+            "log_total",
+            Shape::Known(&formats::TOTAL),
+            "How much the logs of all units hold together; the oldest output goes first, that of ended attempts before that of living ones.",
         ),
     ],
 };

@@ -28,6 +28,7 @@ pub struct BaseDaemonBuilder {
     listen: Listen,
     allow_remote: bool,
     is_detached: bool,
+    log_total: Option<u64>,
     program: String,
     version: String,
     clock: WallClock,
@@ -41,6 +42,7 @@ impl BaseDaemonBuilder {
             listen: Listen::Usual,
             allow_remote: false,
             is_detached: false,
+            log_total: None,
             program: "harness".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: WallClock::default(),
@@ -66,6 +68,14 @@ impl BaseDaemonBuilder {
     #[must_use]
     pub fn allow_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = allow_remote;
+        self
+    }
+
+    /// The output of all services of all stacks together is kept within so many bytes. Without it: each service's own cap
+    /// is the only one, and that of its stack.
+    #[must_use]
+    pub fn log_total(mut self, bytes: Option<u64>) -> Self {
+        self.log_total = bytes;
         self
     }
 
@@ -137,7 +147,7 @@ impl BaseDaemonBuilder {
             source,
         })?;
         let (listener, address) = self.listen.bind(self.allow_remote).await?;
-        let manager = take_over(&dirs, &self.program).await?;
+        let manager = take_over(&dirs, &self.program, self.log_total).await?;
         let endpoint = Endpoint {
             schema_version: SCHEMA_VERSION,
             pid: std::process::id(),
@@ -161,13 +171,18 @@ impl BaseDaemonBuilder {
 }
 
 /// Starts the supervisor; from a predecessor that is letting go of the store, as soon as it has.
-async fn take_over(dirs: &Dirs, program: &str) -> Result<ServiceManager, DaemonError> {
+async fn take_over(
+    dirs: &Dirs,
+    program: &str,
+    log_total: Option<u64>,
+) -> Result<ServiceManager, DaemonError> {
     let deadline = Instant::now() + PREDECESSOR_PATIENCE;
     loop {
         let builder = ServiceManager::builder()
             .state_dir(dirs.state())
             .run_dir(dirs.run())
             .log_dir(dirs.log())
+            .log_total(log_total)
             .source(program);
         match builder.start().await {
             Ok(manager) => return Ok(manager),

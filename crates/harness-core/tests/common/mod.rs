@@ -109,6 +109,7 @@ pub fn stack(stack: &str, directory: &Path, scripts: &[(&str, &str)]) -> StackSp
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         networks: Default::default(),
         units: scripts.iter().map(service).collect(),
+        log_total: None,
         secrets: Default::default(),
     }
 }

@@ -35,6 +35,9 @@ pub(super) struct RunArgs {
     /// Listen where other machines can reach it; clients need a certificate in any case
     #[arg(long, env = "HARNESS_ALLOW_REMOTE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     allow_remote: bool,
+    /// How much the logs of all services together hold, such as 2GiB [default: no cap]
+    #[arg(long, value_name = "SIZE", env = "HARNESS_LOG_TOTAL", hide_env_values = true, value_parser = log_total)]
+    log_total: Option<u64>,
     /// Leave the session and terminal
     #[arg(long, hide = true)]
     detached: bool,
@@ -58,6 +61,7 @@ pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failur
         .listen(args.listen.unwrap_or_default())
         .allow_remote(args.allow_remote)
         .detached(args.detached)
+        .log_total(args.log_total)
         .program("harness", env!("CARGO_PKG_VERSION"))
         .build()
         .await?;
@@ -68,6 +72,13 @@ pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failur
     let running = async { daemon.run().await.map_err(Failure::from) };
     let ending = async { Err(obey(&mut interrupts, &handle, args.detached).await) };
     future::or(running, ending).await
+}
+
+fn log_total(text: &str) -> Result<u64, String> {
+    match harness_config::parse_size(text)? {
+        bytes if bytes < LEAST_LOG_TOTAL => Err("expected at least 1 MiB".to_owned()),
+        bytes => Ok(bytes),
+    }
 }
 
 /// Follows signals, each more urgent than the one before. Returns when the daemon is to be left as it is.
@@ -119,3 +130,6 @@ fn log_to_stderr(is_detached: bool) -> Result<(), Failure> {
         .init();
     Ok(())
 }
+
+/// As in the stack file.
+const LEAST_LOG_TOTAL: u64 = 1 << 20;

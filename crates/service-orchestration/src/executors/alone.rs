@@ -57,6 +57,7 @@ pub(super) async fn start(
         working_dir,
         log: spec.log.clone(),
         log_dir: log_dir.clone(),
+        log_totals: Vec::new(),
         stop: spec.stop.clone(),
         notify: false,
     };

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
 use serde::{Deserialize, Serialize};
+use service_shim::LogTotal;
 
 use super::RunningService;
 use crate::config::ServiceConfig;
@@ -36,6 +37,8 @@ pub struct LaunchOrder {
     pub log: Log,
     /// Where its output is kept.
     pub log_dir: PathBuf,
+    /// The caps that its output shares with that of others.
+    pub log_totals: Vec<LogTotal>,
     /// How it will be stopped, should nobody say otherwise.
     pub stop: Stop,
     /// Whether it tells its readiness by the sd_notify protocol.

@@ -14,7 +14,7 @@ use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
     self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
 };
-use service_shim::{ExitRecord, LogPolicy, RunDir, Signal, StopPolicy};
+use service_shim::{ExitRecord, LogPolicy, LogTotal, RunDir, Signal, StopPolicy};
 
 use super::contract::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
@@ -224,7 +224,7 @@ impl ProcessExecutor {
             cwd: Some(order.working_dir),
             user: target.user.clone(),
             group: target.group.clone(),
-            log: log_policy(&order.log, order.log_dir),
+            log: log_policy(&order.log, order.log_dir, order.log_totals),
             stop: StopPolicy {
                 signal: signal(Some(order.stop.signal)),
                 grace: order.stop.grace,
@@ -285,7 +285,7 @@ const NAMED_PLACES: usize = 3;
 /// Where programs are looked for when the environment names no place: the default of POSIX shells.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-fn log_policy(log: &Log, directory: PathBuf) -> LogPolicy {
+fn log_policy(log: &Log, directory: PathBuf, totals: Vec<LogTotal>) -> LogPolicy {
     LogPolicy {
         max_segment_bytes: log.max_size,
         max_segments: log.max_files,
@@ -297,6 +297,7 @@ fn log_policy(log: &Log, directory: PathBuf) -> LogPolicy {
             LogMode::Capture => service_shim::LogMode::Capture,
             LogMode::File => service_shim::LogMode::File,
         },
+        totals,
         ..LogPolicy::new(directory)
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use command_executor::blocking;
+use service_shim::LogTotal;
 
 use super::UnitLog;
 use crate::spec::{StackName, UnitId};
@@ -14,6 +15,8 @@ use crate::spec::{StackName, UnitId};
 #[derive(Clone, Debug)]
 pub struct LogStore {
     root: Arc<Path>,
+    /// How much everything below the root may hold.
+    total: Option<u64>,
 }
 
 impl LogStore {
@@ -21,7 +24,28 @@ impl LogStore {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into().into(),
+            total: None,
         }
+    }
+
+    /// With a cap in bytes on all logs of all stacks together.
+    #[must_use]
+    pub fn with_total(mut self, total: Option<u64>) -> Self {
+        self.total = total;
+        self
+    }
+
+    /// The caps that a unit of this stack shares with others: its stack's, and that of all stacks.
+    pub(crate) fn totals(&self, stack: &StackName, own: Option<u64>) -> Vec<LogTotal> {
+        let of_stack = own.map(|max_bytes| (self.stack_directory(stack), max_bytes));
+        let of_all = self
+            .total
+            .map(|max_bytes| (self.root.to_path_buf(), max_bytes));
+        of_stack
+            .into_iter()
+            .chain(of_all)
+            .map(|(dir, max_bytes)| LogTotal { dir, max_bytes })
+            .collect()
     }
 
     /// The log of one unit, whether it has said anything yet or not.

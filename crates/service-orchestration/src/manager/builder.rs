@@ -46,6 +46,7 @@ pub struct ManagerBuilder {
     state_dir: Option<PathBuf>,
     run_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
+    log_total: Option<u64>,
     shim: Option<ShimProgram>,
     store: Option<Arc<dyn Store>>,
     source: String,
@@ -58,6 +59,7 @@ impl Default for ManagerBuilder {
             state_dir: None,
             run_dir: None,
             log_dir: None,
+            log_total: None,
             shim: None,
             store: None,
             source: "harness".into(),
@@ -85,6 +87,14 @@ impl ManagerBuilder {
     #[must_use]
     pub fn log_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.log_dir = Some(path.into());
+        self
+    }
+
+    /// The output of all services together is kept within so many bytes; without a cap when absent. It holds for a service
+    /// from its next start on.
+    #[must_use]
+    pub fn log_total(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.log_total = bytes.into();
         self
     }
 
@@ -150,7 +160,8 @@ impl ManagerBuilder {
         let root = self.state_dir.clone().or_else(|| own.clone());
         let root = root.expect("one of the two is there");
         let run_dir = self.run_dir.unwrap_or_else(|| root.join("run"));
-        let logs = LogStore::new(self.log_dir.unwrap_or_else(|| root.join("log")));
+        let logs = LogStore::new(self.log_dir.unwrap_or_else(|| root.join("log")))
+            .with_total(self.log_total);
         make_private(&root)?;
         make_private(&run_dir)?;
         let store: Arc<dyn Store> = match (self.store, &self.state_dir) {

@@ -165,6 +165,7 @@ fn one_unit(stack: &StackName, unit: crate::spec::ServiceSpec) -> StackSpec {
         networks: std::collections::BTreeMap::new(),
         units: [(unit.name.clone(), unit)].into(),
         inactive: [].into(),
+        log_total: None,
         secrets: Default::default(),
     }
 }

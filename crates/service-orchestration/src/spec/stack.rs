@@ -31,6 +31,9 @@ pub struct StackSpec {
     /// runs, because it was asked for before, is still one of the stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inactive: BTreeMap<UnitName, ServiceSpec>,
+    /// How many bytes the logs of its units may hold together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_total: Option<u64>,
     /// Where its secrets come from. Their values are [`super::SecretValues`], and never in here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<SecretName, SecretSpec>,

@@ -54,6 +54,7 @@ impl Supervisor {
             working_dir,
             log: entry.described().log.clone(),
             log_dir: self.setting.logs.directory(&entry.id),
+            log_totals: self.setting.logs.totals(&entry.id.stack, stack.log_total),
             stop: entry.described().stop.clone(),
             notify,
         })

@@ -139,6 +139,7 @@ mod tests {
             networks: Default::default(),
             units: [(spec.name.clone(), spec.clone())].into(),
             inactive: Default::default(),
+            log_total: None,
             secrets: Default::default(),
         };
         (stack, spec)

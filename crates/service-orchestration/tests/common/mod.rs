@@ -317,6 +317,7 @@ pub(crate) fn stack(text: &str) -> StackSpec {
         environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         networks: BTreeMap::new(),
         units,
+        log_total: None,
         secrets: Default::default(),
     }
 }

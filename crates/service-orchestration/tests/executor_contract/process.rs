@@ -67,6 +67,7 @@ impl Ground for ProcessGround {
             working_dir: "/".into(),
             log: Log::default(),
             log_dir: self.logs.directory(&unit()),
+            log_totals: Vec::new(),
             stop: Stop {
                 grace: std::time::Duration::from_millis(500),
                 ..Stop::default()

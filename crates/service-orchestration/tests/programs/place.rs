@@ -159,6 +159,7 @@ pub(crate) fn stack(units: impl IntoIterator<Item = ServiceSpec>) -> StackSpec {
             .into_iter()
             .map(|unit| (unit.name.clone(), unit))
             .collect(),
+        log_total: None,
         secrets: Default::default(),
     }
 }

@@ -1,7 +1,8 @@
 //! The output of a unit on disk: written by one shim at a time, read by anybody at any time.
 //!
 //! Owns: the segment format, [`LogWriter`], [`LogReader`], [`LineSplitter`] and [`LogWatch`]. A reader can neither
-//! slow nor change what is written.
+//! slow nor change what is written. Where logs have a cap together, the writer of one may remove closed segments of
+//! another; a newest segment is touched by nobody but its own writer.
 //!
 //! A log directory holds numbered segments. Each has an index, `000001.idx`, and up to two data files,
 //! `000001.out` and `000001.err`, with the raw bytes of a stream. Format version 1, little endian:
@@ -32,6 +33,7 @@ mod format;
 mod lines;
 mod reader;
 mod seek;
+mod total;
 mod watch;
 mod writer;
 

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 
 use super::format::{self, HEADER_LEN, Header, Kind, RECORD_LEN, Record, Stream};
+use super::total::{self, Share};
 use crate::policy::{LogMode, LogPolicy, OnFull};
 
 /// The one writer of a log directory.
@@ -36,6 +37,8 @@ pub struct LogWriter {
     records: u64,
     data: [Option<OwnedFd>; 2],
     void: Option<OwnedFd>,
+    /// What it may write under caps that it shares with other logs.
+    share: Share,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +83,7 @@ impl LogWriter {
             };
             let oldest = numbers.first().copied().unwrap_or(newest);
             let mut writer = LogWriter::at(dir, limits, attempt, (oldest, newest), header, index);
+            writer.share = Share::new(&policy.totals);
             writer.recover(&header)?;
             return Ok(writer);
         }
@@ -89,7 +93,9 @@ impl LogWriter {
             attempt,
         };
         let index = new_index(&dir, 1, &header)?;
-        Ok(LogWriter::at(dir, limits, attempt, (1, 1), header, index))
+        let mut writer = LogWriter::at(dir, limits, attempt, (1, 1), header, index);
+        writer.share = Share::new(&policy.totals);
+        Ok(writer)
     }
 
     fn at(
@@ -114,6 +120,7 @@ impl LogWriter {
             records: 0,
             data: [None, None],
             void: None,
+            share: Share::new(&[]),
         }
     }
 
@@ -188,22 +195,24 @@ impl LogWriter {
         let at = stream.index();
         let mut total = Drained::default();
         while total.bytes < MAX_DRAIN {
-            if self.room() == 0 {
+            if self.room() == 0 || self.share.credit() == 0 {
                 // A new segment costs the oldest one: only for bytes that are there.
                 if rustix::io::ioctl_fionread(pipe)? == 0 {
                     return Ok(self.finish(stream, total));
                 }
-                self.rotate();
+                self.make_room();
             }
             let room = match self.room() {
                 0 => MIN_SPLICE,
                 room => room,
             };
+            let room = room.min(self.share.credit());
             let length = usize::try_from(room).unwrap_or(MAX_SPLICE).min(MAX_SPLICE);
             match self.splice_to_file(stream, pipe, length) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok(self.finish(stream, total)),
                 Ok(moved) => {
                     self.stored[at] += moved;
+                    self.share.spend(moved);
                     total.bytes += moved;
                 }
                 Err(Errno::INTR) => {}
@@ -243,9 +252,23 @@ impl LogWriter {
         total
     }
 
+    /// Keeps to the caps that are shared with others, then to the size of a segment.
+    fn make_room(&mut self) {
+        let is_empty = self.stored == self.base;
+        if self.share.credit() == 0 && self.share.look() && !is_empty {
+            // All the rest is in newest segments, which only their own writers may touch: ours goes.
+            self.rotate();
+            self.remove_oldest(1);
+        }
+        if self.room() == 0 {
+            self.rotate();
+        }
+    }
+
     fn room(&self) -> u64 {
         let held: u64 = (0..2).map(|at| self.stored[at] - self.base[at]).sum();
-        self.limits.max_segment_bytes.saturating_sub(held)
+        let own = self.limits.max_segment_bytes;
+        own.min(self.share.max_segment_bytes()).saturating_sub(held)
     }
 
     fn splice_to_file(
@@ -355,13 +378,20 @@ impl LogWriter {
         self.base = header.base;
         self.data = [None, None];
         self.segments.1 = number;
-        while self.segments.1 - self.segments.0 >= self.limits.max_segments {
-            let oldest = self.segments.0;
-            // The index first: a segment without one does not exist for readers.
-            unlink(&self.dir, &format::index_name(oldest));
-            for stream in Stream::ALL {
-                unlink(&self.dir, &format::data_name(oldest, stream));
-            }
+        // As many bytes as its own policy says, where segments are smaller for the sake of others.
+        let Limits {
+            max_segment_bytes: own,
+            max_segments: count,
+            ..
+        } = self.limits;
+        let keep = own.saturating_mul(count) / own.min(self.share.max_segment_bytes()).max(1);
+        self.remove_oldest(keep.max(count));
+    }
+
+    /// Removes the oldest segments, so that at most so many stay.
+    fn remove_oldest(&mut self, keep: u64) {
+        while self.segments.1 - self.segments.0 >= keep {
+            total::remove(&self.dir, self.segments.0);
             self.segments.0 += 1;
         }
     }
