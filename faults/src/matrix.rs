@@ -208,9 +208,15 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "upgrade-clients",
-        promise: "clients that ask while daemons come and go are all answered, and services notice nothing",
+        promise: "clients that ask and order during `daemon restart` are all answered, and services notice nothing",
         when: When::Always,
         run: upgrade::clients,
+    },
+    Row {
+        name: "upgrade-departures",
+        promise: "clients that ask while daemons are ended and killed are all answered, and services notice nothing",
+        when: When::Always,
+        run: upgrade::departures,
     },
     Row {
         name: "peer-process-compose-530",

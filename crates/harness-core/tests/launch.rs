@@ -43,6 +43,7 @@ fn daemon_program(home: &Home) -> DaemonProgram {
     DaemonProgram {
         program,
         listen: None,
+        allow_remote: false,
     }
 }
 
@@ -115,6 +116,7 @@ fn a_program_that_is_missing_is_named() {
         let program = DaemonProgram {
             program: "/nonexistent/harness".into(),
             listen: None,
+            allow_remote: false,
         };
         let error = ensure_daemon(&home.dirs, &program)
             .await

@@ -85,7 +85,11 @@ impl Context {
     /// The program that is the daemon: this one.
     pub(crate) fn daemon_program(&self, listen: Option<String>) -> Result<DaemonProgram, Failure> {
         let program = std::env::current_exe().map_err(Failure::io("find this program"))?;
-        Ok(DaemonProgram { program, listen })
+        Ok(DaemonProgram {
+            program,
+            listen,
+            allow_remote: false,
+        })
     }
 
     /// The way to the daemon, which is brought up where `auto_start` says so.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness_config::Unsupported;
 use harness_core::audit::AuditError;
-use harness_core::client::{ClientError, ConnectError, EnrolError, LaunchError};
+use harness_core::client::{ClientError, ConnectError, EnrolError, LaunchError, ReplaceError};
 use harness_core::protocol::{ApiError, ErrorCode};
 use harness_core::{DaemonError, DirsError, error_chain};
 
@@ -95,6 +95,9 @@ pub(crate) enum Failure {
     /// There is no daemon, even after an attempt to start one.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The daemon was not replaced by one of this version.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
     /// The daemon did not come up in this process.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -172,6 +175,7 @@ impl Failure {
             Self::Interrupted { by, .. } => by.exit_code(),
             Self::Client(error) => error.exit_code(),
             Self::Launch(error) => error.exit_code(),
+            Self::Replace(error) => error.exit_code(),
             Self::Daemon(error) => error.exit_code(),
             Self::Dirs(_) => 6,
             Self::Enrol(error) => error.exit_code(),
@@ -242,6 +246,7 @@ impl Failure {
                         .to_owned(),
                 ]
             }
+            Self::Replace(error) => replace_hints(error),
             Self::Unsupported { .. } => {
                 vec!["start other services by name, or see `harness validate`".to_owned()]
             }
@@ -273,13 +278,34 @@ impl Failure {
             | Self::TokenInArguments => "usage",
             Self::Client(ClientError::Api(error)) => return error.code.name(),
             Self::Client(_) | Self::Launch(_) => "no-daemon",
-            Self::Daemon(_) => "daemon",
+            Self::Replace(ReplaceError::Launch(_) | ReplaceError::Vacant { .. }) => "no-daemon",
+            Self::Replace(_) | Self::Daemon(_) => "daemon",
             Self::Dirs(_) => "directories",
             Self::Enrol(_) => "enrolment",
             Self::Audit(_) => "audit",
             Self::Io { .. } | Self::Output(_) => "io",
         };
         name.to_owned()
+    }
+}
+
+fn replace_hints(error: &ReplaceError) -> Vec<String> {
+    match error {
+        ReplaceError::Foreground { .. } => vec![
+            "`harness daemon stop --keep` ends it and leaves its services running; then run it again where it ran"
+                .to_owned(),
+        ],
+        ReplaceError::Foreign { program, .. } => vec![format!(
+            "`harness daemon stop --keep` ends it and leaves its services running; then start `{program}` anew"
+        )],
+        ReplaceError::Vacant { .. } => vec![
+            "mend the cause, then `harness daemon start`, which takes over what runs"
+                .to_owned(),
+        ],
+        ReplaceError::Remained { .. } => vec![
+            "`harness daemon logs` may say why; `kill -9` of it leaves its services running, too".to_owned(),
+        ],
+        _ => Vec::new(),
     }
 }
 

@@ -9,7 +9,6 @@ use service_orchestration::report::{StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
 use super::connection::Connection;
-use super::recover::Departure;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
     ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
@@ -18,7 +17,7 @@ use crate::protocol::method::{
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
-    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ErrorCode, ForgetParams,
+    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ForgetParams,
     InviteParams, Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams,
     ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary, StartParams,
     StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult,
@@ -29,7 +28,8 @@ impl HarnessClient {
     /// Calls a method and waits for its result.
     ///
     /// A repeatable call whose connection broke is asked again of the daemon that answers next; so is a question that a
-    /// daemon can no longer answer because it ends, when it leaves its services to the next.
+    /// daemon can no longer answer because it ends, when it leaves its services to the next; and an order that it refuses
+    /// for that, while somebody replaces it.
     ///
     /// # Errors
     /// [`ClientError`]. There is no deadline: drop the future when it takes too long.
@@ -51,18 +51,17 @@ impl HarnessClient {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            let departure = match &error {
-                ClientError::Lost { .. } if is_repeatable => Departure::of(&error),
-                ClientError::Api(api)
-                    if api.code == ErrorCode::ShuttingDown && M::EFFECT == Effect::Reads =>
-                {
-                    connection.ended().await;
-                    if !self.leaves_work() {
-                        return Err(error);
-                    }
-                    Departure::InOrder
-                }
-                _ => return Err(error),
+            let may_repeat = match (&error, M::EFFECT) {
+                (ClientError::Lost { .. }, _) => is_repeatable,
+                (_, Effect::Reads) => true,
+                // It was refused before anything was done, and whoever ends the daemon brings up the next.
+                (_, Effect::Changes) => is_repeatable && self.is_being_replaced(),
+            };
+            if !may_repeat {
+                return Err(error);
+            }
+            let Some(departure) = self.departure(&error, &connection).await else {
+                return Err(error);
             };
             connection = self.reconnect(departure).await?;
         }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use futures_lite::future;
 use harness_wire::{Client, ClientTls, ConnectOptions, Hello, PkiError};
+use service_orchestration::blocking;
 
 use super::connection::Connection;
 use super::launch::Starter;
@@ -17,7 +19,7 @@ use super::recover::Departure;
 use super::remote::Remote;
 use super::{ClientError, ConnectError};
 use crate::dirs::Dirs;
-use crate::files::{Endpoint, is_locked};
+use crate::files::{Endpoint, is_being_started, is_locked, start_lock};
 
 /// Asks a daemon. Cheap to clone; clones share the connection.
 #[derive(Clone, Debug)]
@@ -137,7 +139,7 @@ pub(super) fn connect(
     way: &Way,
 ) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + '_>> {
     match way {
-        Way::Local(dirs, _) => Box::pin(connect_now(dirs)),
+        Way::Local(dirs, _) => Box::pin(connect_here(dirs)),
         Way::Remote(remote) => Box::pin(connect_remotely(remote)),
     }
 }
@@ -152,6 +154,33 @@ async fn connect_remotely(remote: &Remote) -> Result<Connection, ConnectError> {
 
 fn options() -> ConnectOptions {
     ConnectOptions::new(Hello::new("harness", env!("CARGO_PKG_VERSION")))
+}
+
+async fn connect_here(dirs: &Dirs) -> Result<Connection, ConnectError> {
+    match connect_now(dirs).await {
+        Ok(connection) => Ok(connection),
+        Err(error) => connect_after(dirs, error).await,
+    }
+}
+
+/// Where there is no daemon because somebody is bringing one up or replacing one: a connection to what comes of that.
+/// Else the error.
+pub(super) async fn connect_after(
+    dirs: &Dirs,
+    error: ConnectError,
+) -> Result<Connection, ConnectError> {
+    if !error.is_absence() || !is_being_started(dirs.state()) {
+        return Err(error);
+    }
+    let state = dirs.state().to_owned();
+    let started = async {
+        let _unreadable = blocking::unblock(move || start_lock(&state).map(drop)).await;
+    };
+    let too_late = async {
+        Timer::after(STARTER_PATIENCE).await;
+    };
+    future::or(started, too_late).await;
+    connect_now(dirs).await
 }
 
 pub(super) async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
@@ -234,4 +263,6 @@ fn classify(
 pub(crate) const LOCAL_CLIENT: &str = "local";
 /// How long a daemon may hold its lock once nobody listens any more.
 const LAST_BREATH: Duration = Duration::from_secs(2);
+/// Longer than whoever brings a daemon up waits for it.
+const STARTER_PATIENCE: Duration = Duration::from_secs(75);
 const AGAIN: Duration = Duration::from_millis(10);

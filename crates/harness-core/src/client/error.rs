@@ -42,7 +42,7 @@ pub enum ConnectError {
     Certificates(#[source] PkiError),
     /// The daemon speaks another protocol.
     #[error(
-        "the daemon at {address} speaks protocol version {theirs}, this program {ours}: restart the daemon with `daemon stop --keep`"
+        "the daemon at {address} speaks protocol version {theirs}, this program {ours}: end it by `daemon stop --keep` of its own version, or by `kill -9`; services go on either way"
     )]
     Version {
         /// Where it listens.
@@ -73,6 +73,11 @@ impl ConnectError {
     /// Whether a daemon may be started to repair it.
     pub fn is_not_running(&self) -> bool {
         matches!(self, Self::NotRunning { .. })
+    }
+
+    /// Whether there is no daemon to speak to at this moment, so that the next moment may bring one.
+    pub(super) fn is_absence(&self) -> bool {
+        self.is_not_running() || self.is_passing()
     }
 
     /// Whether the daemon is on its way in or out: its directory is owned, and nobody is there who could be spoken to.

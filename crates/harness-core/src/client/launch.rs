@@ -15,7 +15,7 @@ use async_process::{Child, Command};
 use futures_lite::future;
 use service_orchestration::blocking;
 
-use super::connect::{Way, connect_now};
+use super::connect::{Way, connect_after, connect_now};
 use super::connection::Connection;
 use super::{ConnectError, HarnessClient, is_running};
 use crate::dirs::{Dirs, DirsError, daemon_environment};
@@ -32,13 +32,16 @@ pub enum AutoStart {
     Always,
 }
 
-/// The program that is the daemon, and how it is called: `PROGRAM daemon run --detached [--listen ADDRESS]`.
+/// The program that is the daemon, and how it is called: `PROGRAM daemon run --detached [--listen ADDRESS]
+/// [--allow-remote]`.
 #[derive(Clone, Debug)]
 pub struct DaemonProgram {
     /// The program.
     pub program: PathBuf,
     /// Where it shall listen; `None`: where it likes.
     pub listen: Option<String>,
+    /// Whether that may be where other machines can reach it.
+    pub allow_remote: bool,
 }
 
 /// How a client brings a daemon up, and when it may: at first, and when the daemon that it asks is killed.
@@ -51,7 +54,7 @@ pub(super) struct Starter {
 impl Starter {
     /// Whether a daemon may be started to repair this.
     pub(super) fn may_start(&self, dirs: &Dirs, error: &ConnectError) -> bool {
-        (error.is_not_running() || error.is_passing())
+        error.is_absence()
             && match self.auto_start {
                 AutoStart::Never => false,
                 AutoStart::WhenActive => has_active_stacks(dirs.state()),
@@ -141,7 +144,7 @@ impl HarnessClient {
         let connection = match connect_now(dirs).await {
             Ok(connection) => connection,
             Err(error) if starter.may_start(dirs, &error) => bring_up(dirs, daemon).await?,
-            Err(error) => return Err(error.into()),
+            Err(error) => connect_after(dirs, error).await?,
         };
         let way = Way::Local(dirs.clone(), Some(starter));
         Ok(Self::over(way, connection))
@@ -167,29 +170,39 @@ pub(super) async fn bring_up(
     dirs: &Dirs,
     daemon: &DaemonProgram,
 ) -> Result<Connection, LaunchError> {
+    let only_one = may_start_alone(dirs).await?;
+    // Whoever had the right may have started it.
+    match connect_now(dirs).await {
+        Ok(connection) => Ok(connection),
+        Err(ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. }) => {
+            bring_up_alone(dirs, daemon, &only_one).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The right to bring a daemon up, which one client has at a time, until dropped.
+#[derive(Debug)]
+pub(super) struct OnlyOne {
+    _lock: File,
+}
+
+/// Waits until nobody else brings a daemon up.
+pub(super) async fn may_start_alone(dirs: &Dirs) -> Result<OnlyOne, LaunchError> {
     dirs.create()?;
     let state = dirs.state().to_owned();
-    let failed = |action| {
-        let path = state.clone();
-        move |source| LaunchError::File {
-            action,
-            path,
-            source,
-        }
-    };
-    let _only_one = {
-        let state = state.clone();
-        blocking::unblock(move || start_lock(&state))
-            .await
-            .map_err(failed("lock"))?
-    };
-    // Whoever had the lock may have started it.
-    match connect_now(dirs).await {
-        Ok(connection) => return Ok(connection),
-        Err(ConnectError::NotRunning { .. } | ConnectError::NoAnswer { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let watch = Watch::new(&state).map_err(failed("watch"))?;
+    let lock = blocking::unblock(move || start_lock(&state)).await;
+    let lock = lock.map_err(failed("lock", dirs))?;
+    Ok(OnlyOne { _lock: lock })
+}
+
+/// Starts the daemon, and connects to it or to one that was quicker.
+pub(super) async fn bring_up_alone(
+    dirs: &Dirs,
+    daemon: &DaemonProgram,
+    _only_one: &OnlyOne,
+) -> Result<Connection, LaunchError> {
+    let watch = Watch::new(dirs.state()).map_err(failed("watch", dirs))?;
     let log = DaemonLog::open(dirs)?;
     // One that runs and does not answer is starting or ending; a second finds out which, and takes over if it may.
     let mut child = spawn(dirs, daemon, &log)?;
@@ -202,7 +215,7 @@ pub(super) async fn bring_up(
         };
         match next(&watch, &mut child, deadline)
             .await
-            .map_err(failed("watch"))?
+            .map_err(failed("watch", dirs))?
         {
             Next::Changed => {}
             Next::Exited(_) if is_running(dirs)? && connect_now(dirs).await.is_ok() => {}
@@ -220,6 +233,15 @@ pub(super) async fn bring_up(
                 });
             }
         }
+    }
+}
+
+fn failed(action: &'static str, dirs: &Dirs) -> impl FnOnce(io::Error) -> LaunchError {
+    let path = dirs.state().to_owned();
+    move |source| LaunchError::File {
+        action,
+        path,
+        source,
     }
 }
 
@@ -253,6 +275,9 @@ fn spawn(dirs: &Dirs, daemon: &DaemonProgram, log: &DaemonLog) -> Result<Child, 
     command.args(["daemon", "run", "--detached"]);
     if let Some(listen) = &daemon.listen {
         command.args(["--listen", listen]);
+    }
+    if daemon.allow_remote {
+        command.arg("--allow-remote");
     }
     command.env_clear();
     command.envs(daemon_environment());

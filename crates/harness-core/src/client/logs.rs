@@ -84,11 +84,11 @@ impl HarnessClient {
             is_resumed: false,
             departure: Departure::Killed,
         };
-        while let Err(error) = reader.subscribe(connection).await {
-            let ClientError::Lost { .. } = error else {
+        while let Err(error) = reader.subscribe(connection.clone()).await {
+            let Some(departure) = self.departure(&error, &connection).await else {
                 return Err(error);
             };
-            connection = self.reconnect(Departure::of(&error)).await?;
+            connection = self.reconnect(departure).await?;
         }
         Ok(reader)
     }
@@ -230,13 +230,15 @@ impl LogStreamReader {
                 self.params.since = self.params.since.max(Some(self.opened));
             }
             self.is_resumed = self.reach == Reach::PastAndFuture;
-            return Some(match self.subscribe(connection).await {
-                Ok(()) => Ok(None),
-                Err(error @ ClientError::Lost { .. }) => {
-                    self.departure = Departure::of(&error);
+            let Err(error) = self.subscribe(connection.clone()).await else {
+                return Some(Ok(None));
+            };
+            return Some(match self.client.departure(&error, &connection).await {
+                Some(departure) => {
+                    self.departure = departure;
                     Ok(None)
                 }
-                Err(error) => Err(error),
+                None => Err(error),
             });
         };
         let next = async {

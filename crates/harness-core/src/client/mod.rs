@@ -13,6 +13,7 @@ mod launch;
 mod logs;
 mod recover;
 mod remote;
+mod replace;
 
 pub(crate) use connect::LOCAL_CLIENT;
 pub use connect::{HarnessClient, is_running};
@@ -21,3 +22,4 @@ pub use events::EventStream;
 pub use launch::{AutoStart, DaemonProgram, LaunchError, daemon_log, ensure_daemon};
 pub use logs::LogStreamReader;
 pub use remote::{EnrolError, Remote};
+pub use replace::{ReplaceError, Replaced, replace_daemon, until_gone};

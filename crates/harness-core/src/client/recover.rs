@@ -15,7 +15,8 @@ use super::connection::Connection;
 use super::launch::{Starter, bring_up};
 use super::{ClientError, ConnectError, HarnessClient};
 use crate::dirs::Dirs;
-use crate::files::{Watch, has_active_stacks};
+use crate::files::{Watch, has_active_stacks, is_being_started};
+use crate::protocol::ErrorCode;
 
 /// How a daemon went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +77,36 @@ impl HarnessClient {
         }
     }
 
+    /// How the daemon goes away that brought this error instead of an answer, where the next one may bring the answer. Of
+    /// one that says that it ends, the end is waited for.
+    pub(super) async fn departure(
+        &self,
+        error: &ClientError,
+        connection: &Connection,
+    ) -> Option<Departure> {
+        match error {
+            ClientError::Lost { .. } => Some(Departure::of(error)),
+            ClientError::Api(api) if api.code == ErrorCode::ShuttingDown => {
+                connection.ended().await;
+                self.leaves_work().then_some(Departure::InOrder)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether something is left for the next daemon to go on with, as far as can be told from here.
     pub(super) fn leaves_work(&self) -> bool {
         match self.way() {
-            Way::Local(dirs, _) => has_active_stacks(dirs.state()),
+            Way::Local(dirs, _) => has_active_stacks(dirs.state()) || self.is_being_replaced(),
             Way::Remote(_) => true,
+        }
+    }
+
+    /// Whether whoever ends the daemon brings the next one up, as far as can be told from here.
+    pub(super) fn is_being_replaced(&self) -> bool {
+        match self.way() {
+            Way::Local(dirs, _) => is_being_started(dirs.state()),
+            Way::Remote(_) => false,
         }
     }
 }

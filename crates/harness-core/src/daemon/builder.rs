@@ -155,6 +155,7 @@ impl BaseDaemonBuilder {
             program: self.program,
             version: self.version,
             started_at: Utc::now(),
+            detached: self.is_detached,
         };
         let access = Arc::new(access);
         let door = Door::new(

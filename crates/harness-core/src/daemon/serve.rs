@@ -172,6 +172,7 @@ async fn daemon_status(shared: &Shared) -> DaemonInfo {
         program: endpoint.program,
         version: endpoint.version,
         started_at: endpoint.started_at,
+        detached: endpoint.detached,
         state_directory: shared.state.clone(),
         stacks: stacks::summaries(&shared.manager).await,
     }

@@ -24,6 +24,13 @@ pub struct Endpoint {
     pub version: String,
     /// Since when it answers.
     pub started_at: DateTime<Utc>,
+    /// Whether it runs in the background. Daemons that do not say so do.
+    #[serde(default = "in_the_background")]
+    pub detached: bool,
+}
+
+fn in_the_background() -> bool {
+    true
 }
 
 /// Why the endpoint file could not be read or written.

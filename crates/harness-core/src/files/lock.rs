@@ -96,6 +96,16 @@ pub(crate) fn start_lock(state: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether somebody brings a daemon up, or another in the place of one that ends.
+///
+/// Looks by taking the lock shared for an instant; whoever wants it whole waits that long.
+pub(crate) fn is_being_started(state: &Path) -> bool {
+    let Ok(file) = File::open(state.join(START_LOCK)) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -156,6 +166,16 @@ mod tests {
             let (second, ()) = future::zip(second, ending).await;
             second.expect("free in time");
         });
+    }
+
+    #[test]
+    fn it_shows_that_somebody_brings_a_daemon_up() {
+        let directory = testkit::temp_dir();
+        assert!(!is_being_started(directory.path()));
+        let lock = start_lock(directory.path()).expect("free");
+        assert!(is_being_started(directory.path()));
+        drop(lock);
+        assert!(!is_being_started(directory.path()));
     }
 
     #[test]

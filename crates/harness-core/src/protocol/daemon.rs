@@ -28,10 +28,17 @@ pub struct DaemonInfo {
     pub version: String,
     /// Since when it answers.
     pub started_at: DateTime<Utc>,
+    /// Whether it runs in the background, where `daemon restart` can replace it. Daemons that do not say so do.
+    #[serde(default = "in_the_background")]
+    pub detached: bool,
     /// Its state directory.
     pub state_directory: PathBuf,
     /// Its stacks, by name.
     pub stacks: Vec<StackSummary>,
+}
+
+fn in_the_background() -> bool {
+    true
 }
 
 /// A stack in a list of stacks.

@@ -93,6 +93,7 @@ mod tests {
             program: "harness".to_owned(),
             version: "0.1.0".to_owned(),
             started_at: sample::ago(8_040),
+            detached: true,
             state_directory: "/home/u/.local/state/harness".into(),
             stacks: vec![stack("quickstart", 4), stack("webapp", 0)],
         };

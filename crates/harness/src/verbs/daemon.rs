@@ -1,15 +1,15 @@
 //! `daemon`: the program behind it all.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
-use harness_core::client::ensure_daemon;
-use harness_core::{AutoStart, ConnectError, Dirs, HarnessClient, LaunchError, is_running};
-use smol::Timer;
+use harness_core::client::{ensure_daemon, until_gone};
+use harness_core::{AutoStart, ConnectError, HarnessClient, LaunchError};
 
 use super::daemon_access::{self, ClientsArgs, EnrollArgs, GrantArgs, InviteArgs, RevokeArgs};
 use super::daemon_log::{LogArgs, show};
+use super::daemon_restart::{self, RestartArgs};
 use super::daemon_run::{RunArgs, serve};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,6 +28,7 @@ enum What {
     Run(RunArgs),
     Start(StartArgs),
     Stop(StopArgs),
+    Restart(RestartArgs),
     Status(StatusArgs),
     Logs(LogArgs),
     Invite(InviteArgs),
@@ -84,6 +85,7 @@ pub(super) enum Format {
 const EXAMPLES: &str = "\
 Examples:
   harness daemon status
+  harness daemon restart         the daemon of this version, after an upgrade; services go on
   harness daemon stop --keep     services go on; the next daemon takes them over
   harness daemon run             in the foreground";
 
@@ -95,7 +97,7 @@ Examples:
 const STOP_EXAMPLES: &str = "\
 Examples:
   harness daemon stop
-  harness daemon stop --keep && harness daemon start     a new daemon, the same services";
+  harness daemon stop --keep     services go on; `daemon restart` also starts the next one";
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
@@ -106,6 +108,7 @@ impl DaemonArgs {
     pub(crate) fn is_json(&self) -> bool {
         let output = match &self.what {
             What::Status(args) => args.output,
+            What::Restart(args) => args.output,
             What::Invite(args) => args.output,
             What::Clients(args) => args.output,
             What::Run(_)
@@ -125,6 +128,7 @@ pub(crate) async fn run(args: DaemonArgs, context: &Context) -> Result<(), Failu
         What::Run(args) => serve(args, context).await,
         What::Start(args) => start(args, context).await,
         What::Stop(args) => stop(args, context).await,
+        What::Restart(args) => daemon_restart::restart(args, context).await,
         What::Status(args) => status(args, context).await,
         What::Logs(args) => show(args, context).await,
         What::Invite(args) => daemon_access::invite(args, context).await,
@@ -168,24 +172,15 @@ async fn stop(args: StopArgs, context: &Context) -> Result<(), Failure> {
     client.shutdown(args.keep).await?;
     // Of one elsewhere, its answer is all that can be seen.
     if context.globals.context.is_none() {
-        until_gone(&dirs).await?;
-    }
-    context.tell(&context.messages.paint(Span::Good, "the daemon has ended"));
-    Ok(())
-}
-
-/// The daemon answers before it lets go of its state directory: another may come only after that.
-async fn until_gone(dirs: &Dirs) -> Result<(), Failure> {
-    let deadline = Instant::now() + GOODBYE;
-    while is_running(dirs)? {
-        if Instant::now() >= deadline {
+        let is_gone = until_gone(&dirs, GOODBYE).await?;
+        if !is_gone {
             return Err(Failure::TimedOut {
                 what: "the daemon did not end".to_owned(),
                 limit: GOODBYE,
             });
         }
-        Timer::after(BETWEEN_LOOKS).await;
     }
+    context.tell(&context.messages.paint(Span::Good, "the daemon has ended"));
     Ok(())
 }
 
@@ -200,5 +195,3 @@ async fn status(args: StatusArgs, context: &Context) -> Result<(), Failure> {
 
 /// Longer than a daemon needs to close its sessions.
 const GOODBYE: Duration = Duration::from_secs(10);
-/// A lock cannot be waited for by two who must not both get it.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);

@@ -63,6 +63,7 @@ pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failur
         .detached(args.detached)
         .log_total(args.log_total)
         .program("harness", env!("CARGO_PKG_VERSION"))
+        .program(PROGRAM, env!("CARGO_PKG_VERSION"))
         .build()
         .await?;
     if !args.detached {
@@ -133,3 +134,5 @@ fn log_to_stderr(is_detached: bool) -> Result<(), Failure> {
 
 /// As in the stack file.
 const LEAST_LOG_TOTAL: u64 = 1 << 20;
+/// What the daemon calls itself.
+pub(super) const PROGRAM: &str = "harness";

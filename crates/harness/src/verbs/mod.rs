@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod daemon;
 mod daemon_access;
 mod daemon_log;
+mod daemon_restart;
 mod daemon_run;
 mod definition;
 mod dispatch;
