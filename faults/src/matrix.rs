@@ -3,7 +3,7 @@
 use crate::row::{Row, When};
 use crate::rows::{
     clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact, identity, peers,
-    races, storms, trees, upgrade,
+    races, storms, tree_limits, trees, upgrade,
 };
 
 /// Every row.
@@ -127,6 +127,18 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "the same without any cgroup",
         when: When::Always,
         run: trees::none,
+    },
+    Row {
+        name: "trees-limit-user",
+        promise: "`stop` ends a storm of forks at the limit of its user, also when daemon and shims cannot fork either",
+        when: When::Always,
+        run: tree_limits::of_user,
+    },
+    Row {
+        name: "trees-limit-group",
+        promise: "the same at the limit of a cgroup, for root, with and without cgroups of version 2",
+        when: When::Always,
+        run: tree_limits::of_group,
     },
     Row {
         name: "daemon-signals",

@@ -22,7 +22,10 @@ use crate::wait::{Look, PATIENCE, until, until_true};
 pub(crate) struct Place {
     directory: TempDir,
     programs: PathBuf,
-    is_nobody: bool,
+    /// Another than the present one.
+    user: Option<u32>,
+    /// What stands before the program: how it is confined.
+    confined: Vec<String>,
     variables: Vec<(String, String)>,
 }
 
@@ -57,7 +60,8 @@ impl Place {
         let place = Self {
             directory,
             programs,
-            is_nobody: false,
+            user: None,
+            confined: Vec::new(),
             variables: Vec::new(),
         };
         place.write("harness.yaml", stack)?;
@@ -66,6 +70,11 @@ impl Place {
 
     /// The same for a user who may do nothing: no writable cgroup, no right to signal anybody else.
     pub(crate) fn unprivileged(stack: &str) -> Result<Self, Fault> {
+        Self::of_user(NOBODY, stack)
+    }
+
+    /// The same for one with this number.
+    pub(crate) fn of_user(user: u32, stack: &str) -> Result<Self, Fault> {
         let mut place = Self::new("")?;
         let own = place.path().join("bin");
         fs::create_dir(&own).map_err(Fault::io("make", &own))?;
@@ -76,8 +85,8 @@ impl Place {
                 .map_err(Fault::io("open up", &copy))?;
         }
         place.programs = own;
-        place.is_nobody = true;
-        chown(place.path(), Some(NOBODY), Some(NOBODY)).map_err(Fault::io("give", place.path()))?;
+        place.user = Some(user);
+        chown(place.path(), Some(user), Some(user)).map_err(Fault::io("give", place.path()))?;
         place.write("harness.yaml", stack)?;
         Ok(place)
     }
@@ -86,6 +95,11 @@ impl Place {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// Starts what is run from now on by these words, which end with the program that they run.
+    pub(crate) fn confine(&mut self, words: &[&str]) {
+        self.confined = words.iter().map(|word| (*word).to_owned()).collect();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -119,16 +133,16 @@ impl Place {
     /// The program, to be run in the directory of the stack file.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = self.program("harness");
-        let mut command = match self.is_nobody {
-            true => {
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
-                command.arg(program);
-                command
-            }
-            false => Command::new(program),
-        };
+        let mut words = self.confined.clone();
+        if let Some(user) = self.user {
+            words.extend(["setpriv".to_owned(), "--clear-groups".to_owned()]);
+            words.extend([format!("--reuid={user}"), format!("--regid={user}")]);
+            words.push("--".to_owned());
+        }
+        words.push(program.display().to_string());
+        let mut command = Command::new(&words[0]);
         command
+            .args(&words[1..])
             .args(arguments)
             .current_dir(self.path())
             .env_clear()

@@ -63,7 +63,7 @@ impl Account {
 /// Runs as the service that the arguments say. Returns the exit code.
 ///
 /// `writer [--rate N] [--count N] [--exit CODE]`: takes the lock of its unit, then writes lines. Without a count it writes
-/// for ever; without a rate, as fast as it can.
+/// for ever; without a rate, as fast as it can. `storm`: starts itself again and again, each of which does the same.
 pub(crate) fn play(arguments: &[String]) -> i32 {
     let number = |name: &str| -> Option<u64> {
         let at = arguments.iter().position(|word| word == name)?;
@@ -72,6 +72,7 @@ pub(crate) fn play(arguments: &[String]) -> i32 {
     let part = arguments.first().map(String::as_str);
     let played = match part {
         Some("writer") => writer(number("--rate"), number("--count").unwrap_or(u64::MAX)),
+        Some("storm") => storm(number("--seconds").unwrap_or(60)).map(Some),
         Some(_) | None => return 64,
     };
     match played {
@@ -85,6 +86,57 @@ pub(crate) fn play(arguments: &[String]) -> i32 {
         }
     }
 }
+
+/// Forks for as long as the system lets it, in sessions of its own every other time. Refuses to where nothing stops it.
+fn storm(seconds: u64) -> io::Result<()> {
+    if !is_bounded() {
+        return Err(io::Error::other("no limit on processes is in force here"));
+    }
+    let own = std::env::current_exe()?;
+    let arguments = ["play", "storm", "--seconds"];
+    let begun = Instant::now();
+    let mut children = Vec::new();
+    // However it ends, it ends.
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        let left = seconds.saturating_sub(begun.elapsed().as_secs());
+        let mut command = match children.len() % 2 {
+            0 => std::process::Command::new(&own),
+            _ => {
+                let mut command = std::process::Command::new("setsid");
+                command.arg(&own);
+                command
+            }
+        };
+        match command.args(arguments).arg(left.to_string()).spawn() {
+            Ok(child) => children.push(child),
+            // As full as it gets: for the next free place.
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+    Ok(())
+}
+
+/// Whether this process can have only so many others beside it.
+fn is_bounded() -> bool {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let of_user = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max processes"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    let is_root = rustix::process::geteuid().is_root();
+    let of_user = of_user.filter(|_| !is_root);
+    let of_group = std::env::var_os("STORM_GROUP")
+        .and_then(|group| std::fs::read_to_string(Path::new(&group).join("pids.max")).ok())
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    of_user
+        .into_iter()
+        .chain(of_group)
+        .any(|most| most <= MOST_PROCESSES)
+}
+
+/// A limit beyond this is none.
+const MOST_PROCESSES: u64 = 1000;
 
 /// `None` when another attempt of the unit is alive.
 fn writer(rate: Option<u64>, count: u64) -> io::Result<Option<()>> {

@@ -307,7 +307,11 @@ impl Runner {
     }
 
     fn signal_all(&mut self, signal: Signal, note: bool) {
-        let members = self.tree.members(Some(self.main.identity()));
+        let main = Some(self.main.identity());
+        let members = match signal {
+            Signal::KILL => self.tree.frozen(main),
+            _ => self.tree.members(main),
+        };
         for member in &members {
             if note {
                 self.ladder.note_leftover(&member.name);

@@ -25,6 +25,8 @@ impl Signal {
     pub const TERM: Signal = Signal(15);
     /// Go on after having been stopped.
     pub const CONT: Signal = Signal(18);
+    /// Rests until told to go on; cannot be ignored.
+    pub const STOP: Signal = Signal(19);
 
     /// The signal with this number, if the kernel has one.
     pub fn from_number(number: i32) -> Option<Signal> {

@@ -12,5 +12,6 @@ pub(crate) mod identity;
 pub(crate) mod peers;
 pub(crate) mod races;
 pub(crate) mod storms;
+pub(crate) mod tree_limits;
 pub(crate) mod trees;
 pub(crate) mod upgrade;

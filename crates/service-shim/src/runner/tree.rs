@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cgroup::Cgroup;
 use crate::identity::{Identity, ProcessRef};
 use crate::procfs::{self, Stat};
+use crate::signal::Signal;
 
 /// Who belongs to the attempt.
 #[derive(Debug)]
@@ -59,6 +60,34 @@ impl Tree {
             }
         }
         open_all(self.find(main))
+    }
+
+    /// Everyone who is still there, stopped: who is stopped starts nobody, so a tree that forks faster than it is found,
+    /// or takes the place of each process that is killed, is found whole. In a cgroup nobody is stopped: it is killed
+    /// as one.
+    pub(super) fn frozen(&self, main: Option<&Identity>) -> Vec<Member> {
+        let mut stopped = BTreeSet::new();
+        let mut members = self.members(main);
+        let is_grouped = |cgroup: &Cgroup| !cgroup.pids().is_empty();
+        if self.cgroup.as_ref().is_some_and(is_grouped) {
+            return members;
+        }
+        for _ in 0..MOST_ROUNDS {
+            let mut is_whole = true;
+            for member in &members {
+                let identity = member.process.identity();
+                if stopped.insert((identity.pid, identity.start_ticks)) {
+                    is_whole = false;
+                    // One that may not be stopped is killed as it is.
+                    drop(member.process.signal(Signal::STOP));
+                }
+            }
+            if is_whole {
+                break;
+            }
+            members = self.members(main);
+        }
+        members
     }
 
     fn find(&self, main: Option<&Identity>) -> Vec<u32> {
@@ -150,6 +179,9 @@ pub(super) fn find_unrecorded(instance_id: &str) -> Option<ProcessRef> {
 
 /// The variable every process of an attempt carries.
 pub(crate) const MARKER: &str = "HARNESS_INSTANCE_ID";
+
+/// Each round finds who was started during the one before: two or three, while the machine has room to fork.
+const MOST_ROUNDS: usize = 16;
 
 fn marker(instance_id: &str) -> Vec<u8> {
     format!("{MARKER}={instance_id}").into_bytes()
