@@ -16,19 +16,21 @@ mod workspace;
 use std::process::ExitCode;
 
 use failure::Failure;
-use recipe::{bench, ci, docs, faults, fuzz, lint, quickstart, readme, setup, test};
+use recipe::{bench, ci, containers, docs, faults, fuzz, lint, quickstart, readme, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
 
   quickstart     build everything, start the quickstart stack and show it
   ci             install what the tests need, then run every check below
-  setup          install what the tests need (Debian packages; asks sudo only when not root)
+  setup          install what the tests need (Debian packages; asks sudo only when not root), start a Docker engine
+                 when none answers, and build the images of docker-test-env
   test           every test and every documentation example
   lint           formatting, clippy without warnings, tidy
   tidy           the rules of CODE-POLICY.md that a machine can hold
   example NAME   run an example end to end, with its assertions (quickstart, webapp)
   readme         run every `sh` block of README.md marked `run`, in a home of its own
+  containers     try the engine and the images of docker-test-env
   docs           validate every YAML block of README.md and docs/
   fuzz [TARGET…] [--time 10m] [--keep]
                  feed each target with inputs, guided by what they cover; a minute each without --time
@@ -61,6 +63,7 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failure> {
         ["tidy"] => lint::tidy(),
         ["example", name] => example::run(name),
         ["readme"] => readme::run().map(|blocks| println!("README.md: {blocks} blocks ran")),
+        ["containers"] => containers::run(),
         ["docs"] => docs::run().map(|blocks| println!("docs: {blocks} YAML blocks are valid")),
         ["fuzz", rest @ ..] => fuzz::run(rest, USAGE),
         ["bench", rest @ ..] => bench::run(rest),

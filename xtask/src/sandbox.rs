@@ -140,9 +140,16 @@ impl Drop for Sandbox {
 /// # Errors
 /// When something does not build.
 pub(crate) fn build_programs() -> Result<(), Failure> {
-    Step::cargo(&["build", "--quiet", "--workspace", "--bins"])
-        .within(&workspace::root())
-        .run()
+    Step::cargo(&[
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bins",
+        "--features",
+        workspace::FEATURES,
+    ])
+    .within(&workspace::root())
+    .run()
 }
 
 /// One unit of a status document.

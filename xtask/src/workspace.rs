@@ -9,6 +9,12 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::step::Step;
 
+/// What is built and tested, as a feature of each crate that has tests against a running engine.
+///
+/// One list for every call of cargo: with another one, everything that depends on these crates is built again.
+pub(crate) const FEATURES: &str =
+    "service-orchestration/docker-tests,service-registry/docker-tests";
+
 /// The directory of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

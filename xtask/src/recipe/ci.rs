@@ -4,7 +4,7 @@
 
 use crate::example;
 use crate::failure::Failure;
-use crate::recipe::{docs, faults, lint, readme, setup, test};
+use crate::recipe::{containers, docs, faults, lint, readme, setup, test};
 
 /// Runs it all and ends in one line that counts what ran.
 ///
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         )
     };
     let tally = test::run()?;
+    containers::check()?;
     faults::rows(&["--quick"])?;
     for name in example::NAMES {
         example::run(name)?;
@@ -31,7 +32,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let run_blocks = readme::run()?;
     let valid_blocks = docs::run()?;
     println!(
-        "ci: {tally}; the fault matrix held; {} examples ran; README: {run_blocks} blocks ran; docs: {valid_blocks} blocks valid; {linted}",
+        "ci: {tally}; the engine and its images hold; the fault matrix held; {} examples ran; README: {run_blocks} blocks ran; docs: {valid_blocks} blocks valid; {linted}",
         example::NAMES.len(),
     );
     Ok(())

@@ -2,12 +2,14 @@
 //!
 //! Owns: which checks make up `lint`. The rules themselves stand in [`crate::tidy`].
 
+use std::path::{Path, PathBuf};
+
 use crate::failure::Failure;
 use crate::step::Step;
 use crate::tidy::check;
 use crate::workspace;
 
-/// All three, the cheapest first.
+/// Everything, the cheapest first.
 ///
 /// # Errors
 /// The first check that does not pass.
@@ -16,10 +18,13 @@ pub(crate) fn run() -> Result<(), Failure> {
         .within(&workspace::root())
         .run()?;
     tidy()?;
+    scripts()?;
     Step::cargo(&[
         "clippy",
         "--workspace",
         "--all-targets",
+        "--features",
+        workspace::FEATURES,
         "--quiet",
         "--",
         "-D",
@@ -41,6 +46,34 @@ pub(crate) fn tidy() -> Result<(), Failure> {
     } else {
         Err(Failure::Untidy { findings })
     }
+}
+
+/// The shell scripts, also those inside of images.
+fn scripts() -> Result<(), Failure> {
+    let root = workspace::root();
+    let mut found = vec![root.join(".ci/run")];
+    collect_scripts(&root.join("docker-test-env"), &mut found)?;
+    found.sort();
+    let arguments = ["--external-sources".into()].into_iter().chain(found);
+    let arguments: Vec<PathBuf> = arguments.collect();
+    Step::new("shellcheck", arguments).within(&root).run()
+}
+
+/// Files below `directory` that begin as a script does.
+fn collect_scripts(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unusable = |source| Failure::File {
+        path: directory.to_path_buf(),
+        source,
+    };
+    for entry in std::fs::read_dir(directory).map_err(unusable)? {
+        let path = entry.map_err(unusable)?.path();
+        if path.is_dir() {
+            collect_scripts(&path, found)?;
+        } else if workspace::read(&path)?.starts_with("#!") {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// The parts of the toolchain that `lint` needs and this one lacks.

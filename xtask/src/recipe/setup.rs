@@ -1,17 +1,17 @@
 //! What the tests and examples need beyond the toolchain.
 //!
-//! Owns: the list of programs and the packages that bring them. Does nothing when all are there; never starts a
-//! service, and keeps the packages from starting theirs.
+//! Owns: the list of programs and the packages that bring them. Installs nothing when all are there, and keeps packages
+//! from starting their services. The engine and the images are [`containers`]' part.
 
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::recipe::lint;
+use crate::recipe::{containers, lint};
 use crate::step::Step;
 use crate::workspace;
 
 /// A package of Debian, and the programs that make it needed. They may lie outside an ordinary user's PATH.
-const PACKAGES: [(&str, &[&str]); 7] = [
+const PACKAGES: [(&str, &[&str]); 15] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
@@ -20,6 +20,15 @@ const PACKAGES: [(&str, &[&str]); 7] = [
     ("faketime", &["faketime"]),
     ("util-linux", &["unshare", "setpriv", "mount"]),
     ("e2fsprogs", &["mkfs.ext4"]),
+    // The engine, and what its images are made from.
+    ("docker.io", &["docker", "dockerd"]),
+    ("iptables", &["iptables"]),
+    ("iproute2", &["ip"]),
+    ("busybox-static", &["busybox"]),
+    ("openssh-server", &["sshd"]),
+    ("openssh-client", &["ssh"]),
+    ("curl", &["curl"]),
+    ("shellcheck", &["shellcheck"]),
 ];
 
 /// Where Debian puts the server's own programs, one directory per version.
@@ -28,11 +37,16 @@ const POSTGRESQL: &str = "/usr/lib/postgresql";
 /// With this file in place, the scripts of packages do not start services (man 8 invoke-rc.d).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing. Idempotent.
+/// Installs what is missing, and brings up the engine and its images. Idempotent.
 ///
 /// # Errors
-/// When the machine is no Debian and something is missing, or apt-get fails.
+/// When the machine is no Debian and something is missing, apt-get fails, or the engine does not come up.
 pub(crate) fn run() -> Result<(), Failure> {
+    install_missing()?;
+    containers::prepare()
+}
+
+fn install_missing() -> Result<(), Failure> {
     add_components();
     let missing: Vec<&str> = PACKAGES
         .into_iter()

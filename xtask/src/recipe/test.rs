@@ -3,6 +3,7 @@
 //! Owns: which runner is used. cargo-nextest when it is installed, else what cargo brings.
 
 use crate::failure::Failure;
+use crate::recipe::containers;
 use crate::sandbox::build_programs;
 use crate::step::Step;
 use crate::tally::Tally;
@@ -20,21 +21,39 @@ pub(crate) fn run() -> Result<Tally, Failure> {
             "nextest",
             "run",
             "--workspace",
+            "--features",
+            workspace::FEATURES,
             "--no-fail-fast",
             "--config-file",
             ".ci/nextest.toml",
         ]
     } else {
-        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
+        &[
+            "test",
+            "--workspace",
+            "--features",
+            workspace::FEATURES,
+            "--all-targets",
+            "--no-fail-fast",
+        ]
     };
-    let documentation = &["test", "--workspace", "--doc", "--no-fail-fast"];
-    let (tests, tests_verdict) = counted(runner)?;
-    let (examples, examples_verdict) = counted(documentation)?;
+    let documentation = &[
+        "test",
+        "--workspace",
+        "--features",
+        workspace::FEATURES,
+        "--doc",
+        "--no-fail-fast",
+    ];
+    let run = containers::new_run();
+    let (tests, tests_verdict) = counted(runner, &run)?;
+    let (examples, examples_verdict) = counted(documentation, &run)?;
     let tally = tests + examples;
     if tests_verdict.is_err() || examples_verdict.is_err() {
         println!("{tally}");
     }
     tests_verdict.and(examples_verdict)?;
+    containers::expect_nothing_left(&run)?;
     if tests.passed == 0 {
         return Err(Failure::Unmet {
             claim: "at least one test ran".into(),
@@ -44,8 +63,9 @@ pub(crate) fn run() -> Result<Tally, Failure> {
     Ok(tally)
 }
 
-fn counted(arguments: &[&str]) -> Result<(Tally, Result<(), Failure>), Failure> {
+fn counted(arguments: &[&str], run: &str) -> Result<(Tally, Result<(), Failure>), Failure> {
     Step::cargo(arguments)
+        .with(containers::RUN, run)
         .within(&workspace::root())
         .run_counted()
 }
