@@ -74,7 +74,6 @@ pub(crate) fn spawn(exec: &Exec<'_>) -> Result<(u32, OwnedFd), (Stage, Errno)> {
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
         flags: CLONE_PIDFD | CLONE_VFORK,
-        pidfd: ptr::from_mut(&mut pidfd) as u64,
         exit_signal: SIGCHLD as u64,
         ..CloneArgs::default()
     };
@@ -82,9 +81,7 @@ pub(crate) fn spawn(exec: &Exec<'_>) -> Result<(u32, OwnedFd), (Stage, Errno)> {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = u64::try_from(cgroup.as_raw_fd()).map_err(|_| fork(Errno::BADF))?;
     }
-    // SAFETY: clone3 without CLONE_VM is a fork: the child gets its own copy of memory and goes on from here.
-    // `args` is a valid clone_args of the size given, and `pidfd` outlives the call.
-    let pid = unsafe { syscall(SYS_CLONE3, ptr::from_mut(&mut args), size_of::<CloneArgs>()) };
+    let pid = fork_with(&mut args, &mut pidfd);
     if pid == 0 {
         let (stage, error) = become_service(exec, &argv, &envp);
         let code = error.raw_os_error().to_ne_bytes();
@@ -98,7 +95,7 @@ pub(crate) fn spawn(exec: &Exec<'_>) -> Result<(u32, OwnedFd), (Stage, Errno)> {
     let Some(pid) = u32::try_from(pid).ok().filter(|pid| *pid > 0) else {
         return Err(fork(last_errno()));
     };
-    // SAFETY: clone3 succeeded, so it has stored a new descriptor that nobody else owns.
+    // SAFETY: the call succeeded, so it has stored a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let mut message = [0u8; 5];
     match rustix::io::read(&report, &mut message) {
@@ -112,6 +109,26 @@ pub(crate) fn spawn(exec: &Exec<'_>) -> Result<(u32, OwnedFd), (Stage, Errno)> {
         }
         // Closed by the exec.
         _ => Ok((pid, pidfd)),
+    }
+}
+
+/// 0 in the child, its number in the parent, -1 with `errno` when there is none. `pidfd` is set in the parent.
+fn fork_with(args: &mut CloneArgs, pidfd: &mut RawFd) -> c_long {
+    args.pidfd = ptr::from_mut(pidfd) as u64;
+    // SAFETY: clone3 without CLONE_VM is a fork: the child gets its own copy of memory and goes on from here.
+    // `args` is a valid clone_args of the size given, and `pidfd` outlives the call.
+    let pid = unsafe { syscall(SYS_CLONE3, ptr::from_mut(args), size_of::<CloneArgs>()) };
+    let is_refused = pid == -1 && last_errno() == Errno::NOSYS;
+    match SYS_CLONE {
+        // The filter of a container engine may refuse clone3, because it cannot look into its arguments. The older call
+        // does the same, except for the control group.
+        Some(number) if is_refused && args.flags & CLONE_INTO_CGROUP == 0 => {
+            let flags = args.flags | args.exit_signal;
+            // SAFETY: as above. Without a stack of its own the child goes on with its copy of this one; the kernel
+            // stores the descriptor where the third argument points; the last two are unused without their flags.
+            unsafe { syscall(number, flags, 0_u64, ptr::from_mut(pidfd), 0_u64, 0_u64) }
+        }
+        _ => pid,
     }
 }
 
@@ -339,6 +356,14 @@ static CHILD_WAKE: AtomicI32 = AtomicI32::new(-1);
 
 // The same number on every architecture, as all calls that came after 2019.
 const SYS_CLONE3: c_long = 435;
+// Where the order of its arguments is the one that is used here.
+const SYS_CLONE: Option<c_long> = if cfg!(target_arch = "x86_64") {
+    Some(56)
+} else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
+    Some(220)
+} else {
+    None
+};
 const SYS_CLOSE_RANGE: c_long = 436;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
