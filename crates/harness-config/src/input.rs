@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The names of the file that [`discover`] looks for, the first wins.
+/// The names of the stack file that [`discover`] looks for, the first wins.
 pub const FILE_NAMES: [&str; 3] = ["harness.yaml", "services.yaml", "services.yml"];
 
 /// Everything that one load reads from: files in the order in which they are laid over each other, the environment of
@@ -116,11 +116,12 @@ impl Sources {
     }
 }
 
-/// The stack file of a directory or of the nearest one above it.
+/// The stack file of a directory or of the nearest one above it; where a directory has none, its Compose file.
 pub fn discover(start: &Path) -> Option<PathBuf> {
     let start = absolute(start);
+    let names = FILE_NAMES.iter().chain(&crate::compose::COMPOSE_FILE_NAMES);
     start.ancestors().find_map(|directory| {
-        let mut files = FILE_NAMES.iter().map(|name| directory.join(name));
+        let mut files = names.clone().map(|name| directory.join(name));
         files.find(|file| file.is_file())
     })
 }

@@ -6,7 +6,8 @@
 //!
 //! A load goes through five steps, each of which says everything it finds: `yaml` makes a located tree and lays files
 //! over each other, `text` puts variables in, `table` checks the tree against the tables in `keys`, `decode` makes the
-//! specification, `check` looks at the whole graph.
+//! specification, `check` looks at the whole graph. A Compose file becomes such a tree in `compose`, before variables are
+//! put in.
 //!
 //! ```
 //! use harness_config::{Sources, load, render_human};
@@ -19,6 +20,7 @@
 //! ```
 
 mod check;
+mod compose;
 mod decode;
 mod input;
 mod keys;
@@ -32,6 +34,7 @@ mod text;
 mod yaml;
 
 pub use check::{Unsupported, unsupported};
+pub use compose::{COMPOSE_FILE_NAMES, Imported, import_compose};
 pub use input::{FILE_NAMES, Sources, discover, override_of};
 pub use load::{Loaded, load};
 pub use render::{Secrets, is_secret_name, render_config};

@@ -3,15 +3,16 @@
 //! Owns: the order of the steps, the stack's name and its environment. Every step goes as far as it can, so that one
 //! run says everything that is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use service_orchestration::spec::{SecretName, StackName, StackSpec, UnitKind};
 
 use crate::check;
+use crate::compose;
 use crate::decode::{Decoded, Decoder};
 use crate::input::{Input, Sources, read_text};
-use crate::keys::{STACK, canonical};
+use crate::keys::STACK;
 use crate::report::{Code, Diagnostic, Sink};
 use crate::source::{SourceMap, Span};
 use crate::table::Checker;
@@ -31,6 +32,16 @@ pub struct Loaded {
     pub(crate) secrets: BTreeMap<SecretName, Span>,
     /// What a secret can be taken from, if it names a variable.
     pub(crate) variables: Variables,
+    /// The Compose files among the texts.
+    compose: BTreeSet<u32>,
+}
+
+impl Loaded {
+    /// The names of the files that were read as Compose files.
+    pub fn compose_names(&self) -> Vec<&str> {
+        let files = self.compose.iter();
+        files.map(|file| self.files.file(*file).name()).collect()
+    }
 }
 
 /// Reads a stack.
@@ -41,9 +52,10 @@ pub fn load(sources: &Sources) -> Loaded {
     let mut files = SourceMap::default();
     let mut sink = Sink::default();
     let directory = sources.stack_directory();
-    let root = read_stack(sources, &mut files, &mut sink);
+    let layers = read_stack(sources, compose::is_compose, &mut files, &mut sink);
     let variables = variables(sources, &directory, &mut files, &mut sink);
     let mut secrets = BTreeMap::new();
+    let (root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
     let stack = root.and_then(|root| {
         let mut stage = Stage {
             secrets: &mut secrets,
@@ -51,6 +63,7 @@ pub fn load(sources: &Sources) -> Loaded {
             files: &mut files,
             sink: &mut sink,
             variables: &variables,
+            compose: &compose,
             directory,
         };
         stage.run(root)
@@ -62,7 +75,38 @@ pub fn load(sources: &Sources) -> Loaded {
         files,
         secrets,
         variables,
+        compose,
     }
+}
+
+/// Reads Compose files, whatever they are called, as far as a stack file: its tree, what is to be said about it, the texts.
+/// Environment files that cannot be read are no error: they may be there where the stack runs.
+pub(crate) fn examine_compose(sources: &Sources) -> (Option<Node>, Vec<Diagnostic>, SourceMap) {
+    let mut files = SourceMap::default();
+    let mut sink = Sink::default();
+    let directory = sources.stack_directory();
+    let layers = read_stack(sources, |_, _| true, &mut files, &mut sink);
+    let variables = variables(sources, &directory, &mut files, &mut sink);
+    let (root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
+    if let Some(root) = &root {
+        let mut stage = Stage {
+            secrets: &mut BTreeMap::new(),
+            sources,
+            files: &mut files,
+            sink: &mut sink,
+            variables: &variables,
+            compose: &compose,
+            directory,
+        };
+        stage.run(root.clone());
+    }
+    let mut diagnostics = sink.finish(&files);
+    for found in &mut diagnostics {
+        if found.code == Code::EnvFile {
+            found.severity = crate::report::Severity::Warning;
+        }
+    }
+    (root, diagnostics, files)
 }
 
 struct Stage<'a> {
@@ -71,6 +115,7 @@ struct Stage<'a> {
     sink: &'a mut Sink,
     variables: &'a Variables,
     secrets: &'a mut BTreeMap<SecretName, Span>,
+    compose: &'a BTreeSet<u32>,
     directory: PathBuf,
 }
 
@@ -122,6 +167,7 @@ impl Stage<'_> {
             variables: self.variables,
             units: &units,
             secrets: &secrets,
+            blank: self.compose,
             sink: self.sink,
             references: Vec::new(),
         };
@@ -177,7 +223,17 @@ impl Stage<'_> {
     }
 }
 
-fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Option<Node> {
+/// One file, and whether it is a Compose file.
+type Layer = (Node, bool);
+
+/// The files as trees; none when one of them is missing, because what it would have said is not known, so nothing more
+/// can be said about the whole.
+fn read_stack(
+    sources: &Sources,
+    is_compose: impl Fn(&str, &Node) -> bool,
+    files: &mut SourceMap,
+    sink: &mut Sink,
+) -> Option<Vec<Layer>> {
     if sources.inputs.is_empty() {
         let none = files.add("<no file>".into(), None, true, "");
         sink.error(
@@ -186,8 +242,7 @@ fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Opti
             "no stack file was given",
         );
     }
-    let mut merged: Option<Node> = None;
-    let mut is_complete = true;
+    let mut layers = Vec::new();
     for input in &sources.inputs {
         let (name, path, text) = match input {
             Input::Text { name, text } => (name.clone(), None, Ok(text.clone())),
@@ -197,7 +252,12 @@ fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Opti
                 read_text(path),
             ),
         };
-        let file = files.add(name, path, true, text.as_deref().unwrap_or_default());
+        let file = files.add(
+            name.clone(),
+            path,
+            true,
+            text.as_deref().unwrap_or_default(),
+        );
         let tree = match text {
             Ok(_) => yaml::parse(files, file, sink),
             Err(error) => {
@@ -209,17 +269,45 @@ fn read_stack(sources: &Sources, files: &mut SourceMap, sink: &mut Sink) -> Opti
                 None
             }
         };
-        let Some(tree) = tree.filter(|tree| is_stack(tree, sink)) else {
-            is_complete = false;
-            continue;
-        };
+        let tree = tree.filter(|tree| is_stack(tree, sink));
+        layers.extend(tree.map(|tree| {
+            let is_compose = is_compose(&name, &tree);
+            (tree, is_compose)
+        }));
+    }
+    (layers.len() == sources.inputs.len() && !layers.is_empty()).then_some(layers)
+}
+
+/// The files laid over each other. Compose files in a row are laid over each other by Compose's rules, and then turned.
+fn merged(
+    layers: Option<Vec<Layer>>,
+    files: &mut SourceMap,
+    sink: &mut Sink,
+    variables: &Variables,
+    directory: &Path,
+) -> (Option<Node>, BTreeSet<u32>) {
+    let mut compose = BTreeSet::new();
+    let mut merged: Option<Node> = None;
+    let mut layers = layers.unwrap_or_default().into_iter().peekable();
+    while let Some((mut tree, is_compose)) = layers.next() {
+        if is_compose {
+            let before = files.files().len();
+            compose.insert(tree.span.file);
+            while let Some((over, _)) = layers.next_if(|(_, is_compose)| *is_compose) {
+                compose.insert(over.span.file);
+                yaml::overlay(&mut tree, over, &compose::RULES);
+            }
+            let mut reading = compose::Reading::new(files, sink, variables, directory);
+            tree = compose::convert(tree, &mut reading, merged.is_none());
+            let read = before..files.files().len();
+            compose.extend(read.filter_map(|file| u32::try_from(file).ok()));
+        }
         match &mut merged {
-            Some(base) => yaml::overlay(base, tree, &canonical),
+            Some(base) => yaml::overlay(base, tree, &yaml::STACK_RULES),
             None => merged = Some(tree),
         }
     }
-    // What a missing layer would have said is not known, so nothing more can be said about the whole.
-    merged.filter(|_| is_complete)
+    (merged, compose)
 }
 
 fn is_stack(tree: &Node, sink: &mut Sink) -> bool {

@@ -7,7 +7,7 @@ use std::fmt;
 macro_rules! codes {
     ($($variant:ident $number:literal $title:literal $text:literal;)*) => {
         /// What kind of thing is wrong: `H01` the text, `H02` the fields, `H03` what cannot be run, `H04` the graph,
-        /// `H05` addresses, `H06` secrets.
+        /// `H05` addresses, `H06` secrets, `H07` Compose files.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -133,6 +133,10 @@ codes! {
         "The file is missing or may not be read, the variable is not set, the program failed, or what it gave is empty, too long or no text. `validate` does not run programs; `start` does, for the units that are wanted.";
     SecretExposed "H0605" "a secret's file that others can read"
         "Its permissions let other users of this machine read it. `chmod 600` keeps it to its owner.";
+    ComposeLost "H0701" "something of a Compose file that is not carried over"
+        "The stack file has nothing that says this, so the stack runs without it. The message says what that means, the help what can be done; docs/compose.md lists every key.";
+    ComposeChanged "H0702" "something of a Compose file that means something else here"
+        "It is carried over, and does not do quite the same. The message says what differs; docs/compose.md lists every key.";
 }
 
 /// The code of this number (`H0204`), if there is one; case does not matter.

@@ -62,6 +62,8 @@ pub(crate) struct Substitution<'a> {
     pub(crate) units: &'a BTreeMap<String, UnitKind>,
     /// The secrets that the top level declares.
     pub(crate) secrets: &'a BTreeSet<String>,
+    /// The texts in which a variable that is not set is empty: Compose files.
+    pub(crate) blank: &'a BTreeSet<u32>,
     pub(crate) sink: &'a mut Sink,
     pub(crate) references: Vec<ReferenceUse>,
 }
@@ -305,6 +307,17 @@ impl Substitution<'_> {
     fn unset(&mut self, expression: &Expression, span: Span) -> bool {
         let name = &expression.name;
         let near = self.sink.suggest(name, self.variables.names());
+        if self.blank.contains(&span.file) {
+            let message = format!("the variable `{name}` is not set, so it is empty");
+            let help = format!(
+                "set it in the environment or in `.env`; in a stack file that would be an error, and `${{{name}-}}` says that it may be empty"
+            );
+            self.sink
+                .warning(Code::Unset, span, message)
+                .help(help)
+                .meant(near);
+            return true;
+        }
         let message = format!("the variable `{name}` is not set");
         let help = format!(
             "set it in the environment, in `.env` or with --env-file, or give a default: `${{{name}:-…}}`"

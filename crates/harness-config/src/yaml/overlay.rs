@@ -1,45 +1,57 @@
 //! Several files laid over each other.
 //!
-//! Owns: how a later file changes an earlier one. Mappings merge by key; the lists that Compose merges (ports, env,
-//! dependencies, profiles, labels) are joined; every other list, and every scalar, is replaced. Each value keeps the
-//! place it came from.
+//! Owns: how a later file changes an earlier one. Mappings merge by key; the lists that the format's [`Rules`] name (ports,
+//! env, dependencies, profiles, labels in stack files) are joined; every other list, and every scalar, is replaced. Each
+//! value keeps the place it came from.
 
 use super::tree::{Entry, Node, Value};
 
-/// `base` with `over` laid over it. `canonical` maps each spelling of a key to one.
-pub(crate) fn overlay(base: &mut Node, over: Node, canonical: &dyn Fn(&str) -> String) {
+/// How files of one format are laid over each other.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The lists that are joined, by the canonical name of their key.
+    pub(crate) joined: &'static [&'static str],
+    /// The keys whose list form says the same as a mapping.
+    pub(crate) mappable: &'static [&'static str],
+    /// One spelling for each key.
+    pub(crate) canonical: fn(&str) -> String,
+}
+
+/// `base` with `over` laid over it.
+pub(crate) fn overlay(base: &mut Node, over: Node, rules: &Rules) {
     let (Value::Map(entries), Value::Map(changes)) = (&mut base.value, over.value) else {
         return;
     };
     for change in changes {
-        let name = canonical(&change.key);
+        let name = (rules.canonical)(&change.key);
         match entries
             .iter_mut()
-            .find(|entry| canonical(&entry.key) == name)
+            .find(|entry| (rules.canonical)(&entry.key) == name)
         {
-            Some(entry) => replace(entry, change, &name, canonical),
+            Some(entry) => replace(entry, change, &name, rules),
             None => entries.push(change),
         }
     }
 }
 
-/// The lists that are joined, by the canonical name of their key.
-const JOINED: [&str; 6] = [
-    "ports",
-    "env",
-    "dependencies",
-    "optional_deps",
-    "profiles",
-    "labels",
-];
+/// The rules of stack files.
+pub(crate) static STACK_RULES: Rules = Rules {
+    joined: &[
+        "ports",
+        "env",
+        "dependencies",
+        "optional_deps",
+        "profiles",
+        "labels",
+    ],
+    mappable: &["env", "labels", "dependencies"],
+    canonical: crate::keys::canonical,
+};
 
-/// The keys whose list form says the same as a mapping.
-const MAPPABLE: [&str; 3] = ["env", "labels", "dependencies"];
-
-fn replace(entry: &mut Entry, mut change: Entry, name: &str, canonical: &dyn Fn(&str) -> String) {
+fn replace(entry: &mut Entry, mut change: Entry, name: &str, rules: &Rules) {
     let base = &mut entry.value;
     let over = &mut change.value;
-    if MAPPABLE.contains(&name) {
+    if rules.mappable.contains(&name) {
         match (&base.value, &over.value) {
             (Value::List(_), Value::Map(_)) => to_mapping(base),
             (Value::Map(_), Value::List(_)) => to_mapping(over),
@@ -47,15 +59,15 @@ fn replace(entry: &mut Entry, mut change: Entry, name: &str, canonical: &dyn Fn(
         }
     }
     match (&mut base.value, &mut over.value) {
-        (Value::Map(_), Value::Map(_)) => overlay(base, change.value, canonical),
-        (Value::List(items), Value::List(more)) if JOINED.contains(&name) => {
+        (Value::Map(_), Value::Map(_)) => overlay(base, change.value, rules),
+        (Value::List(items), Value::List(more)) if rules.joined.contains(&name) => {
             join(items, std::mem::take(more), name)
         }
         _ => *entry = change,
     }
 }
 
-/// Appends what is not there yet; of environment and labels the later value of a name wins.
+/// Appends what is not there yet; of environment, labels and mounts the later value of a name wins.
 fn join(items: &mut Vec<Node>, more: Vec<Node>, name: &str) {
     for item in more {
         let identity = identity(&item, name);
@@ -70,13 +82,29 @@ fn join(items: &mut Vec<Node>, more: Vec<Node>, name: &str) {
 }
 
 fn identity(item: &Node, name: &str) -> Option<String> {
-    if name == "dependencies" && item.scalar().is_none() {
-        let named = item.entry("service").or_else(|| item.entry("task"))?;
-        return named.value.scalar().map(|s| s.text.clone());
-    }
-    let text = &item.scalar()?.text;
+    let named = |keys: &[&str]| {
+        let entry = keys.iter().find_map(|key| item.entry(key))?;
+        entry.value.scalar().map(|s| s.text.clone())
+    };
+    let Some(scalar) = item.scalar() else {
+        return match name {
+            "dependencies" => named(&["service", "task"]),
+            "volumes" => named(&["target"]),
+            "secrets" | "configs" => named(&["source"]),
+            _ => None,
+        };
+    };
+    let text = &scalar.text;
     match name {
-        "env" | "labels" => text.split('=').next().map(str::to_owned),
+        "env" | "environment" | "labels" => text.split('=').next().map(str::to_owned),
+        // What stands behind the first colon, without the mode; in `${A:-b}:/c` that is no path, but equal for equal texts.
+        "volumes" => {
+            let behind = text
+                .split_once(":/")
+                .map_or(text.as_str(), |(_, path)| path);
+            let path = behind.split(':').next().unwrap_or(behind);
+            Some(format!("/{}", path.trim_start_matches('/')))
+        }
         _ => Some(text.clone()),
     }
 }

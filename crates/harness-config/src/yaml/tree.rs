@@ -149,6 +149,11 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
+/// Whether this text without quotes is text by the core schema.
+pub(crate) fn is_text(text: &str) -> bool {
+    core(text).is_string()
+}
+
 fn core(text: &str) -> serde_json::Value {
     use serde_json::Value as Json;
     match text {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod compose;
+
 use std::path::PathBuf;
 
 use harness_config::{Diagnostic, Loaded, Sources, load};

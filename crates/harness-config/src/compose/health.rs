@@ -1,0 +1,61 @@
+//! Health checks.
+//!
+//! Owns: Compose's defaults, said where they are not ours: every 30 seconds, and 30 seconds for an answer. A check that
+//! says no test is the image's own.
+
+use super::convert::Converter;
+use super::nodes::{entry, get, map, plain, text, written};
+use super::service::{Draft, lasting};
+use crate::yaml::{Entry, Value, shorten};
+
+pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
+    let check = &own.value;
+    if !matches!(check.value, Value::Map(_)) {
+        draft.put("health_check", own.key_span, check.clone());
+        return;
+    }
+    let first = get(check, "test").and_then(|test| test.items().first());
+    let is_none = first.and_then(written) == Some("NONE");
+    if is_none || converter.value_of(check, "disable").as_deref() == Some("true") {
+        // Here nothing asks unless it is told to.
+        return;
+    }
+    let mut made = Vec::new();
+    if get(check, "test").is_none() {
+        made.push(entry("container", own.key_span, plain(check.span, "true")));
+    }
+    for part in check.entries().iter().filter(|part| !part.value.is_null()) {
+        let said = converter.value(&part.value);
+        // The engine takes zero for its default.
+        let is_default = matches!(said.as_deref(), Some("0" | "0s" | "0ms"));
+        match part.key.as_str() {
+            "test" => made.push(part.clone()),
+            "interval" | "timeout" | "retries" | "start_interval" if is_default => {}
+            "interval" | "timeout" | "start_period" | "start_interval" => {
+                made.push(entry(&part.key, part.key_span, lasting(&part.value)));
+            }
+            "retries" => made.push(part.clone()),
+            "disable" => {}
+            key if key.starts_with("x-") => {}
+            key => {
+                let what = format!(
+                    "`{}` in the health check of `{}`",
+                    shorten(key),
+                    shorten(draft.name)
+                );
+                converter.lost(
+                    part.key_span,
+                    &what,
+                    "a probe does not know it",
+                    "leave it out",
+                );
+            }
+        }
+    }
+    for key in ["interval", "timeout"] {
+        if made.iter().all(|part| part.key != key) {
+            made.push(entry(key, own.key_span, text(check.span, "30s")));
+        }
+    }
+    draft.put("health_check", own.key_span, map(check.span, made));
+}

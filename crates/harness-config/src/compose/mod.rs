@@ -1,0 +1,31 @@
+//! Compose files: what they say, said as a stack file.
+//!
+//! Owns: what each key of Compose becomes, and that nothing is dropped without a word. The result is a tree whose values
+//! keep their places in the Compose file, so that everything said later about the stack points there. Never runs
+//! anything; reads only the files that `include` and `extends` name.
+
+mod convert;
+mod depends;
+mod deploy;
+mod detect;
+mod extends;
+mod findings;
+mod health;
+mod import;
+mod interpolate;
+mod keys;
+mod mounts;
+mod networks;
+mod nodes;
+mod plan;
+mod ports;
+mod rules;
+mod service;
+mod write;
+
+pub(crate) use convert::convert;
+pub use detect::COMPOSE_FILE_NAMES;
+pub(crate) use detect::is_compose;
+pub(crate) use extends::Reading;
+pub use import::{Imported, import_compose};
+pub(crate) use rules::RULES;

@@ -1,0 +1,348 @@
+//! Volumes, and the files that Compose mounts for secrets and configs.
+//!
+//! Owns: that mounts are said in the short form wherever it says all. A secret or a config that is a file becomes that file,
+//! mounted read-only where Compose mounts it.
+
+use super::convert::{Converter, fields_of, stack_field, top_field};
+use super::keys::Rule;
+use super::nodes::{entry, get, list, map, one_or_more, text, written};
+use super::service::Draft;
+use crate::report::Code;
+use crate::yaml::{Entry, Node, Value, shorten};
+
+pub(super) fn volumes(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
+    let mut mounts = Vec::new();
+    for mount in one_or_more(&own.value) {
+        match &mount.value {
+            Value::Scalar(scalar) => {
+                let mut mount = mount.clone();
+                if let Some(rest) = scalar.text.strip_prefix("~/") {
+                    mount = text(mount.span, format!("${{HOME}}/{rest}"));
+                }
+                mounts.push(mount);
+            }
+            Value::Map(_) => mounts.extend(long(converter, draft, mount)),
+            Value::List(_) => mounts.push(mount.clone()),
+        }
+    }
+    if !mounts.is_empty() {
+        draft.put("volumes", own.key_span, list(own.value.span, mounts));
+    }
+}
+
+/// A mount in the long form, in the short one.
+fn long(converter: &mut Converter<'_>, draft: &Draft<'_>, mount: &Node) -> Option<Node> {
+    let kind = converter
+        .value_of(mount, "type")
+        .unwrap_or_else(|| "volume".into());
+    let of = format!("a mount of `{}`", shorten(draft.name));
+    let target = get(mount, "target").and_then(written).unwrap_or_default();
+    if kind == "tmpfs" {
+        converter.rest_is_lost(
+            mount,
+            &["type", "target", "tmpfs", "read_only", "consistency"],
+            &of,
+            ("the stack file cannot say it", "leave it out"),
+        );
+        let options = get(mount, "tmpfs");
+        return in_memory(converter, draft, mount, target, options);
+    }
+    if !matches!(kind.as_str(), "volume" | "bind") {
+        let what = format!(
+            "a mount of type `{}` of `{}`",
+            shorten(&kind),
+            shorten(draft.name)
+        );
+        converter.lost(
+            mount.span,
+            &what,
+            "it is not there inside",
+            "mount a directory or a volume",
+        );
+        return None;
+    }
+    converter.rest_is_lost(
+        mount,
+        &[
+            "type",
+            "source",
+            "target",
+            "read_only",
+            "bind",
+            "volume",
+            "consistency",
+        ],
+        &of,
+        ("the stack file cannot say it", "leave it out"),
+    );
+    let mut options: Vec<String> = Vec::new();
+    if converter.value_of(mount, "read_only").as_deref() == Some("true") {
+        options.push("ro".into());
+    }
+    if let Some(bind) = get(mount, "bind") {
+        converter.rest_is_lost(
+            bind,
+            &["propagation", "selinux", "create_host_path"],
+            &of,
+            ("the stack file cannot say it", "leave it out"),
+        );
+        options.extend(converter.value_of(bind, "propagation"));
+        options.extend(converter.value_of(bind, "selinux"));
+        if converter.value_of(bind, "create_host_path").as_deref() == Some("false") {
+            converter.changed(
+                mount.span,
+                format!("{of} is made when its source is missing"),
+                "make sure that it is there",
+            );
+        }
+    }
+    if let Some(volume) = get(mount, "volume") {
+        converter.rest_is_lost(
+            volume,
+            &["nocopy"],
+            &of,
+            ("the stack file cannot say it", "mount the whole volume"),
+        );
+        if converter.value_of(volume, "nocopy").as_deref() == Some("true") {
+            options.push("nocopy".into());
+        }
+    }
+    let mut short = String::new();
+    if let Some(source) = get(mount, "source").and_then(written) {
+        let source = match source.strip_prefix("~/") {
+            Some(rest) => format!("${{HOME}}/{rest}"),
+            None if kind == "bind" => as_path(source),
+            None => source.to_owned(),
+        };
+        short = format!("{source}:");
+    }
+    short += target;
+    if !options.is_empty() {
+        short = format!("{short}:{}", options.join(","));
+    }
+    Some(text(mount.span, short))
+}
+
+/// A relative path that no one takes for the name of a volume.
+fn as_path(path: &str) -> String {
+    match path.starts_with(['.', '/', '$', '~']) {
+        true => path.to_owned(),
+        false => format!("./{path}"),
+    }
+}
+
+pub(super) fn tmpfs(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
+    if stack_field("tmpfs", draft.is_task).is_some() {
+        draft.put("tmpfs", own.key_span, own.value.clone());
+        return;
+    }
+    let mut mounts = Vec::new();
+    for mount in one_or_more(&own.value) {
+        let said = written(mount).unwrap_or_default();
+        let (path, options) = said
+            .split_once(':')
+            .map_or((said, None), |(path, options)| (path, Some(options)));
+        let mut sizes = Vec::new();
+        for option in options.into_iter().flat_map(|options| options.split(',')) {
+            match option.split_once('=') {
+                Some((key @ ("size" | "mode"), value)) => {
+                    sizes.push(entry(key, mount.span, text(mount.span, value)))
+                }
+                _ => {
+                    let what = format!(
+                        "the option `{}` of a tmpfs of `{}`",
+                        shorten(option),
+                        shorten(draft.name)
+                    );
+                    converter.lost(
+                        mount.span,
+                        &what,
+                        "it has the engine's usual options",
+                        "leave it out",
+                    );
+                }
+            }
+        }
+        let options = (!sizes.is_empty()).then(|| map(mount.span, sizes));
+        mounts.extend(in_memory(converter, draft, mount, path, options.as_ref()));
+    }
+    if !mounts.is_empty() {
+        draft.put("volumes", own.key_span, list(own.value.span, mounts));
+    }
+}
+
+fn in_memory(
+    converter: &mut Converter<'_>,
+    draft: &Draft<'_>,
+    mount: &Node,
+    target: &str,
+    options: Option<&Node>,
+) -> Option<Node> {
+    let fields = stack_field("volumes", draft.is_task).and_then(|field| fields_of(&field.shape));
+    let Some(fields) = fields else {
+        let what = format!(
+            "the tmpfs `{}` of `{}`",
+            shorten(target),
+            shorten(draft.name)
+        );
+        converter.lost(
+            mount.span,
+            &what,
+            "what is written there is on the container's own disk",
+            "nothing is to be done unless it must not be on a disk",
+        );
+        return None;
+    };
+    let mut made = vec![
+        entry("type", mount.span, text(mount.span, "tmpfs")),
+        entry("target", mount.span, text(mount.span, target)),
+    ];
+    for option in options.map(Node::entries).unwrap_or_default() {
+        if fields.iter().any(|field| field.is_called(&option.key)) {
+            made.push(option.clone());
+            continue;
+        }
+        let what = format!(
+            "the {} of the tmpfs `{}` of `{}`",
+            shorten(&option.key),
+            shorten(target),
+            shorten(draft.name)
+        );
+        converter.lost(
+            option.key_span,
+            &what,
+            "it is the engine's usual one",
+            "leave it out",
+        );
+    }
+    Some(map(mount.span, made))
+}
+
+/// `secrets` and `configs` of a service.
+pub(super) fn files(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry, rule: Rule) {
+    let (section, what) = match rule {
+        Rule::Configs => ("configs", "config"),
+        _ => ("secrets", "secret"),
+    };
+    let mut mounts = Vec::new();
+    for item in one_or_more(&own.value) {
+        let source = match &item.value {
+            Value::Scalar(scalar) => scalar.text.clone(),
+            _ => get(item, "source")
+                .and_then(written)
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        let declared = converter
+            .root
+            .entry(section)
+            .and_then(|all| all.value.entry(&source));
+        let Some(declared) = declared else {
+            let message = format!("no {what} `{}` is declared", shorten(&source));
+            let help = format!("declare it under `{section}` on the top level");
+            converter
+                .sink
+                .error(Code::Missing, item.span, message)
+                .help(help);
+            continue;
+        };
+        let of = format!(
+            "the {what} `{}` of `{}`",
+            shorten(&source),
+            shorten(draft.name)
+        );
+        converter.rest_is_lost(
+            item,
+            &["source", "target"],
+            &of,
+            (
+                "the file is there with its own owner and mode",
+                "set owner and mode of the file itself",
+            ),
+        );
+        let Some(file) = get(&declared.value, "file").and_then(written) else {
+            let instead = match rule {
+                Rule::Configs => "write it into a file, and say `file:`",
+                _ => {
+                    "write it into a file, and say `file:`; or give it in `env`: `NAME: {secret: {env: NAME}}`"
+                }
+            };
+            converter.lost(
+                item.span,
+                &of,
+                "it is no file, and is not there inside",
+                instead,
+            );
+            continue;
+        };
+        let target = get(item, "target").and_then(written).unwrap_or(&source);
+        let target = match (target.starts_with('/'), rule) {
+            (true, _) => target.to_owned(),
+            (false, Rule::Configs) => format!("/{target}"),
+            (false, _) => format!("/run/secrets/{target}"),
+        };
+        let file = match file.strip_prefix("~/") {
+            Some(rest) => format!("${{HOME}}/{rest}"),
+            None => as_path(file),
+        };
+        mounts.push(text(item.span, format!("{file}:{target}:ro")));
+    }
+    if !mounts.is_empty() {
+        draft.put("volumes", own.key_span, list(own.value.span, mounts));
+    }
+}
+
+/// The top level's `volumes`. One that says nothing needs no declaration.
+pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) -> Option<Entry> {
+    let known = top_field("volumes").and_then(|field| fields_of(&field.shape));
+    let known: Vec<&str> = known
+        .unwrap_or_default()
+        .iter()
+        .map(|field| field.key)
+        .collect();
+    let mut made = Vec::new();
+    for volume in top.value.entries() {
+        let mut volume = volume.clone();
+        let of = format!("the volume `{}`", shorten(&volume.key));
+        if let Value::Map(entries) = &mut volume.value.value {
+            entries.retain(|part| !is_default(part) && !part.key.starts_with("x-"));
+        }
+        for part in volume.value.entries() {
+            if known.contains(&part.key.as_str()) {
+                continue;
+            }
+            let what = format!("`{}` of {of}", shorten(&part.key));
+            let (means, instead) = match part.key.as_str() {
+                "external" | "name" => (
+                    "the volume is one of the stack's own, and empty at first",
+                    "mount a directory, or copy the data over",
+                ),
+                "driver" | "driver_opts" => (
+                    "the volume is a local one",
+                    "mount what lies elsewhere on the machine, and then that directory",
+                ),
+                _ => (
+                    "the stack file cannot say it",
+                    "nothing is to be done unless a tool looks for it",
+                ),
+            };
+            converter.lost(part.key_span, &what, means, instead);
+        }
+        if let Value::Map(entries) = &mut volume.value.value {
+            entries.retain(|part| known.contains(&part.key.as_str()));
+        }
+        made.push(volume);
+    }
+    let is_built = top_field("volumes").is_some();
+    (is_built && !made.is_empty())
+        .then(|| entry("volumes", top.key_span, map(top.value.span, made)))
+}
+
+fn is_default(part: &Entry) -> bool {
+    let said = written(&part.value);
+    part.value.is_null()
+        || matches!(
+            (part.key.as_str(), said),
+            ("driver", Some("local")) | ("external", Some("false"))
+        )
+}
