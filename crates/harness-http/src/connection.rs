@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +18,7 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Uri};
 
+use crate::address::{Address, connect};
 use crate::client::Deadline;
 use crate::error::{HttpError, Step};
 use crate::io::{FuturesIo, HyperIo};
@@ -90,6 +91,26 @@ impl Connection {
             },
             is_spent: false,
         })
+    }
+
+    /// Connects to a server, by TCP or at a unix socket, and speaks HTTP there. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`HttpError`] names the step that failed; `timeout` bounds all of them together.
+    ///
+    /// # Cancellation
+    /// Safe: nothing is left behind.
+    pub async fn open(address: &Address, timeout: Duration) -> Result<Self, HttpError> {
+        let deadline = Deadline::new(timeout);
+        let stream = connect(address, &deadline).await?;
+        deadline.bound(Step::Connect, Self::new(stream)).await
+    }
+
+    /// Whether another request may be sent, as far as is known: false once the server has closed the connection, or a
+    /// request was given up. Looks without waiting; a server may still close it an instant later.
+    pub fn is_open(&mut self) -> bool {
+        self.motion.poll(&mut Context::from_waker(Waker::noop()));
+        !self.is_spent && self.motion.moving.is_some()
     }
 
     /// Sends a request and reads the whole answer. Further requests may follow while the server keeps the connection.

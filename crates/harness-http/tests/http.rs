@@ -65,6 +65,41 @@ fn one_connection_serves_many_requests() {
 }
 
 #[test]
+fn a_connection_knows_when_the_server_has_closed_it() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let address = Address::Unix(path);
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let limits = ServerLimits::default();
+            serve_connection(stream, &limits, handle).await.unwrap();
+        };
+        let client = async {
+            let mut connection = Connection::open(&address, quick().timeout).await.unwrap();
+            assert!(connection.is_open());
+            for _ in 0..2 {
+                connection.request(ask("/"), &quick()).await.unwrap();
+                assert!(connection.is_open());
+            }
+            let last = Request::get("/").header("connection", "close");
+            let last = last.body(Bytes::new()).unwrap();
+            connection.request(last, &quick()).await.unwrap();
+            assert!(!connection.is_open());
+            let error = connection.request(ask("/"), &quick()).await.unwrap_err();
+            assert!(matches!(error, HttpError::Spent), "{error:?}");
+        };
+        futures::join!(server, client);
+        drop(listener);
+        let error = Connection::open(&address, quick().timeout)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, HttpError::Socket { .. }), "{error:?}");
+    });
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused_or_cut() {
     with_server(async |url: String, address: SocketAddr| {
         let error = get(&format!("{url}/big"), &Limits::default())

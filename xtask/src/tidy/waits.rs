@@ -13,6 +13,10 @@ const EXCEPTIONS: &[Exception] = &[
         "the deadline of every test, and a body that never ends",
     ),
     (
+        "crates/container-engine/tests/docker/support.rs",
+        "the deadline of every test, raced against its work",
+    ),
+    (
         "crates/service-shim/tests/common/mod.rs",
         "the one wait for a condition under a deadline",
     ),

@@ -1,0 +1,109 @@
+//! What an engine is.
+//!
+//! Owns: the type, and telling docker from podman.
+
+use serde::Deserialize;
+
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::{EngineError, Object};
+use crate::json::null_is_default;
+use crate::target::Target;
+use crate::version::ApiVersion;
+
+/// An engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// What both sides speak.
+    pub api_version: ApiVersion,
+    /// `Docker Engine` or `Podman Engine`, or what it says.
+    pub product: String,
+    /// The engine's version.
+    pub version: String,
+    /// Whether it is podman.
+    pub is_podman: bool,
+    /// What tells it from every other engine, if it has such a thing.
+    pub id: String,
+    /// The name of its host.
+    pub host: String,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Whether it runs without root, so that container addresses cannot be reached from the host.
+    pub is_rootless: bool,
+    /// Whether containers live on while the engine is away.
+    pub live_restore: bool,
+    /// Where output goes, unless a container says otherwise.
+    pub log_driver: String,
+    /// `linux`.
+    pub os: String,
+    /// `x86_64`, `aarch64` …
+    pub architecture: String,
+    /// Processors.
+    pub cpus: u64,
+    /// Memory.
+    pub memory_bytes: u64,
+}
+
+impl Engine {
+    /// What the engine is.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] and others.
+    pub async fn info(&self) -> Result<EngineInfo, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            #[serde(default, rename = "ID")]
+            id: String,
+            #[serde(default)]
+            name: String,
+            #[serde(default)]
+            cgroup_version: String,
+            #[serde(default, deserialize_with = "null_is_default")]
+            security_options: Vec<String>,
+            #[serde(default)]
+            live_restore_enabled: bool,
+            #[serde(default)]
+            logging_driver: String,
+            #[serde(default, rename = "OSType")]
+            os: String,
+            #[serde(default)]
+            architecture: String,
+            #[serde(default, rename = "NCPU")]
+            cpus: u64,
+            #[serde(default)]
+            mem_total: u64,
+        }
+        let version = self.ask_version().await?;
+        let api_version = self.version().await?;
+        let call = Call::get(Target::new(&["info"]), Object::Engine);
+        let answer: Answer = self.ask_json(&call).await?;
+        let names = version
+            .components
+            .into_iter()
+            .map(|component| component.name);
+        let podman = names.into_iter().find(|name| name.contains("Podman"));
+        let is_rootless = |option: &String| option.split(',').any(|part| part == "name=rootless");
+        Ok(EngineInfo {
+            api_version,
+            is_podman: podman.is_some(),
+            product: podman.unwrap_or_else(|| "Docker Engine".to_owned()),
+            version: version.version,
+            id: answer.id,
+            host: answer.name,
+            // Engines that do not say know only one.
+            cgroup_version: answer
+                .cgroup_version
+                .trim_start_matches('v')
+                .parse()
+                .unwrap_or(1),
+            is_rootless: answer.security_options.iter().any(is_rootless),
+            live_restore: answer.live_restore_enabled,
+            log_driver: answer.logging_driver,
+            os: answer.os,
+            architecture: answer.architecture,
+            cpus: answer.cpus,
+            memory_bytes: answer.mem_total,
+        })
+    }
+}
