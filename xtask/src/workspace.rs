@@ -13,7 +13,7 @@ use crate::step::Step;
 ///
 /// One list for every call of cargo: with another one, everything that depends on these crates is built again.
 pub(crate) const FEATURES: &str =
-    "service-orchestration/docker-tests,service-registry/docker-tests";
+    "container-engine/docker-tests,service-orchestration/docker-tests,service-registry/docker-tests";
 
 /// The directory of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {

@@ -3,7 +3,7 @@
 //! Owns: the requests, and what the answers mean. Never decides which network anything belongs to.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +22,8 @@ pub struct NetworkConfig {
     pub labels: BTreeMap<String, String>,
     /// `172.30.0.0/24`; `None`: the engine chooses.
     pub subnet: Option<String>,
+    /// The host's address in the subnet; `None`: the first one of an IPv4 subnet.
+    pub gateway: Option<IpAddr>,
     /// There is no way out of it.
     pub internal: bool,
     /// Options of the bridge: `com.docker.network.bridge.name` …
@@ -43,7 +45,8 @@ pub struct Network {
     pub labels: BTreeMap<String, String>,
     /// Its addresses.
     pub subnet: Option<String>,
-    /// The host's address in it.
+    /// The host's address in it, as far as the engine tells: a network that somebody made with a subnet and without this has
+    /// it only in what is told of its containers.
     pub gateway: Option<IpAddr>,
     /// Containers that are connected and running; in lists it is empty.
     pub containers: Vec<ContainerId>,
@@ -67,7 +70,13 @@ impl Engine {
         let subnets: Vec<_> = config
             .subnet
             .iter()
-            .map(|subnet| json!({ "Subnet": subnet }))
+            .map(
+                |subnet| match config.gateway.or_else(|| first_address(subnet)) {
+                    // An engine that chose it by itself would not tell before the first container.
+                    Some(gateway) => json!({ "Subnet": subnet, "Gateway": gateway }),
+                    None => json!({ "Subnet": subnet }),
+                },
+            )
             .collect();
         let body = json!({
             "Name": name,
@@ -166,6 +175,40 @@ impl From<Answer> for Network {
             subnet: range.subnet,
             gateway,
             containers: answer.containers.into_keys().collect(),
+        }
+    }
+}
+
+fn first_address(subnet: &str) -> Option<IpAddr> {
+    let (address, length) = subnet.split_once('/')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    // A longer prefix leaves no room for a container.
+    let length: u32 = length
+        .parse()
+        .ok()
+        .filter(|length| (1..=29).contains(length))?;
+    let network = address.to_bits() & (u32::MAX << (32 - length));
+    Some(Ipv4Addr::from_bits(network + 1).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_address_of_a_subnet_is_the_hosts() {
+        let first = |subnet| first_address(subnet).map(|address| address.to_string());
+        assert_eq!(first("10.1.2.0/24").as_deref(), Some("10.1.2.1"));
+        assert_eq!(first("172.31.200.7/16").as_deref(), Some("172.31.0.1"));
+        for none in [
+            "10.1.2.0",
+            "10.1.2.0/31",
+            "10.1.2.0/0",
+            "10.1.2.0/99",
+            "fd00::/64",
+            "",
+        ] {
+            assert_eq!(first(none), None, "{none}");
         }
     }
 }

@@ -17,6 +17,10 @@ const EXCEPTIONS: &[Exception] = &[
         "the deadline of every test, raced against its work",
     ),
     (
+        "crates/container-engine/tests/fake/support.rs",
+        "the deadline of every test, raced against its work",
+    ),
+    (
         "crates/service-shim/tests/common/mod.rs",
         "the one wait for a condition under a deadline",
     ),

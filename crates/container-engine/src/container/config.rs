@@ -198,6 +198,9 @@ pub struct Resources {
 }
 
 /// Where the engine puts the output.
+///
+/// No driver of docker 20.10 keeps every byte. `json-file`, the usual default, replaces what is no UTF-8 by U+FFFD, and so a
+/// character that it cuts in two at 16 KiB of a line. `local` keeps such bytes, but loses the end of a line that is longer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// `json-file`, `local`, `journald` …

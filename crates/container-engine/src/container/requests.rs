@@ -29,8 +29,8 @@ impl Engine {
     /// Makes a container and connects it to its networks; it does not run yet.
     ///
     /// # Errors
-    /// [`EngineError::NameTaken`], [`EngineError::NoSuchImage`], [`EngineError::NotFound`] for a network, and others. What is left of
-    /// a container whose second network fails is removed. No value of an environment variable is in an error.
+    /// [`EngineError::NameTaken`], [`EngineError::NoSuchImage`], and others; a network that does not exist fails the start only. What
+    /// is left of a container whose second network is refused is removed. No value of an environment variable is in an error.
     pub async fn create(
         &self,
         name: &str,

@@ -133,3 +133,17 @@ fn a_broken_answer_shows_nothing_of_itself() {
     let error = serde_json::from_slice::<u8>(b"{\"Env\":[\"PASSWORD=geheim\"").expect_err("broken");
     assert!(!json_reason(&error).contains("geheim"));
 }
+
+#[test]
+fn an_engine_that_is_not_there_comes_with_what_to_do() {
+    let socket = EngineAddress::Unix("/var/run/docker.sock".into());
+    let told = |kind: io::ErrorKind| {
+        let path = "/var/run/docker.sock".into();
+        let source = io::Error::from(kind);
+        hint(&socket, &HttpError::Socket { path, source })
+    };
+    assert!(told(io::ErrorKind::PermissionDenied).contains("usermod -aG docker"));
+    assert!(told(io::ErrorKind::NotFound).contains("start it"));
+    assert!(told(io::ErrorKind::ConnectionRefused).contains("nobody listens"));
+    assert!(told(io::ErrorKind::BrokenPipe).contains("docker version"));
+}

@@ -5,5 +5,11 @@
 #![cfg(feature = "docker-tests")]
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
+mod events;
+mod exec;
 mod lifecycle;
+mod logs;
+mod parts;
+mod refusals;
 mod support;
+mod transport;

@@ -1,5 +1,6 @@
 //! An engine, names of one's own, and cleaning up.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,9 +33,18 @@ impl World {
             image: IMAGE.to_owned(),
             // Its entry point is left out of the way.
             entrypoint: Some(["/bin/sh", "-c", line].map(str::to_owned).into()),
-            labels: [(LABEL.to_owned(), self.run.clone())].into(),
+            labels: self.labels(),
             ..ContainerConfig::default()
         }
+    }
+
+    /// What everything that a test makes has to bear: its own, and the one of the whole run of tests.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::from([(LABEL.to_owned(), self.run.clone())]);
+        if let Ok(run) = std::env::var("HARNESS_TEST_RUN") {
+            labels.insert("harness-test.run".to_owned(), run);
+        }
+        labels
     }
 
     pub(crate) async fn create(&self, name: &str, config: &ContainerConfig) -> ContainerId {
