@@ -10,8 +10,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, graph, logs, ls, restart, run, signal, start,
-    status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, graph, import, logs, ls, restart, run,
+    signal, start, status, stop, up, validate, wait, why,
 };
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
@@ -135,6 +135,7 @@ pub(crate) enum Verb {
     Ls(ls::LsArgs),
     Validate(validate::ValidateArgs),
     Config(config::ConfigArgs),
+    Import(import::ImportArgs),
     Audit(audit::AuditArgs),
     Daemon(daemon::DaemonArgs),
     Completions(completions::CompletionsArgs),
@@ -163,6 +164,7 @@ impl Verb {
             | Self::Wait(_)
             | Self::Why(_)
             | Self::Config(_)
+            | Self::Import(_)
             | Self::Completions(_) => false,
         }
     }

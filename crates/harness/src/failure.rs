@@ -22,7 +22,7 @@ use crate::render::{self, Span};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// There is no stack file, and no name of a stack.
-    #[error("there is no harness.yaml, services.yaml or services.yml in {} or above it", directory.display())]
+    #[error("there is no harness.yaml, services.yaml, services.yml or compose.yaml in {} or above it", directory.display())]
     NoStackFile {
         directory: PathBuf,
         stacks: Vec<String>,

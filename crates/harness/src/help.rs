@@ -98,7 +98,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Look",
         &["status", "logs", "tail", "events", "why", "graph", "ls"],
     ),
-    ("Stack file", &["validate", "config"]),
+    ("Stack file", &["validate", "config", "import"]),
     ("System", &["daemon", "audit", "completions"]),
 ];
 

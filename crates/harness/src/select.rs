@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use harness_config::{Loaded, Sources, count, load, render_human, summary};
+use harness_config::{Code, Diagnostic, Loaded, Sources, count, load, render_human, summary};
 use harness_core::protocol::StackSummary;
 use harness_core::spec::{StackName, StackSpec};
 use harness_core::{AutoStart, HarnessClient};
@@ -113,8 +113,12 @@ pub(crate) fn stack(context: &Context, sources: &Sources) -> Result<(StackSpec, 
     let mut loaded = load(sources);
     let (errors, _) = count(&loaded.diagnostics);
     if errors > 0 || !context.globals.quiet {
+        let (of_compose, others): (Vec<_>, Vec<_>) = without_advice(&loaded.diagnostics)
+            .into_iter()
+            .partition(|found| matches!(found.code, Code::ComposeLost | Code::ComposeChanged));
+        note(&compose_lines(&loaded, &of_compose));
         note(&render_human(
-            &without_advice(&loaded.diagnostics),
+            &others,
             &loaded.files,
             context.messages.color,
         ));
@@ -128,6 +132,22 @@ pub(crate) fn stack(context: &Context, sources: &Sources) -> Result<(StackSpec, 
         *file = absolute(file);
     }
     Ok((stack, loaded))
+}
+
+/// That Compose files are read, and a line for each thing that is not carried over. `validate` shows more of each.
+fn compose_lines(loaded: &Loaded, found: &[Diagnostic]) -> String {
+    let names = loaded.compose_names();
+    let Some(first) = names.first() else {
+        return String::new();
+    };
+    let mut text = format!(
+        "{first} is a Compose file, and is used as it is; `harness import compose {first}` makes a stack file of it\n"
+    );
+    for found in found {
+        let (code, place) = (found.code, found.location());
+        text += &format!("warning[{code}]: {place}: {}\n", found.message);
+    }
+    text
 }
 
 /// The name of the stack that is meant, among those that the daemon knows.

@@ -138,3 +138,73 @@ fn names_are_completed_from_the_file_and_from_the_daemon() {
     );
     assert_eq!(offered(&home, &["-p", "s"]), ["shop"]);
 }
+
+const COMPOSE: &str = "\
+services:
+  db:
+    image: postgres:${TAG:-16}
+    cap_add: [SYS_NICE]
+    healthcheck: {test: pg_isready}
+  web:
+    image: web
+    depends_on: {db: {condition: service_healthy}}
+";
+
+#[test]
+fn a_compose_file_becomes_a_stack_file() {
+    let home = Home::empty();
+    home.write("compose.yaml", COMPOSE);
+    let shown = home
+        .ok(&["import", "compose", "compose.yaml"])
+        .says("compose.yaml:4:5")
+        .says("`cap_add` of `db` is not carried over");
+    assert!(shown.stdout.starts_with("# Imported from compose.yaml."));
+    home.ok(&["import", "compose", "compose.yaml", "-o", "harness.yaml"])
+        .says("harness.yaml was made from compose.yaml; one thing is to be looked at");
+    let written = std::fs::read_to_string(home.path().join("harness.yaml")).expect("it is there");
+    assert_eq!(written, shown.stdout);
+    home.ok(&["validate", "harness.yaml"]);
+    home.run(&["import", "compose", "compose.yaml", "-o", "harness.yaml"])
+        .expect(2)
+        .says("needs --yes");
+    home.ok(&[
+        "-y",
+        "import",
+        "compose",
+        "compose.yaml",
+        "-o",
+        "harness.yaml",
+    ]);
+    home.write("elsewhere/bad.yaml", "services: {web: {imge: x}}\n");
+    home.run(&["import", "compose", "elsewhere/bad.yaml", "-o", "new.yaml"])
+        .expect(78)
+        .says("elsewhere/bad.yaml:1:18")
+        .says("did you mean `image`?");
+    assert!(!home.path().join("new.yaml").exists());
+}
+
+#[test]
+fn a_compose_file_is_used_as_it_is() {
+    let home = Home::empty();
+    home.write("compose.yaml", COMPOSE);
+    home.write("compose.override.yaml", "services: {web: {ports: [80]}}\n");
+    let run = home
+        .ok(&["config", "render"])
+        .says("compose.yaml is a Compose file, and is used as it is")
+        .says("warning[H0701]: compose.yaml:4:5: `cap_add` of `db` is not carried over");
+    for part in ["image: postgres:16", "condition: ready", "- \"80\""] {
+        assert!(run.stdout.contains(part), "{part} in\n{}", run.stdout);
+    }
+    home.ok(&["validate"]).shows("compose.yaml:4:5");
+    home.write("compose.override.yaml", "services: {web: {ports: [x]}}\n");
+    home.run(&["start"])
+        .expect(78)
+        .says("compose.override.yaml:1:26");
+    // A stack file beside it is what is meant.
+    home.write(
+        "harness.yaml",
+        "services: {a: {type: process, binary: /bin/true}}\n",
+    );
+    let run = home.ok(&["config", "render"]);
+    assert!(!run.stdout.contains("postgres"), "{}", run.stdout);
+}

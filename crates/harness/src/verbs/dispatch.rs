@@ -1,8 +1,8 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, graph, logs, ls, restart, run, signal, start,
-    status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, graph, import, logs, ls, restart, run,
+    signal, start, status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -33,6 +33,7 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Ls(args) => ls::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context),
         Verb::Config(args) => config::run(args, context),
+        Verb::Import(args) => import::run(args, context),
         Verb::Audit(args) => audit::run(args, context).await,
         Verb::Daemon(args) => daemon::run(args, context).await,
         Verb::Completions(args) => completions::run(args),

@@ -14,6 +14,7 @@ pub(crate) mod down;
 pub(crate) mod events;
 mod foreground;
 pub(crate) mod graph;
+pub(crate) mod import;
 mod lines;
 pub(crate) mod logs;
 pub(crate) mod ls;
