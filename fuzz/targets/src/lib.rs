@@ -3,6 +3,7 @@
 //! Owns: the list of targets, and what must hold for every input: no panic, no endless loop, and what each target states
 //! beyond that. The engine under `fuzz/engine` drives them; the test of this crate replays the saved inputs.
 
+mod compose;
 mod config;
 mod log_index;
 mod request;
@@ -26,6 +27,11 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "config",
         run: config::run,
+        max_bytes: 4096,
+    },
+    Target {
+        name: "compose",
+        run: compose::run,
         max_bytes: 4096,
     },
     Target {

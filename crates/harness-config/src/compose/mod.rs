@@ -21,6 +21,7 @@ mod plan;
 mod ports;
 mod rules;
 mod service;
+mod tmpfs;
 mod write;
 
 pub(crate) use convert::convert;

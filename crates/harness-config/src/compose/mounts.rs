@@ -3,10 +3,11 @@
 //! Owns: that mounts are said in the short form wherever it says all. A secret or a config that is a file becomes that file,
 //! mounted read-only where Compose mounts it.
 
-use super::convert::{Converter, fields_of, stack_field, top_field};
+use super::convert::{Converter, fields_of, top_field};
 use super::keys::Rule;
-use super::nodes::{entry, get, list, map, one_or_more, text, written};
+use super::nodes::{entry, get, list, map, one_or_more, split, text, written};
 use super::service::Draft;
+use super::tmpfs;
 use crate::report::Code;
 use crate::yaml::{Entry, Node, Value, shorten};
 
@@ -14,13 +15,7 @@ pub(super) fn volumes(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own:
     let mut mounts = Vec::new();
     for mount in one_or_more(&own.value) {
         match &mount.value {
-            Value::Scalar(scalar) => {
-                let mut mount = mount.clone();
-                if let Some(rest) = scalar.text.strip_prefix("~/") {
-                    mount = text(mount.span, format!("${{HOME}}/{rest}"));
-                }
-                mounts.push(mount);
-            }
+            Value::Scalar(scalar) => mounts.push(short(converter, draft, mount, &scalar.text)),
             Value::Map(_) => mounts.extend(long(converter, draft, mount)),
             Value::List(_) => mounts.push(mount.clone()),
         }
@@ -30,22 +25,59 @@ pub(super) fn volumes(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own:
     }
 }
 
+/// Options that mean the same here, or nothing on this system.
+const OPTIONS: [&str; 7] = ["ro", "rw", "z", "Z", "cached", "delegated", "consistent"];
+
+/// A mount in the short form, without the options that are not carried over.
+fn short(converter: &mut Converter<'_>, draft: &Draft<'_>, mount: &Node, said: &str) -> Node {
+    let mut parts = split(said);
+    if let [_, _, options] = parts.as_slice() {
+        let mut kept = Vec::new();
+        for option in options.split(',') {
+            if OPTIONS.contains(&option) || option.contains('$') {
+                kept.push(option);
+                continue;
+            }
+            let what = format!(
+                "the option `{}` of a mount of `{}`",
+                shorten(option),
+                shorten(draft.name)
+            );
+            let (means, instead) = match option {
+                "nocopy" => (
+                    "a new volume is filled from the image",
+                    "leave the directory out of the image",
+                ),
+                _ => (
+                    "it is mounted in the engine's usual way",
+                    "nothing is to be done unless the program needs it",
+                ),
+            };
+            converter.lost(mount.span, &what, means, instead);
+        }
+        let kept = kept.join(",");
+        match kept.is_empty() {
+            true => drop(parts.pop()),
+            false => parts[2] = kept,
+        }
+    }
+    let mut said = parts.join(":");
+    if let Some(rest) = said.strip_prefix("~/") {
+        said = format!("${{HOME}}/{rest}");
+    }
+    text(mount.span, said)
+}
+
 /// A mount in the long form, in the short one.
-fn long(converter: &mut Converter<'_>, draft: &Draft<'_>, mount: &Node) -> Option<Node> {
+fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> Option<Node> {
     let kind = converter
         .value_of(mount, "type")
         .unwrap_or_else(|| "volume".into());
     let of = format!("a mount of `{}`", shorten(draft.name));
     let target = get(mount, "target").and_then(written).unwrap_or_default();
     if kind == "tmpfs" {
-        converter.rest_is_lost(
-            mount,
-            &["type", "target", "tmpfs", "read_only", "consistency"],
-            &of,
-            ("the stack file cannot say it", "leave it out"),
-        );
-        let options = get(mount, "tmpfs");
-        return in_memory(converter, draft, mount, target, options);
+        tmpfs::long(converter, draft, mount, target);
+        return None;
     }
     if !matches!(kind.as_str(), "volume" | "bind") {
         let what = format!(
@@ -107,20 +139,17 @@ fn long(converter: &mut Converter<'_>, draft: &Draft<'_>, mount: &Node) -> Optio
             options.push("nocopy".into());
         }
     }
-    let mut short = String::new();
-    if let Some(source) = get(mount, "source").and_then(written) {
-        let source = match source.strip_prefix("~/") {
-            Some(rest) => format!("${{HOME}}/{rest}"),
-            None if kind == "bind" => as_path(source),
-            None => source.to_owned(),
-        };
-        short = format!("{source}:");
-    }
-    short += target;
+    let source = get(mount, "source").and_then(written);
+    let source = source.map(|source| match kind.as_str() {
+        "bind" => as_path(source),
+        _ => source.to_owned(),
+    });
+    let mut said: Vec<String> = source.into_iter().collect();
+    said.push(target.to_owned());
     if !options.is_empty() {
-        short = format!("{short}:{}", options.join(","));
+        said.push(options.join(","));
     }
-    Some(text(mount.span, short))
+    Some(short(converter, draft, mount, &said.join(":")))
 }
 
 /// A relative path that no one takes for the name of a volume.
@@ -129,93 +158,6 @@ fn as_path(path: &str) -> String {
         true => path.to_owned(),
         false => format!("./{path}"),
     }
-}
-
-pub(super) fn tmpfs(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
-    if stack_field("tmpfs", draft.is_task).is_some() {
-        draft.put("tmpfs", own.key_span, own.value.clone());
-        return;
-    }
-    let mut mounts = Vec::new();
-    for mount in one_or_more(&own.value) {
-        let said = written(mount).unwrap_or_default();
-        let (path, options) = said
-            .split_once(':')
-            .map_or((said, None), |(path, options)| (path, Some(options)));
-        let mut sizes = Vec::new();
-        for option in options.into_iter().flat_map(|options| options.split(',')) {
-            match option.split_once('=') {
-                Some((key @ ("size" | "mode"), value)) => {
-                    sizes.push(entry(key, mount.span, text(mount.span, value)))
-                }
-                _ => {
-                    let what = format!(
-                        "the option `{}` of a tmpfs of `{}`",
-                        shorten(option),
-                        shorten(draft.name)
-                    );
-                    converter.lost(
-                        mount.span,
-                        &what,
-                        "it has the engine's usual options",
-                        "leave it out",
-                    );
-                }
-            }
-        }
-        let options = (!sizes.is_empty()).then(|| map(mount.span, sizes));
-        mounts.extend(in_memory(converter, draft, mount, path, options.as_ref()));
-    }
-    if !mounts.is_empty() {
-        draft.put("volumes", own.key_span, list(own.value.span, mounts));
-    }
-}
-
-fn in_memory(
-    converter: &mut Converter<'_>,
-    draft: &Draft<'_>,
-    mount: &Node,
-    target: &str,
-    options: Option<&Node>,
-) -> Option<Node> {
-    let fields = stack_field("volumes", draft.is_task).and_then(|field| fields_of(&field.shape));
-    let Some(fields) = fields else {
-        let what = format!(
-            "the tmpfs `{}` of `{}`",
-            shorten(target),
-            shorten(draft.name)
-        );
-        converter.lost(
-            mount.span,
-            &what,
-            "what is written there is on the container's own disk",
-            "nothing is to be done unless it must not be on a disk",
-        );
-        return None;
-    };
-    let mut made = vec![
-        entry("type", mount.span, text(mount.span, "tmpfs")),
-        entry("target", mount.span, text(mount.span, target)),
-    ];
-    for option in options.map(Node::entries).unwrap_or_default() {
-        if fields.iter().any(|field| field.is_called(&option.key)) {
-            made.push(option.clone());
-            continue;
-        }
-        let what = format!(
-            "the {} of the tmpfs `{}` of `{}`",
-            shorten(&option.key),
-            shorten(target),
-            shorten(draft.name)
-        );
-        converter.lost(
-            option.key_span,
-            &what,
-            "it is the engine's usual one",
-            "leave it out",
-        );
-    }
-    Some(map(mount.span, made))
 }
 
 /// `secrets` and `configs` of a service.
@@ -281,11 +223,8 @@ pub(super) fn files(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &
             (false, Rule::Configs) => format!("/{target}"),
             (false, _) => format!("/run/secrets/{target}"),
         };
-        let file = match file.strip_prefix("~/") {
-            Some(rest) => format!("${{HOME}}/{rest}"),
-            None => as_path(file),
-        };
-        mounts.push(text(item.span, format!("{file}:{target}:ro")));
+        let said = format!("{}:{target}:ro", as_path(file));
+        mounts.push(short(converter, draft, item, &said));
     }
     if !mounts.is_empty() {
         draft.put("volumes", own.key_span, list(own.value.span, mounts));

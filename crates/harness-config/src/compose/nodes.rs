@@ -68,3 +68,22 @@ pub(super) fn one_or_more(node: &Node) -> Vec<&Node> {
         Value::Scalar(_) | Value::Map(_) => vec![node],
     }
 }
+
+/// The parts of a text between colons; those inside of `${…}` part nothing.
+pub(super) fn split(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut open = 0usize;
+    for c in text.chars() {
+        match c {
+            '{' => open += 1,
+            '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        match (c, parts.last_mut()) {
+            (':', _) if open == 0 => parts.push(String::new()),
+            (c, Some(part)) => part.push(c),
+            (_, None) => {}
+        }
+    }
+    parts
+}

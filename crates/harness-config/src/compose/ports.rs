@@ -1,21 +1,64 @@
 //! Published ports.
 //!
-//! Owns: nothing but the long form with a range, which a stack file says in the short form. Everything else is spelt alike.
+//! Owns: ranges. The long form with a range becomes the short one; a range outside for one port inside becomes any free
+//! port. Everything else is spelt alike.
 
 use super::convert::Converter;
-use super::nodes::{get, list, one_or_more, text, written};
+use super::nodes::{get, list, one_or_more, split, text, written};
 use super::service::Draft;
 use crate::yaml::{Entry, Node, Value, shorten};
 
 pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
-    let ports = one_or_more(&own.value)
-        .into_iter()
-        .map(|port| match &port.value {
+    let mut ports = Vec::new();
+    for port in one_or_more(&own.value) {
+        let port = match &port.value {
             Value::Map(_) => long(converter, draft, port),
             Value::Scalar(_) | Value::List(_) => port.clone(),
-        })
-        .collect();
-    draft.put("ports", own.key_span, list(own.value.span, ports));
+        };
+        ports.extend(possible(converter, draft, port));
+    }
+    if !ports.is_empty() {
+        draft.put("ports", own.key_span, list(own.value.span, ports));
+    }
+}
+
+/// A port in the short form as a stack file takes it; nothing for a protocol that it does not know.
+fn possible(converter: &mut Converter<'_>, draft: &Draft<'_>, port: Node) -> Option<Node> {
+    let Some(said) = written(&port) else {
+        return Some(port);
+    };
+    let owner = shorten(draft.name);
+    if said.ends_with("/sctp") {
+        let what = format!("the port `{}` of `{owner}`", shorten(said));
+        let means = "only TCP and UDP are published";
+        converter.lost(
+            port.span,
+            &what,
+            means,
+            "reach it by the container's address",
+        );
+        return None;
+    }
+    let mut parts = split(said);
+    let (inside, outside) = match parts.as_slice() {
+        [.., outside, inside] => (inside.split('/').next().unwrap_or_default(), outside),
+        _ => return Some(port),
+    };
+    if !is_range(outside) || is_range(inside) {
+        return Some(port);
+    }
+    let message = format!(
+        "the port `{}` of `{owner}` is any free one, not one of these",
+        shorten(said)
+    );
+    converter.changed(port.span, message, "name one port outside");
+    let at = parts.len() - 2;
+    if at == 0 {
+        parts.remove(0);
+    } else {
+        parts[at].clear();
+    }
+    Some(text(port.span, parts.join(":")))
 }
 
 fn long(converter: &mut Converter<'_>, draft: &Draft<'_>, port: &Node) -> Node {

@@ -7,7 +7,7 @@ use super::convert::{Converter, fields_of, stack_field};
 use super::keys::{self, Fate, Key, Rule};
 use super::nodes::{entry, get, list, map, one_or_more, plain, text, written};
 use super::plan::retries;
-use super::{depends, deploy, health, mounts, networks, ports};
+use super::{depends, deploy, health, mounts, networks, ports, tmpfs};
 use crate::keys::{COMMON, SERVICE, TASK, signal};
 use crate::report::Code;
 use crate::source::Span;
@@ -139,7 +139,7 @@ impl Converter<'_> {
             Rule::HealthCheck => health::turn(self, draft, own),
             Rule::Ports => ports::turn(self, draft, own),
             Rule::Volumes => mounts::volumes(self, draft, own),
-            Rule::Tmpfs => mounts::tmpfs(self, draft, own),
+            Rule::Tmpfs => tmpfs::turn(self, draft, own),
             Rule::Secrets | Rule::Configs => mounts::files(self, draft, own, rule),
             Rule::Deploy => deploy::turn(self, draft, own),
             Rule::Scale => deploy::replicas(self, draft, own),
@@ -171,6 +171,14 @@ impl Converter<'_> {
             None => BUILD.to_vec(),
         };
         let of = format!("`build` of `{}`", shorten(draft.name));
+        let context = self.value_of(build, "context").unwrap_or_default();
+        let is_remote = context.contains("://") || context.starts_with("git@");
+        if is_remote && get(draft.source, "image").is_some() {
+            let what = format!("`build` of `{}`", shorten(draft.name));
+            let means = "images are built from directories of this machine";
+            let instead = "fetch what is elsewhere first, and name its directory";
+            return self.lost(own.key_span, &what, means, instead);
+        }
         self.rest_is_lost(
             build,
             &taken,
