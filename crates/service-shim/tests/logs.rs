@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Place, entries, eventually, is_root, output};
+use common::{Place, SmallDisk, entries, eventually, output};
 use service_shim::log::{Cursor, Entry, GapCause, LogReader, LogWatch, LogWriter, Start, Stream};
 use service_shim::protocol::{Notice, Request};
 use service_shim::{LogMode, LogPolicy, OnFull, StopPolicy};
@@ -421,43 +421,4 @@ fn resident_kib(pid: u32) -> u64 {
         .nth(1)
         .and_then(|number| number.parse().ok())
         .expect("a number")
-}
-
-/// A file system of one megabyte. Needs root.
-struct SmallDisk {
-    dir: tempfile::TempDir,
-    path: std::path::PathBuf,
-}
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        if !is_root() {
-            return None;
-        }
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().to_owned();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(&path)
-            .status()
-            .is_ok_and(|status| status.success());
-        mounted.then_some(SmallDisk { dir, path })
-    }
-
-    fn grow(&self) {
-        let done = std::process::Command::new("mount")
-            .args(["-o", "remount,size=8m"])
-            .arg(&self.path)
-            .status();
-        assert!(done.expect("mount").success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(self.dir.path())
-            .status();
-    }
 }

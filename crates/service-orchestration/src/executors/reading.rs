@@ -91,7 +91,11 @@ impl Reading {
 fn output(line: LogLine) -> ProcessEvent {
     let time = line.time.into();
     if let Some(bytes) = line.gap {
-        return ProcessEvent::system(format!("{bytes} bytes of output are missing here")).at(time);
+        let missing = match bytes {
+            0 => "output is missing here".to_owned(),
+            _ => format!("{bytes} bytes of output are missing here"),
+        };
+        return ProcessEvent::system(missing).at(time);
     }
     let line_end = if line.partial {
         LineEnd::Continues

@@ -21,7 +21,8 @@ pub struct LogLine {
     pub bytes: Vec<u8>,
     /// Whether it has no newline (yet): the next one of this stream goes on where it ends.
     pub partial: bool,
-    /// Bytes that are missing here, instead of a line: removed to keep the log small, or dropped on a full disk.
+    /// Bytes that are missing here, instead of a line: removed to keep the log small, or dropped on a full disk. 0 where
+    /// nobody knows how many: a container engine did not keep them until they were fetched.
     pub gap: Option<u64>,
     /// Where reading goes on behind it.
     pub cursor: LogCursor,

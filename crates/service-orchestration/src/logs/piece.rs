@@ -65,11 +65,12 @@ pub enum Piece {
     Gap {
         /// Of which stream.
         stream: LogStream,
-        /// How many.
+        /// How many; 0 where nobody knows.
         bytes: u64,
         /// When what was last before them was written; of what follows them, where nothing did.
         time: DateTime<Utc>,
-        /// Where reading goes on, if they were never stored and so never counted: the disk was full.
+        /// Where reading goes on, if they were never stored and so never counted: the disk was full, or nobody
+        /// had them any more.
         uncounted: Option<LogPlace>,
     },
     /// What follows was written after the log was opened. Told once.

@@ -93,7 +93,10 @@ impl PieceReader {
                     bytes,
                     cause,
                 } => {
-                    let is_uncounted = cause == GapCause::DiskFull;
+                    let is_uncounted = match cause {
+                        GapCause::DiskFull | GapCause::NotKept => true,
+                        GapCause::Rotated | GapCause::Lost => false,
+                    };
                     // What follows a gap was found at the same place as the gap, unless that is a record itself.
                     if is_uncounted {
                         self.at = behind;

@@ -40,7 +40,7 @@ pub enum Entry {
     Gap {
         /// Of which stream.
         stream: Stream,
-        /// How many.
+        /// How many; 0 where nobody knows.
         bytes: u64,
         /// Why.
         cause: GapCause,
@@ -55,6 +55,8 @@ pub enum GapCause {
     Rotated,
     /// The disk was full.
     DiskFull,
+    /// Who kept them until they could be fetched, such as a container engine, does not have them any more.
+    NotKept,
     /// They were recorded and are gone: a power cut, or somebody shortened the file.
     Lost,
 }

@@ -38,11 +38,13 @@ impl Stream {
 }
 
 /// The header of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Header {
     pub(crate) base: [u64; 2],
     pub(crate) created_ns: u64,
     pub(crate) attempt: u64,
+    /// How many records of each stream before this segment, the last ones, have the time that its `carried` record says.
+    pub(crate) run: [u32; 2],
 }
 
 /// One entry of an index.
@@ -52,6 +54,10 @@ pub(crate) struct Record {
     pub(crate) stream: Stream,
     /// On `begin`: the service writes the files itself.
     pub(crate) direct: bool,
+    /// On `data`: it has the time of the record before it in its stream.
+    pub(crate) same_time: bool,
+    /// On `data` and `carried`: it ends in the middle of a line, and whoever sends the rest gives it the same time.
+    pub(crate) is_open: bool,
     pub(crate) length: u32,
     pub(crate) offset: u64,
     pub(crate) attempt: u64,
@@ -62,6 +68,8 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Data,
+    /// Stands for the last data before the segment.
+    Carried,
     Begin,
     End,
     Dropped,
@@ -76,6 +84,8 @@ impl Header {
         bytes[24..32].copy_from_slice(&self.base[1].to_le_bytes());
         bytes[32..40].copy_from_slice(&self.created_ns.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.attempt.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.run[0].to_le_bytes());
+        bytes[52..56].copy_from_slice(&self.run[1].to_le_bytes());
         bytes
     }
 
@@ -87,6 +97,7 @@ impl Header {
             base: [long(bytes, 16), long(bytes, 24)],
             created_ns: long(bytes, 32),
             attempt: long(bytes, 40),
+            run: [word(bytes, 48), word(bytes, 52)],
         })
     }
 }
@@ -95,13 +106,16 @@ impl Record {
     pub(crate) fn encode(&self) -> [u8; RECORD_LEN] {
         let mut bytes = [0u8; RECORD_LEN];
         bytes[0] = match self.kind {
-            Kind::Data => 1,
+            Kind::Data | Kind::Carried => 1,
             Kind::Begin => 2,
             Kind::End => 3,
             Kind::Dropped => 4,
         };
         bytes[1] = self.stream.index() as u8;
-        bytes[2] = u8::from(self.direct);
+        bytes[2] = u8::from(self.direct)
+            | u8::from(self.same_time) << 1
+            | u8::from(self.kind == Kind::Carried) << 2
+            | u8::from(self.is_open) << 3;
         bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.attempt.to_le_bytes());
@@ -117,6 +131,7 @@ impl Record {
     /// None when the bytes are no record: zeros that a power cut left, or a kind of a later version.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         let kind = match bytes[0] {
+            1 if bytes[2] & 4 != 0 => Kind::Carried,
             1 => Kind::Data,
             2 => Kind::Begin,
             3 => Kind::End,
@@ -130,8 +145,13 @@ impl Record {
             } else {
                 Stream::Stderr
             },
-            direct: bytes[2] & 1 == 1,
-            length: word(bytes, 4),
+            direct: bytes[2] & 1 != 0,
+            same_time: bytes[2] & 2 != 0,
+            is_open: bytes[2] & 8 != 0,
+            length: match kind {
+                Kind::Carried => 0,
+                Kind::Data | Kind::Begin | Kind::End | Kind::Dropped => word(bytes, 4),
+            },
             offset: long(bytes, 8),
             attempt: long(bytes, 16),
             at_ns: long(bytes, 24),

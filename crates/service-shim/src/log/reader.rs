@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, GapCause};
 use super::format::{self, Header, Kind, RECORD_LEN, Record, Stream};
 use super::seek::Start;
-use super::writer::now_ns;
+use super::segments::now_ns;
 
 /// Where a reader stands. May be stored and used again, also after the log has been rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -221,6 +221,10 @@ impl LogReader {
         } = record;
         let entry = match record.kind {
             Kind::Data => return self.take_data(segment, record),
+            Kind::Carried => {
+                self.cursor.record += 1;
+                return Ok(Step::Again);
+            }
             Kind::Begin => {
                 segment.direct = record.direct.then_some(attempt);
                 Entry::Begin { attempt, at_ns }
@@ -232,7 +236,10 @@ impl LogReader {
             Kind::Dropped => Entry::Gap {
                 stream,
                 bytes: u64::from(record.length),
-                cause: GapCause::DiskFull,
+                cause: match record.length {
+                    0 => GapCause::NotKept,
+                    _ => GapCause::DiskFull,
+                },
             },
         };
         self.cursor.record += 1;

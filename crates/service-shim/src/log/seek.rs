@@ -35,7 +35,9 @@ pub(super) fn find(dir: &OwnedFd, start: Start) -> io::Result<Cursor> {
         }),
         Start::Cursor(cursor) => Ok(cursor),
         Start::End => end(dir),
-        Start::LastRecords(count) => from_the_end(dir, count, |_, _| Ok(1)),
+        Start::LastRecords(count) => from_the_end(dir, count, |_, record| {
+            Ok(u64::from(record.kind != Kind::Carried))
+        }),
         // One more newline than lines: the one before the first of them.
         Start::LastLines(0) => find(dir, Start::End),
         Start::LastLines(count) => from_the_end(dir, count.saturating_add(1), |segment, record| {

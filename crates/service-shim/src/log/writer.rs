@@ -1,52 +1,36 @@
 //! Moves the output of a service from its pipes into segments, and indexes it.
 //!
-//! Owns: the newest segment, and the removal of the oldest ones. Never holds a byte of output in memory: data goes
+//! Owns: what was moved and what of it is recorded. Never holds a byte of output in memory: data goes
 //! from pipe to file by `splice(2)`, so that killing the writer at any instant loses and doubles nothing. What was
 //! moved but not yet indexed is indexed by whoever opens the directory next.
 //!
 //! Invariant: one writer per directory, which the lock of the run directory guarantees.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 
-use super::format::{self, HEADER_LEN, Header, Kind, RECORD_LEN, Record, Stream};
-use super::total::{self, Share};
+use super::format::{Header, Kind, Record, Stream};
+use super::segments::{Segments, now_ns};
 use crate::policy::{LogMode, LogPolicy, OnFull};
 
 /// The one writer of a log directory.
 #[derive(Debug)]
 pub struct LogWriter {
-    dir: OwnedFd,
-    limits: Limits,
+    segments: Segments,
+    on_full: OnFull,
+    mode: LogMode,
     attempt: u64,
-    /// The oldest and the newest segment.
-    segments: (u64, u64),
-    base: [u64; 2],
     /// Where the data of each stream ends, counted since the log began.
     stored: [u64; 2],
     /// Where the records of each stream end. Behind `stored` while the disk is too full for a record.
     indexed: [u64; 2],
     /// Bytes thrown away that no record tells of yet.
     dropped: [u64; 2],
-    index: OwnedFd,
-    records: u64,
-    data: [Option<OwnedFd>; 2],
     void: Option<OwnedFd>,
-    /// What it may write under caps that it shares with other logs.
-    share: Share,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    max_segment_bytes: u64,
-    max_segments: u64,
-    on_full: OnFull,
-    mode: LogMode,
 }
 
 /// What one call of [`LogWriter::drain`] did.
@@ -66,68 +50,30 @@ impl LogWriter {
     /// # Errors
     /// The directory cannot be made, read or written.
     pub fn open(policy: &LogPolicy, attempt: u64) -> io::Result<LogWriter> {
-        let dir = open_dir(&policy.dir)?;
-        let limits = Limits {
-            max_segment_bytes: policy.max_segment_bytes.max(1),
-            max_segments: u64::from(policy.max_segments.max(1)),
+        let mut segments = Segments::open(policy, attempt)?;
+        let ends = segments.find_ends()?;
+        let mut writer = LogWriter {
+            segments,
             on_full: policy.on_full,
             mode: policy.mode,
-        };
-        let mut numbers = format::segments(&dir)?;
-        while let Some(newest) = numbers.pop() {
-            let index = format::open_in(&dir, &format::index_name(newest), OFlags::RDWR)?;
-            let Some(header) = format::read_header(&index)? else {
-                // Killed between making the file and writing its header: no data can be there yet.
-                unlink(&dir, &format::index_name(newest));
-                continue;
-            };
-            let oldest = numbers.first().copied().unwrap_or(newest);
-            let mut writer = LogWriter::at(dir, limits, attempt, (oldest, newest), header, index);
-            writer.share = Share::new(&policy.totals);
-            writer.recover(&header)?;
-            return Ok(writer);
-        }
-        let header = Header {
-            base: [0, 0],
-            created_ns: now_ns(),
-            attempt,
-        };
-        let index = new_index(&dir, 1, &header)?;
-        let mut writer = LogWriter::at(dir, limits, attempt, (1, 1), header, index);
-        writer.share = Share::new(&policy.totals);
-        Ok(writer)
-    }
-
-    fn at(
-        dir: OwnedFd,
-        limits: Limits,
-        attempt: u64,
-        segments: (u64, u64),
-        header: Header,
-        index: OwnedFd,
-    ) -> Self {
-        let base = header.base;
-        LogWriter {
-            dir,
-            limits,
-            attempt,
-            segments,
-            base,
-            stored: base,
-            indexed: base,
+            attempt: ends.attempt,
+            stored: ends.indexed,
+            indexed: ends.indexed,
             dropped: [0, 0],
-            index,
-            records: 0,
-            data: [None, None],
             void: None,
-            share: Share::new(&[]),
+        };
+        for stream in Stream::ALL {
+            writer.find_stored(stream)?;
+            writer.write_index(stream, now_ns());
         }
+        writer.attempt = attempt;
+        Ok(writer)
     }
 
     /// Records that the attempt begins.
     pub fn begin(&mut self) {
-        let direct = self.limits.mode == LogMode::File;
-        if direct && self.stored != self.base {
+        let direct = self.mode == LogMode::File;
+        if direct && self.stored != self.segments.header.base {
             // So that what stands in the files belongs to this attempt alone.
             self.close_segment();
         }
@@ -136,13 +82,11 @@ impl LogWriter {
 
     /// Records that the attempt has ended, after its last byte.
     pub fn end(&mut self) {
-        if self.limits.mode == LogMode::File {
+        if self.mode == LogMode::File {
             // What the service wrote itself: seen only now.
             for stream in Stream::ALL {
-                if let Ok(size) = self.data_size(stream) {
-                    let at = stream.index();
-                    self.stored[at] = self.stored[at].max(self.base[at] + size);
-                }
+                // A file whose size is not to be had has told all it had to tell.
+                let _ = self.find_stored(stream);
             }
         }
         for stream in Stream::ALL {
@@ -154,7 +98,7 @@ impl LogWriter {
     /// Closes the segment and begins the next one. Keeps writing to the old one when there is no room for a new.
     /// Does nothing while the service writes its files itself.
     pub fn rotate(&mut self) {
-        if self.limits.mode == LogMode::Capture {
+        if self.mode == LogMode::Capture {
             self.close_segment();
         }
     }
@@ -164,13 +108,14 @@ impl LogWriter {
             base: self.stored,
             created_ns: now_ns(),
             attempt: self.attempt,
+            ..Header::default()
         };
         for stream in Stream::ALL {
             self.write_index(stream, header.created_ns);
         }
         // Records that found no room must be written before anything after them.
         if self.indexed == self.stored {
-            self.enter(self.segments.1 + 1, &header);
+            self.segments.enter_next(header, &[]);
         }
     }
 
@@ -179,12 +124,7 @@ impl LogWriter {
     /// # Errors
     /// It cannot be made.
     pub fn direct_file(&self, stream: Stream) -> io::Result<OwnedFd> {
-        let name = format::data_name(self.segments.1, stream);
-        Ok(format::open_in(
-            &self.dir,
-            &name,
-            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
-        )?)
+        self.segments.direct_file(stream)
     }
 
     /// Moves what is in the pipe to the log, without waiting for more. The pipe must be non-blocking.
@@ -195,7 +135,7 @@ impl LogWriter {
         let at = stream.index();
         let mut total = Drained::default();
         while total.bytes < MAX_DRAIN {
-            if self.room() == 0 || self.share.credit() == 0 {
+            if self.room() == 0 || self.segments.share.credit() == 0 {
                 // A new segment costs the oldest one: only for bytes that are there.
                 if rustix::io::ioctl_fionread(pipe)? == 0 {
                     return Ok(self.finish(stream, total));
@@ -206,20 +146,20 @@ impl LogWriter {
                 0 => MIN_SPLICE,
                 room => room,
             };
-            let room = room.min(self.share.credit());
+            let room = room.min(self.segments.share.credit());
             let length = usize::try_from(room).unwrap_or(MAX_SPLICE).min(MAX_SPLICE);
             match self.splice_to_file(stream, pipe, length) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok(self.finish(stream, total)),
                 Ok(moved) => {
                     self.stored[at] += moved;
-                    self.share.spend(moved);
+                    self.segments.share.spend(moved);
                     total.bytes += moved;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::BADF | Errno::NOTCONN | Errno::PIPE) => {
                     return Err(io::Error::other("the pipe is gone"));
                 }
-                Err(_) if self.limits.on_full == OnFull::Block => {
+                Err(_) if self.on_full == OnFull::Block => {
                     total.blocked = true;
                     return Ok(self.finish(stream, total));
                 }
@@ -241,7 +181,7 @@ impl LogWriter {
     /// Moves everything that is left once nobody writes any more. On a full disk the rest is thrown away and counted,
     /// whatever the policy: there is nobody left who could wait.
     pub fn drain_last(&mut self, stream: Stream, pipe: BorrowedFd<'_>) {
-        self.limits.on_full = OnFull::Drop;
+        self.on_full = OnFull::Drop;
         while let Ok(Drained { bytes: 1.., .. }) = self.drain(stream, pipe) {}
     }
 
@@ -254,11 +194,9 @@ impl LogWriter {
 
     /// Keeps to the caps that are shared with others, then to the size of a segment.
     fn make_room(&mut self) {
-        let is_empty = self.stored == self.base;
-        if self.share.credit() == 0 && self.share.look() && !is_empty {
-            // All the rest is in newest segments, which only their own writers may touch: ours goes.
+        if self.segments.must_go(self.stored) {
             self.rotate();
-            self.remove_oldest(1);
+            self.segments.remove_oldest(1);
         }
         if self.room() == 0 {
             self.rotate();
@@ -266,9 +204,15 @@ impl LogWriter {
     }
 
     fn room(&self) -> u64 {
-        let held: u64 = (0..2).map(|at| self.stored[at] - self.base[at]).sum();
-        let own = self.limits.max_segment_bytes;
-        own.min(self.share.max_segment_bytes()).saturating_sub(held)
+        self.segments.room(self.stored)
+    }
+
+    /// Looks how much of a stream there is, recorded or not.
+    fn find_stored(&mut self, stream: Stream) -> io::Result<()> {
+        let end = self.segments.data_end(stream)?;
+        let stored = &mut self.stored[stream.index()];
+        *stored = end.max(*stored);
+        Ok(())
     }
 
     fn splice_to_file(
@@ -277,22 +221,13 @@ impl LogWriter {
         pipe: BorrowedFd<'_>,
         length: usize,
     ) -> rustix::io::Result<u64> {
-        let at = stream.index();
-        if self.data[at].is_none() {
-            // Many services never write to one of the streams: no file for those.
-            if rustix::io::ioctl_fionread(pipe)? == 0 {
-                return Err(Errno::AGAIN);
-            }
-            let name = format::data_name(self.segments.1, stream);
-            // Not for appending, which splice refuses: the position is ours alone.
-            self.data[at] = Some(format::open_in(
-                &self.dir,
-                &name,
-                OFlags::WRONLY | OFlags::CREATE,
-            )?);
+        // Many services never write to one of the streams: no file for those.
+        if self.segments.opened(stream).is_none() && rustix::io::ioctl_fionread(pipe)? == 0 {
+            return Err(Errno::AGAIN);
         }
-        let mut position = self.stored[at] - self.base[at];
-        let file = self.data[at].as_ref().expect("opened above");
+        let at = stream.index();
+        let mut position = self.stored[at] - self.segments.header.base[at];
+        let file = self.segments.data(stream)?;
         let moved = rustix::pipe::splice(
             pipe,
             None,
@@ -353,6 +288,8 @@ impl LogWriter {
             kind,
             stream,
             direct: false,
+            same_time: false,
+            is_open: false,
             length: 0,
             offset,
             attempt: self.attempt,
@@ -360,135 +297,10 @@ impl LogWriter {
         }
     }
 
-    /// Whether the record is in the index now. At a fixed position, so that a piece of one is simply overwritten.
+    /// Whether the record is in the index now.
     fn append(&mut self, record: Record) -> bool {
-        let bytes = record.encode();
-        let written = rustix::io::pwrite(&self.index, &bytes, format::position(self.records));
-        let whole = written == Ok(RECORD_LEN);
-        self.records += u64::from(whole);
-        whole
+        self.segments.append(&[record]) == 1
     }
-
-    fn enter(&mut self, number: u64, header: &Header) {
-        let Ok(index) = new_index(&self.dir, number, header) else {
-            return;
-        };
-        self.index = index;
-        self.records = 0;
-        self.base = header.base;
-        self.data = [None, None];
-        self.segments.1 = number;
-        // As many bytes as its own policy says, where segments are smaller for the sake of others.
-        let Limits {
-            max_segment_bytes: own,
-            max_segments: count,
-            ..
-        } = self.limits;
-        let keep = own.saturating_mul(count) / own.min(self.share.max_segment_bytes()).max(1);
-        self.remove_oldest(keep.max(count));
-    }
-
-    /// Removes the oldest segments, so that at most so many stay.
-    fn remove_oldest(&mut self, keep: u64) {
-        while self.segments.1 - self.segments.0 >= keep {
-            total::remove(&self.dir, self.segments.0);
-            self.segments.0 += 1;
-        }
-    }
-
-    /// Finds out where data and records of the newest segment end, and records what is not.
-    fn recover(&mut self, header: &Header) -> io::Result<()> {
-        let current = self.attempt;
-        self.attempt = header.attempt;
-        self.records = format::records_in(format::size(&self.index)?);
-        let mut found = [false, false];
-        let mut last_known = false;
-        for number in (0..self.records).rev() {
-            let Some(record) = self.read_record(number)? else {
-                // Zeros that a power cut left at the end.
-                self.records = self.records.min(number);
-                continue;
-            };
-            if !last_known {
-                self.attempt = record.attempt;
-                last_known = true;
-            }
-            let at = record.stream.index();
-            if record.kind == Kind::Data && !found[at] {
-                found[at] = true;
-                self.indexed[at] = record.offset + u64::from(record.length);
-            }
-            if found.iter().all(|found| *found) {
-                break;
-            }
-        }
-        for stream in Stream::ALL {
-            let at = stream.index();
-            let size = self.data_size(stream)?;
-            self.stored[at] = self.indexed[at].max(self.base[at] + size);
-            self.write_index(stream, now_ns());
-        }
-        self.attempt = current;
-        Ok(())
-    }
-
-    fn read_record(&self, number: u64) -> io::Result<Option<Record>> {
-        let mut bytes = [0u8; RECORD_LEN];
-        let read = rustix::io::pread(&self.index, &mut bytes, format::position(number))?;
-        Ok(if read == RECORD_LEN {
-            Record::decode(&bytes)
-        } else {
-            None
-        })
-    }
-
-    fn data_size(&self, stream: Stream) -> io::Result<u64> {
-        let name = format::data_name(self.segments.1, stream);
-        match rustix::fs::statat(
-            &self.dir,
-            name.as_str(),
-            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-        ) {
-            Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
-            Err(Errno::NOENT) => Ok(0),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
-        Err(Errno::NOENT) => {
-            std::fs::create_dir_all(path)?;
-            Ok(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Makes the index of a new segment; leaves nothing behind when there is no room for it.
-fn new_index(dir: &OwnedFd, number: u64, header: &Header) -> io::Result<OwnedFd> {
-    let name = format::index_name(number);
-    let index = format::open_in(dir, &name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
-    match rustix::io::pwrite(index.as_fd(), &header.encode(), 0) {
-        Ok(HEADER_LEN) => Ok(index),
-        other => {
-            unlink(dir, &name);
-            other?;
-            Err(io::Error::from(io::ErrorKind::StorageFull))
-        }
-    }
-}
-
-fn unlink(dir: &OwnedFd, name: &str) {
-    // What cannot be removed now is over the cap until the next rotation; nothing depends on it.
-    let _ = rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty());
-}
-
-pub(crate) fn now_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 // As much as a pipe can hold (pipe-max-size): one call empties it.

@@ -251,3 +251,42 @@ pub(crate) fn marked(instance_id: &str) -> Vec<u32> {
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// A file system of one megabyte. Needs root.
+pub(crate) struct SmallDisk {
+    dir: tempfile::TempDir,
+    pub(crate) path: std::path::PathBuf,
+}
+
+impl SmallDisk {
+    pub(crate) fn mount() -> Option<SmallDisk> {
+        if !is_root() {
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().to_owned();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(&path)
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then_some(SmallDisk { dir, path })
+    }
+
+    pub(crate) fn grow(&self) {
+        let done = std::process::Command::new("mount")
+            .args(["-o", "remount,size=8m"])
+            .arg(&self.path)
+            .status();
+        assert!(done.expect("mount").success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.dir.path())
+            .status();
+    }
+}

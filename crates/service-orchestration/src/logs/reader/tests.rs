@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use service_shim::LogPolicy;
-use service_shim::log::{LogWriter, Stream};
+use service_shim::log::{LogAppender, LogWriter, OutputRecord, Stream};
 
 use super::*;
 use crate::logs::{AttemptFilter, LineJoiner, LogLine, LogQuery, tail};
@@ -166,4 +166,35 @@ fn the_last_attempt_of_an_empty_log_is_the_first_that_comes() {
         (found[0].bytes.as_slice(), found[0].attempt),
         (&b"here"[..], 1)
     );
+}
+
+#[test]
+fn a_gap_of_unknown_size_stands_between_lines_that_are_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut log = LogAppender::open(&LogPolicy::new(directory.path()), 1).expect("a log");
+    log.begin(1);
+    let torn_and_after = [(2, &b"torn "[..]), (3, b"after\n")].map(|(at_ns, bytes)| OutputRecord {
+        stream: Stream::Stderr,
+        at_ns,
+        bytes,
+    });
+    log.append(&torn_and_after[..1]).expect("room");
+    log.gap();
+    log.append(&torn_and_after[1..]).expect("room");
+    let open = |start| {
+        PieceReader::open(directory.path(), start, None, Wanted::All, usize::MAX).expect("a log")
+    };
+    let found = lines(&all(&mut open(Start::Oldest)));
+    let shown: Vec<_> = found
+        .iter()
+        .map(|line| (&line.bytes[..], line.gap))
+        .collect();
+    assert_eq!(
+        shown,
+        [(&b"torn "[..], None), (b"", Some(0)), (b"after", None)]
+    );
+    for (number, line) in found.iter().enumerate() {
+        let rest = lines(&all(&mut open(Start::Cursor(line.cursor.0))));
+        assert_eq!(rest.len(), found.len() - number - 1, "behind {line:?}");
+    }
 }
