@@ -33,7 +33,18 @@ impl Ahead {
 
 /// Runs `work` beside a daemon with short-lived certificates and a clock that can be put forward.
 async fn with_clock<F: Future>(home: &Home, life: Life, work: impl FnOnce(Ahead) -> F) {
+    with_clock_at(home, life, Duration::ZERO, work).await;
+}
+
+/// The same, beginning ahead of the real time.
+async fn with_clock_at<F: Future>(
+    home: &Home,
+    life: Life,
+    begin: Duration,
+    work: impl FnOnce(Ahead) -> F,
+) {
     let ahead = Ahead::default();
+    ahead.set(begin);
     let daemon = BaseDaemon::builder()
         .dirs(home.dirs.clone())
         .listen(any_port())
@@ -102,6 +113,52 @@ fn certificates_are_renewed_in_time_and_no_connection_notices() {
             HarnessClient::connect_remote(&remote)
                 .await
                 .expect("the old certificate is good");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_revives_no_certificate_of_somebody_else() {
+    // Valid by the real clock, which TLS goes by here, all the time.
+    let life = Life {
+        skew: HOUR * 10,
+        ..SHORT
+    };
+    async_io::block_on(async {
+        let home = &Home::new();
+        let (_directory, dirs) = elsewhere();
+        let mut remote = None;
+        with_clock(home, life, |_| async {
+            let token = invited(home, Role::Observer, "ci").await.token;
+            let enrolled = Remote::enrol(&dirs, &token, None).await.expect("enrolled");
+            HarnessClient::connect_remote(&enrolled)
+                .await
+                .expect("let in");
+            remote = Some(enrolled);
+        })
+        .await;
+        let remote = remote.expect("enrolled above");
+        with_clock_at(home, life, HOUR * 3, |ahead| async move {
+            let address = home.client().await.daemon_status().await;
+            let listen = address.expect("an answer").listen;
+            let file = remote.directory().join("remote.json");
+            let text = fs::read_to_string(&file).expect("there");
+            let mut context: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            context["address"] = listen.into();
+            fs::write(&file, context.to_string()).expect("written");
+            let remote = Remote::open(&dirs, &remote.name()).expect("there");
+            for clock in [HOUR * 3, Duration::ZERO] {
+                ahead.set(clock);
+                let error = HarnessClient::connect_remote(&remote).await;
+                let text = refused(error.expect_err("expired"));
+                assert!(text.contains("expired"), "{text}");
+                home.client()
+                    .await
+                    .daemon_status()
+                    .await
+                    .expect("the owner's");
+            }
         })
         .await;
     });

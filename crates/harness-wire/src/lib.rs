@@ -25,6 +25,7 @@
 //! [`limits::INITIAL_CREDIT`] items of credit, so a slow reader of one subscription never holds up the other traffic.
 //! Error codes are listed in [`error::code`].
 
+mod account;
 pub mod client;
 pub mod enrol;
 pub mod error;
@@ -37,6 +38,7 @@ pub mod pki;
 pub mod server;
 pub mod tls;
 
+pub use account::Account;
 pub use bytes::Bytes;
 pub use client::{
     CallError, Client, ConnectError, ConnectOptions, ConnectStep, Driver, Subscription,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::account::Account;
+
 /// Bounds of one connection, for either side.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -27,6 +29,9 @@ pub struct Limits {
     pub max_queued_messages: usize,
     /// Bytes of unsent messages above which subscription items are refused as lagging.
     pub max_queued_event_bytes: usize,
+    /// What this connection shares with others: requests being worked on, and messages waiting to be sent. A request that
+    /// does not fit is refused as overload; an answer that does not, ends the connection.
+    pub account: Option<Account>,
     /// Silence after which the peer is asked for a sign of life.
     pub ping_after: Duration,
     /// Silence after which the peer counts as gone.
@@ -50,6 +55,7 @@ impl Default for Limits {
             max_queued_bytes: 32 * MIB,
             max_queued_messages: 4096,
             max_queued_event_bytes: MIB,
+            account: None,
             ping_after: Duration::from_secs(15),
             lost_after: Duration::from_secs(45),
             stalled_after: Duration::from_secs(30),

@@ -6,12 +6,13 @@ mod hostile;
 mod support;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use harness_core::{Dirs, HarnessClient};
 use harness_wire::{Pki, Role, ServerNames};
-use hostile::{config, connect, frame, is_ended, is_refused, secure, session};
+use hostile::{config, connect, connect_from, frame, is_ended, is_refused, secure, session};
 use support::Home;
 use testkit::eventually_blocking;
 
@@ -85,6 +86,18 @@ fn kib(pid: u64, figure: &str) -> u64 {
     words.unwrap().parse().unwrap()
 }
 
+/// Processor time of a process.
+fn processor_ms(pid: u64) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    // In ticks of 10 ms: user and system.
+    10 * fields
+        .skip(11)
+        .take(2)
+        .map(|it| it.parse::<u64>().unwrap())
+        .sum::<u64>()
+}
+
 fn descriptors(pid: u64) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
@@ -103,17 +116,20 @@ fn hostile_peers_cost_little_and_hold_nobody_up() {
     let (rss, others) = (kib(pid, "VmRSS:"), Others::default());
     let mut waits = std::thread::scope(|scope| {
         let working = scope.spawn(|| others.work(&dirs));
-        let attacks: [(&str, Attack); 5] = [
+        let attacks: [(&str, Attack); 6] = [
             ("strangers that linger", linger),
+            ("greetings from other addresses", greetings),
             ("strangers that are refused", refused),
             ("lengths and fragments", giants),
             ("a flood of pings", flood),
             ("a reader that does not read", deaf),
         ];
         for (name, attack) in attacks {
+            let before = processor_ms(pid);
             attack(&home, &address, &others);
             let grown = kib(pid, "VmHWM:").saturating_sub(rss);
-            println!("after {name}: {grown} KiB more at the most");
+            let spent = processor_ms(pid) - before;
+            println!("after {name}: {grown} KiB more at the most, {spent} ms of processor time");
         }
         others.is_over.store(true, Ordering::Relaxed);
         working.join().expect("they were served")
@@ -151,6 +167,31 @@ fn linger(_home: &Home, address: &str, others: &Others) {
     others.have_worked();
     for mut stream in slow.into_iter().chain(half).take(100) {
         assert!(is_ended(&mut stream), "those that came first are gone");
+    }
+}
+
+/// 900 whole greetings from three addresses, each of which says nothing more. Who comes from another address is never
+/// sent away for them: see [`Others::work`].
+fn greetings(home: &Home, address: &str, others: &Others) {
+    let pki = home.home().join("config/pki");
+    let config = config(&pki, None, b"harness/1");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        for host in [2, 3, 4] {
+            let name = "127.0.0.1".try_into().unwrap();
+            let mut client = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+            let mut greeting = Vec::new();
+            client.write_tls(&mut greeting).unwrap();
+            for _ in 0..100 {
+                let mut stream = connect_from([127, 0, 0, host], address);
+                let _displaced = stream.write_all(&greeting);
+                held.push(stream);
+            }
+        }
+        others.have_worked();
+    }
+    for stream in held.iter_mut().take(300) {
+        assert!(is_ended(stream), "those that came first are gone");
     }
 }
 

@@ -9,17 +9,17 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
 use chrono::{DateTime, Utc};
 use harness_wire::{
-    Life, PeerIdentity, Pki, PkiError, PrivateDirectory, Role, RpcError, ServerNames, ServerTls,
-    code, pki,
+    Account, Life, PeerIdentity, Pki, PkiError, PrivateDirectory, Role, RpcError, ServerNames,
+    ServerTls, code, pki,
 };
 
 use super::WallClock;
-use super::limits::max_connections;
+use super::limits::{max_connections, max_waiting};
 use super::register::{Register, Unwelcome};
 use crate::client::LOCAL_CLIENT;
 use crate::protocol::{
@@ -32,6 +32,8 @@ pub(crate) struct Access {
     // A lock, because sessions of every client meet here. It is held for a look, or for the writing of a small file.
     inner: Mutex<Inner>,
     pub(super) clock: WallClock,
+    /// What the clock said when the daemon began, and when that was by the one that nobody sets.
+    began: (SystemTime, Instant),
 }
 
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Inner {
     tls: ServerTls,
     /// When a certificate is to be made anew.
     due: SystemTime,
+    /// What the clock said when that was found out.
+    looked: SystemTime,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     pub(super) failures: super::invite::Failures,
@@ -49,6 +53,7 @@ pub(super) struct Inner {
 #[derive(Debug)]
 struct Connection {
     client: String,
+    account: Account,
     /// Dropped to end it.
     _stay: Sender<Infallible>,
 }
@@ -58,6 +63,7 @@ struct Connection {
 pub(crate) struct Pass {
     access: Arc<Access>,
     number: u64,
+    account: Account,
     stay: Receiver<Infallible>,
 }
 
@@ -78,6 +84,7 @@ impl Access {
             pki,
             register,
             due: now,
+            looked: now,
             connections: BTreeMap::new(),
             next_connection: 0,
             failures: super::invite::Failures::default(),
@@ -85,19 +92,22 @@ impl Access {
         inner.renew_own(now)?;
         Ok(Self {
             inner: Mutex::new(inner),
+            began: (now, Instant::now()),
             clock,
         })
     }
 
-    /// The server's TLS settings, renewed if that is due.
+    /// The server's TLS settings, renewed if that is due: also after the clock was set back, since certificates of the
+    /// time before are not valid yet.
     pub(crate) fn tls(&self) -> ServerTls {
         let now = self.clock.now();
         let mut inner = self.inner();
-        if inner.due <= now
+        let is_set_back = now + CLOCK_DRIFT < inner.looked;
+        if (inner.due <= now || is_set_back)
             && let Err(error) = inner.renew_own(now)
         {
             tracing::warn!(%error, "the certificates cannot be renewed");
-            inner.due = now + RETRY;
+            (inner.due, inner.looked) = (now + RETRY, now);
         }
         inner.tls.clone()
     }
@@ -130,6 +140,13 @@ impl Access {
             .register
             .role_of(shown)
             .map_err(|unwelcome| not_welcome(shown, unwelcome))?;
+        if shown.name != LOCAL_CLIENT && shown.expires <= self.latest() {
+            let message = format!(
+                "the certificate of `{}` has expired; a clock that was set back does not change that",
+                shown.name
+            );
+            return Err(RpcError::new(code::FORBIDDEN, message));
+        }
         let limit = max_connections(role);
         if inner.connections_of(&shown.name) >= limit {
             let message = format!("`{}` has {limit} connections already", shown.name);
@@ -144,8 +161,10 @@ impl Access {
         let (sender, stay) = async_channel::bounded(1);
         let number = inner.next_connection;
         inner.next_connection += 1;
+        let account = inner.account_of(&shown.name, role);
         let connection = Connection {
             client: shown.name.clone(),
+            account: account.clone(),
             _stay: sender,
         };
         inner.connections.insert(number, connection);
@@ -159,6 +178,7 @@ impl Access {
             Pass {
                 access,
                 number,
+                account,
                 stay,
             },
         ))
@@ -243,6 +263,12 @@ impl Access {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time by the clock, or, where that was set back, as it would be if it had not been.
+    fn latest(&self) -> SystemTime {
+        let (then, since) = self.began;
+        self.clock.now().max(then + since.elapsed())
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now().into()
     }
@@ -254,6 +280,7 @@ impl Inner {
         self.pki.client_config(LOCAL_CLIENT, Role::Admin, now)?;
         self.tls = self.pki.server_config(now)?;
         self.due = self.pki.due(LOCAL_CLIENT, now)?;
+        self.looked = now;
         let directory = self.pki.directory().path("");
         let local = pki::local_identity(directory, LOCAL_CLIENT)?;
         if self.register.role_of(&local) == Ok(Role::Admin) {
@@ -274,6 +301,15 @@ impl Inner {
             .count()
     }
 
+    /// What the connections of this client share: that of those that are open, or a new one. By its name, so that another
+    /// certificate is not another account.
+    fn account_of(&self, name: &str, role: Role) -> Account {
+        let open = self.connections.values().find(|it| it.client == name);
+        let most = max_waiting(role);
+        let same = open.filter(|it| it.account.max_bytes() == most);
+        same.map_or_else(|| Account::new(most), |it| it.account.clone())
+    }
+
     pub(super) fn save(&self) -> Result<(), PkiError> {
         let text = serde_json::to_string_pretty(&self.register)
             .expect("text and numbers always serialise");
@@ -292,6 +328,11 @@ impl Inner {
 }
 
 impl Pass {
+    /// What the connection shares with the others of its client.
+    pub(crate) fn account(&self) -> Account {
+        self.account.clone()
+    }
+
     /// Waits until the client is shut out.
     pub(crate) async fn revoked(&self) {
         let Err(async_channel::RecvError) = self.stay.recv().await;
@@ -352,5 +393,7 @@ pub(super) fn of_pki(error: &PkiError) -> ApiError {
 
 /// The register, beside the keys.
 const FILE: &str = "clients.json";
+/// What a clock may be set back without anything being made anew: less than certificates allow for.
+const CLOCK_DRIFT: Duration = Duration::from_secs(60);
 /// How soon a renewal that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60 * 60);

@@ -25,5 +25,15 @@ pub(crate) fn max_connections(role: Role) -> usize {
     }
 }
 
+/// What all connections of one client may have waiting together, in bytes.
+pub(crate) fn max_waiting(role: Role) -> usize {
+    match role {
+        Role::Observer | Role::Operator => 32 * MIB,
+        // Sixteen of the largest messages: enough for whoever may run anything, and still no accident.
+        Role::Deployer | Role::Admin => 256 * MIB,
+    }
+}
+
 /// The longest question that is no stack: a few hundred names of units.
 const SMALL: usize = 256 * 1024;
+const MIB: usize = 1024 * 1024;

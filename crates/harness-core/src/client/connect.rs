@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::future;
+use harness_wire::ConnectError as WireError;
 use harness_wire::{Client, ClientTls, ConnectOptions, Hello, PkiError};
 use service_orchestration::blocking;
 
@@ -185,8 +186,16 @@ pub(super) async fn connect_after(
 
 pub(super) async fn connect_now(dirs: &Dirs) -> Result<Connection, ConnectError> {
     let give_up = Instant::now() + LAST_BREATH;
+    let mut may_be_late = true;
     loop {
         match connect_once(dirs).await {
+            // The clock may have left the certificates behind. The daemon finds out when somebody comes, and has made new
+            // ones by now.
+            Err(ConnectError::Refused { source, .. })
+                if may_be_late && matches!(*source, WireError::Refused { .. }) =>
+            {
+                may_be_late = false;
+            }
             // Its socket goes before its lock: a daemon that was just killed still seems to be one.
             Err(error) if is_refused(&error) && Instant::now() < give_up => {
                 Timer::after(AGAIN).await;

@@ -67,11 +67,18 @@ impl Listen {
             (bound, _) => bound,
         };
         bound
+            .and_then(|listener| {
+                // The library asks for 128: a burst of strangers would have others wait for their second try, a second later.
+                rustix::net::listen(&listener, BACKLOG)?;
+                Ok(listener)
+            })
             .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
             .map_err(|source| DaemonError::Listen { address, source })
     }
 }
 
+/// Connections that the system takes for us while we are at work; it may be bounded lower (net.core.somaxconn).
+const BACKLOG: i32 = 4096;
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const USUAL: SocketAddr = SocketAddr::new(LOOPBACK, 9443);
 

@@ -5,7 +5,8 @@
 //!
 //! Invariant: those who have not shown who they are never keep out those who will: when there are too many, the one that
 //! has hesitated longest goes, of the host that sent the most. Each has a moment in which it cannot be displaced, so that
-//! a burst of strangers does not displace who came among them; meanwhile others wait to be accepted, in order.
+//! a burst of strangers does not displace who came among them; meanwhile others wait to be accepted, in order. The moment
+//! is short for who has said nothing, or not a whole greeting: whoever means it does so at once.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use async_net::{TcpListener, TcpStream};
 use futures_lite::future;
-use harness_wire::{AcceptError, Acceptor, Arrival, PeerIdentity, Session, Visitor};
+use harness_wire::{AcceptError, Acceptor, Arrival, Limits, PeerIdentity, Session, Visitor};
 
 use super::enrol::enrol;
 use super::serve::{Caller, serve};
@@ -63,6 +64,8 @@ struct Strangers {
 struct Came {
     ip: IpAddr,
     at: Instant,
+    /// When it had said what somebody says who wants to come in.
+    greeted: Option<Instant>,
     /// Dropped to send it away.
     _stay: Sender<Infallible>,
 }
@@ -144,7 +147,7 @@ impl Guest {
             stranger,
         } = self;
         let _connection = Leave(count);
-        let entering = enter(stream, from, &acceptor, &shared);
+        let entering = enter(stream, from, &acceptor, &shared, || stranger.has_greeted());
         let displaced = async {
             let Err(async_channel::RecvError) = stranger.displaced.recv().await;
             tracing::debug!(%from, "a stranger made room for others");
@@ -180,9 +183,10 @@ async fn enter(
     from: SocketAddr,
     acceptor: &Acceptor,
     shared: &Arc<Shared>,
+    has_greeted: impl FnOnce() + Send,
 ) -> Result<Option<(Session, PeerIdentity, Pass)>, AcceptError> {
     stream.set_nodelay(true).map_err(AcceptError::Tls)?;
-    match acceptor.receive(stream).await? {
+    match acceptor.receive(stream, has_greeted).await? {
         Arrival::Applicant(applicant) => {
             enrol(shared, applicant, from).await?;
             Ok(None)
@@ -197,7 +201,10 @@ async fn admit(
 ) -> Result<Option<(Session, PeerIdentity, Pass)>, AcceptError> {
     match shared.access.enter(visitor.identity()) {
         Ok((identity, pass)) => {
-            let limits = limits_of(identity.role);
+            let limits = Limits {
+                account: Some(pass.account()),
+                ..limits_of(identity.role)
+            };
             let session = visitor.admit(identity.clone(), limits).await?;
             Ok(Some((session, identity, pass)))
         }
@@ -221,6 +228,7 @@ impl Stranger {
         let came = Came {
             ip,
             at: Instant::now(),
+            greeted: None,
             _stay: stay,
         };
         strangers.all.insert(number, came);
@@ -229,6 +237,15 @@ impl Stranger {
             count: Arc::clone(count),
             number,
             displaced,
+        }
+    }
+}
+
+impl Stranger {
+    /// It said what somebody says who wants to come in.
+    fn has_greeted(&self) {
+        if let Some(came) = self.count.strangers().all.get_mut(&self.number) {
+            came.greeted = Some(Instant::now());
         }
     }
 }
@@ -245,17 +262,22 @@ impl Strangers {
     /// Sends away the one that has hesitated longest, of the host that sent the most.
     fn displace(&mut self) {
         if let Some(oldest) = self.most_hesitant() {
-            self.all.remove(&oldest);
+            self.all.remove(&oldest.0);
         }
     }
 
-    fn most_hesitant(&self) -> Option<u64> {
-        let mut of_host = BTreeMap::<IpAddr, (usize, u64)>::new();
-        for (number, came) in &self.all {
-            of_host.entry(came.ip).or_insert((0, *number)).0 += 1;
+    /// Which that is, and from when on it can be displaced.
+    fn most_hesitant(&self) -> Option<(u64, Instant)> {
+        let mut of_host = BTreeMap::<IpAddr, usize>::new();
+        for came in self.all.values() {
+            *of_host.entry(came.ip).or_default() += 1;
         }
-        let most = of_host.into_values().max_by_key(|(count, _)| *count);
-        most.map(|(_, oldest)| oldest)
+        let (most, count) = of_host.into_iter().max_by_key(|(_, count)| *count)?;
+        let is_crowd = count > MAX_STRANGERS / 4;
+        let of_most = self.all.iter().filter(|(_, came)| came.ip == most);
+        of_most
+            .map(|(number, came)| (*number, came.until(is_crowd)))
+            .min_by_key(|(number, until)| (*until, *number))
     }
 
     /// When one more may come: at once, or when somebody can be displaced.
@@ -263,12 +285,20 @@ impl Strangers {
         if self.all.len() < MAX_STRANGERS {
             return Duration::ZERO;
         }
-        let oldest = self
-            .most_hesitant()
-            .and_then(|oldest| self.all.get(&oldest));
-        oldest.map_or(Duration::ZERO, |came| {
-            UNDISTURBED.saturating_sub(came.at.elapsed())
+        self.most_hesitant().map_or(Duration::ZERO, |(_, until)| {
+            until.saturating_duration_since(Instant::now())
         })
+    }
+}
+
+impl Came {
+    /// From when on it can be displaced, one of many of its host or not.
+    fn until(&self, is_crowd: bool) -> Instant {
+        match self.greeted {
+            None => self.at + SILENT,
+            Some(greeted) if is_crowd => greeted + CROWDED,
+            Some(greeted) => greeted + UNDISTURBED,
+        }
     }
 }
 
@@ -325,6 +355,10 @@ const MAX_CONNECTIONS: usize = 1024;
 const MAX_STRANGERS: usize = 256;
 /// Long enough for those who mean it, on a busy machine: a handshake takes a few milliseconds.
 const UNDISTURBED: Duration = Duration::from_millis(300);
+/// Of a host that has more than a quarter of the places.
+const CROWDED: Duration = Duration::from_millis(100);
+/// The greeting comes with the connection itself, or right after.
+const SILENT: Duration = Duration::from_millis(50);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bounds of the wait for certificates to come due: of a clock that is set, the daemon hears nothing.
 const SOONEST: Duration = Duration::from_secs(60);

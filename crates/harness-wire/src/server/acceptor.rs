@@ -12,7 +12,7 @@ use async_io::Timer;
 use async_tungstenite::tungstenite;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use futures_lite::FutureExt;
-use futures_rustls::{LazyConfigAcceptor, TlsAcceptor, TlsStream, server};
+use futures_rustls::{LazyConfigAcceptor, TlsStream, server};
 
 use super::greeting::HelloError;
 use super::session::Session;
@@ -138,7 +138,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        match self.receive(stream).await? {
+        match self.receive(stream, || {}).await? {
             Arrival::Client(visitor) => {
                 let identity = visitor.identity().clone();
                 let limits = self.gate.limits.clone();
@@ -148,21 +148,26 @@ impl Acceptor {
         }
     }
 
-    /// Takes a new connection through TLS and finds out who it is. The deadline of the whole way in begins here.
+    /// Takes a new connection through TLS and finds out who it is. The deadline of the whole way in begins here. `greeted` is
+    /// called once its first message is whole, before anything is computed for it.
     ///
     /// # Errors
     /// [`AcceptError`].
     ///
     /// # Cancellation
     /// Dropping the future drops the connection.
-    pub async fn receive<S>(&self, stream: S) -> Result<Arrival, AcceptError>
+    pub async fn receive<S>(
+        &self,
+        stream: S,
+        greeted: impl FnOnce() + Send,
+    ) -> Result<Arrival, AcceptError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let deadline = Deadline::new(self.gate.limits.handshake);
         let stream: Box<dyn ByteStream> = Box::new(stream);
         deadline
-            .bound(Box::pin(self.identify(stream, deadline)))
+            .bound(Box::pin(self.identify(stream, deadline, greeted)))
             .await
     }
 
@@ -170,8 +175,9 @@ impl Acceptor {
         &self,
         stream: Box<dyn ByteStream>,
         deadline: Deadline,
+        greeted: impl FnOnce() + Send,
     ) -> Result<Arrival, AcceptError> {
-        let stream = self.shake_hands(stream).await?;
+        let stream = self.shake_hands(stream, greeted).await?;
         let (_, connection) = stream.get_ref();
         if connection.alpn_protocol() == Some(ENROL_ALPN) && self.admits_applicants {
             let stream = TlsStream::Server(stream);
@@ -200,21 +206,19 @@ impl Acceptor {
     async fn shake_hands(
         &self,
         stream: Box<dyn ByteStream>,
+        greeted: impl FnOnce() + Send,
     ) -> Result<server::TlsStream<Box<dyn ByteStream>>, AcceptError> {
-        let accepting = if self.admits_applicants {
-            let hello = LazyConfigAcceptor::new(Default::default(), stream)
-                .await
-                .map_err(AcceptError::Tls)?;
-            let wishes: Option<Vec<&[u8]>> = hello.client_hello().alpn().map(Iterator::collect);
-            let applies = wishes.as_deref() == Some(&[ENROL_ALPN]);
-            let config = match applies {
-                true => &self.tls.applicants,
-                false => &self.tls.config,
-            };
-            hello.into_stream(Arc::clone(config))
-        } else {
-            TlsAcceptor::from(Arc::clone(&self.tls.config)).accept(stream)
+        let hello = LazyConfigAcceptor::new(Default::default(), stream)
+            .await
+            .map_err(AcceptError::Tls)?;
+        greeted();
+        let wishes: Option<Vec<&[u8]>> = hello.client_hello().alpn().map(Iterator::collect);
+        let applies = self.admits_applicants && wishes.as_deref() == Some(&[ENROL_ALPN]);
+        let config = match applies {
+            true => &self.tls.applicants,
+            false => &self.tls.config,
         };
+        let accepting = hello.into_stream(Arc::clone(config));
         match accepting.into_fallible().await {
             Ok(stream) => Ok(stream),
             Err((error, stream)) => {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures::task::AtomicWaker;
 
+use crate::account::{Account, Share};
 use crate::frame::Id;
 use crate::limits::Limits;
 use crate::link::Outgoing;
@@ -50,11 +51,12 @@ pub(super) struct Outbox {
     max_bytes: usize,
     max_messages: usize,
     max_event_bytes: usize,
+    account: Option<Account>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<(Entry, Option<Share>)>,
     bytes: usize,
     is_closed: bool,
     has_overflowed: bool,
@@ -69,6 +71,7 @@ impl Outbox {
             max_bytes: limits.max_queued_bytes,
             max_messages: limits.max_queued_messages,
             max_event_bytes: limits.max_queued_event_bytes,
+            account: limits.account.clone(),
         }
     }
 
@@ -81,10 +84,9 @@ impl Outbox {
         let is_full = queue.bytes + entry.message.len() > self.max_bytes
             || queue.entries.len() >= self.max_messages;
         if is_full {
-            queue.has_overflowed = true;
-            queue.close();
+            queue.overflow();
         } else {
-            queue.add(entry);
+            self.add(&mut queue, entry);
         }
         drop(queue);
         self.session.wake();
@@ -99,7 +101,7 @@ impl Outbox {
         if !self.has_room(&queue) {
             return Err((Refused::Full, entry));
         }
-        queue.add(entry);
+        self.add(&mut queue, entry);
         drop(queue);
         self.session.wake();
         Ok(())
@@ -129,7 +131,7 @@ impl Outbox {
         self.session.register(cx.waker());
         let mut queue = self.locked();
         match queue.entries.pop_front() {
-            Some(entry) => {
+            Some((entry, _share)) => {
                 queue.bytes -= entry.message.len();
                 if self.has_room(&queue) {
                     queue.wake_waiting();
@@ -144,7 +146,7 @@ impl Outbox {
     /// Takes the next message if there is one.
     pub(super) fn pop(&self) -> Option<Entry> {
         let mut queue = self.locked();
-        let entry = queue.entries.pop_front()?;
+        let (entry, _share) = queue.entries.pop_front()?;
         queue.bytes -= entry.message.len();
         Some(entry)
     }
@@ -163,6 +165,20 @@ impl Outbox {
         queue.bytes < self.max_event_bytes && queue.entries.len() < self.max_messages / 2
     }
 
+    /// Queues it. Where the client's account has no room for it, the session ends: nobody would tell this queue when
+    /// another connection gives something back.
+    fn add(&self, queue: &mut Queue, entry: Entry) {
+        let share = match &self.account {
+            None => None,
+            Some(account) => match account.take(entry.message.len()) {
+                Some(share) => Some(share),
+                None => return queue.overflow(),
+            },
+        };
+        queue.bytes += entry.message.len();
+        queue.entries.push_back((entry, share));
+    }
+
     fn locked(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while it is held; a poisoned queue is still a queue.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,9 +186,9 @@ impl Outbox {
 }
 
 impl Queue {
-    fn add(&mut self, entry: Entry) {
-        self.bytes += entry.message.len();
-        self.entries.push_back(entry);
+    fn overflow(&mut self) {
+        self.has_overflowed = true;
+        self.close();
     }
 
     fn close(&mut self) {

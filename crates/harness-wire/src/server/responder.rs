@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use serde::Serialize;
 
 use super::outbox::{Credit, Departure, Entry, Outbox, Refused};
+use crate::account::Share;
 use crate::error::{RpcError, code};
 use crate::frame::{self, Id, attached};
 use crate::limits::{self, INITIAL_CREDIT};
@@ -24,6 +25,8 @@ pub struct Responder {
     outbox: Arc<Outbox>,
     is_cancelled: Arc<AtomicBool>,
     max_bytes: usize,
+    /// What the request takes of its client's account, until it is answered.
+    _share: Option<Share>,
 }
 
 impl Responder {
@@ -32,12 +35,14 @@ impl Responder {
         outbox: Arc<Outbox>,
         is_cancelled: Arc<AtomicBool>,
         max_bytes: usize,
+        share: Option<Share>,
     ) -> Self {
         Self {
             id: Some(id),
             outbox,
             is_cancelled,
             max_bytes,
+            _share: share,
         }
     }
 

@@ -162,7 +162,7 @@ impl Session {
             let text = std::task::ready!(polled)?.text()?;
             match Frame::parse(&text, self.limits.max_depth) {
                 Ok(frame) => {
-                    if let Some(incoming) = self.admit(frame) {
+                    if let Some(incoming) = self.admit(frame, text.len()) {
                         return Poll::Ready(Ok(incoming));
                     }
                 }
@@ -174,9 +174,9 @@ impl Session {
         Poll::Pending
     }
 
-    fn admit(&mut self, frame: Frame) -> Option<Incoming> {
+    fn admit(&mut self, frame: Frame, bytes: usize) -> Option<Incoming> {
         match frame {
-            Frame::Request { id, method, params } => self.admit_request(id, method, params),
+            Frame::Request { id, method, params } => self.admit_request(id, method, params, bytes),
             Frame::Notification { method, params } => match method.as_str() {
                 CANCEL => self.cancel(&params),
                 CREDIT => {
@@ -195,7 +195,13 @@ impl Session {
         }
     }
 
-    fn admit_request(&mut self, id: Id, method: String, params: Params) -> Option<Incoming> {
+    fn admit_request(
+        &mut self,
+        id: Id,
+        method: String,
+        params: Params,
+        bytes: usize,
+    ) -> Option<Incoming> {
         let is_taken =
             self.open.requests.contains_key(&id) || self.open.subscriptions.contains_key(&id);
         let refusal = if is_taken {
@@ -220,6 +226,19 @@ impl Session {
             self.refuse(Some(&id), &error);
             return None;
         }
+        let share = match &self.limits.account {
+            None => None,
+            Some(account) => {
+                let share = account.take(bytes);
+                if share.is_none() {
+                    let most = account.max_bytes();
+                    let message = format!("more than {most} bytes over all connections at once");
+                    self.refuse(Some(&id), &RpcError::new(code::OVERLOADED, message));
+                    return None;
+                }
+                share
+            }
+        };
         let is_cancelled = Arc::new(AtomicBool::new(false));
         self.open
             .requests
@@ -230,6 +249,7 @@ impl Session {
             outbox,
             is_cancelled,
             self.limits.max_message_bytes,
+            share,
         );
         Some(Incoming::Request(Request {
             id,

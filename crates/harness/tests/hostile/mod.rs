@@ -22,6 +22,19 @@ pub(crate) fn connect(address: &str) -> TcpStream {
     stream
 }
 
+/// The same from this address of the machine.
+pub(crate) fn connect_from(source: [u8; 4], address: &str) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from((source, 0))).unwrap();
+    let address: std::net::SocketAddr = address.parse().unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
 /// TLS with this client certificate, or with none; `trusted` holds the authority.
 pub(crate) fn config(trusted: &Path, leaf: Option<&Path>, alpn: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
