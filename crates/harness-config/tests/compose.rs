@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use harness_config::{Code, Diagnostic, Imported, Sources, import_compose, load};
-use service_orchestration::spec::{Gate, ProbeAction, RestartWhen, TargetSpec, UnitKind};
+use service_orchestration::spec::{Gate, ProbeAction, RestartWhen, UnitKind};
 use support::compose::{STACKS, directory, of, set, without_places};
 
 /// A stack under a name without a path, with nothing set but what it insists on.
@@ -236,7 +236,7 @@ fn files_are_laid_over_each_other_included_and_extended() {
     write("lib/more.env", "C=3\n");
     let first = write(
         "compose.yaml",
-        "include: [lib/more.yaml]\nservices: {web: {extends: {file: lib/base.yaml, service: base}, environment: {B: two}}}\n",
+        "include: [lib/more.yaml]\nservices: {web: {extends: {file: lib/base.yaml, service: base}, environment: {B: two}}}\nvolumes: {cache: }\n",
     );
     let over = write(
         "compose.override.yaml",
@@ -248,11 +248,6 @@ fn files_are_laid_over_each_other_included_and_extended() {
         .clone()
         .unwrap_or_else(|| panic!("{}", support::lines(&loaded)));
     let web = &stack.units["web"];
-    let TargetSpec::Docker(container) = &web.target else {
-        panic!("{:?}", web.target)
-    };
-    let volumes: Vec<String> = container.volumes.iter().map(ToString::to_string).collect();
-    assert_eq!(volumes, ["./other:/data", "cache:/cache"]);
     assert_eq!(web.env["B"].to_string(), "two");
     assert_eq!(web.env["A"].to_string(), "1");
     assert_eq!(web.ports.len(), 1);
@@ -263,6 +258,12 @@ fn files_are_laid_over_each_other_included_and_extended() {
         .expect("it is imported");
     assert!(text.contains("context: ./lib/src"), "{text}");
     assert!(text.contains("./lib/data:/data"), "{text}");
+    let both = import_compose(&Sources::new().file(&first).file(&over));
+    let text = both.text.expect("it is imported");
+    assert!(
+        text.contains(r#"volumes: ["./other:/data", "cache:/cache"]"#),
+        "{text}"
+    );
 }
 
 #[test]

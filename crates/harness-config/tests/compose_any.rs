@@ -134,7 +134,7 @@ fn random_services() -> impl Strategy<Value = String> {
     let key = prop::sample::select(KEYS.to_vec());
     let service = prop::collection::btree_map(key, values, 0..6);
     prop::collection::vec(service, 1..4).prop_map(|services| {
-        let mut text = String::from("services:\n");
+        let mut text = String::from("volumes: {a: }\nservices:\n");
         for (n, keys) in services.iter().enumerate() {
             text += &format!("  s{n}:\n    image: x\n");
             for (key, value) in keys {

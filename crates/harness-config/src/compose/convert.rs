@@ -36,6 +36,7 @@ pub(crate) fn convert(mut root: Node, reading: &mut Reading<'_>, is_whole: bool)
         findings: Findings::default(),
         owner: None,
         is_whole,
+        has_told_of_ports: false,
     };
     let stack = converter.stack();
     converter.findings.tell(converter.sink);
@@ -54,6 +55,8 @@ pub(super) struct Converter<'a> {
     /// The service that is being turned.
     owner: Option<String>,
     pub(super) is_whole: bool,
+    /// Whether it was said that a port without an address is this machine's alone.
+    pub(super) has_told_of_ports: bool,
 }
 
 /// The keys of the top level.

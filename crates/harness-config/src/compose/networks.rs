@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::convert::Converter;
-use super::nodes::{get, one_or_more, text, written};
+use super::convert::{Converter, stack_field};
+use super::nodes::{get, list, one_or_more, text, written};
 use super::service::Draft;
 use crate::yaml::{Entry, Node, Value, shorten};
 
@@ -92,7 +92,7 @@ fn joined(service: &Node) -> Vec<&str> {
 }
 
 /// `networks` of a service: on which it is was said for all of them.
-pub(super) fn turn(converter: &mut Converter<'_>, draft: &Draft<'_>, own: &Entry) {
+pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
     for network in own.value.entries() {
         for part in network
             .value
@@ -100,23 +100,15 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &Draft<'_>, own: &Entry
             .iter()
             .filter(|part| !part.value.is_null())
         {
-            let service = shorten(draft.name);
             if part.key == "aliases" {
-                for alias in one_or_more(&part.value) {
-                    let name = written(alias).unwrap_or_default();
-                    if name != draft.name {
-                        let what = format!("the name `{}` for `{service}`", shorten(name));
-                        let instead = format!("use the name `{service}`");
-                        converter.lost(alias.span, &what, "it does not resolve", &instead);
-                    }
-                }
+                aliases(converter, draft, part);
                 continue;
             }
             if part.key.starts_with("x-") || matches!(part.key.as_str(), "priority" | "gw_priority")
             {
                 continue;
             }
-            let what = format!("`{}` of `{service}`", shorten(&part.key));
+            let what = format!("`{}` of `{}`", shorten(&part.key), shorten(draft.name));
             converter.lost(
                 part.key_span,
                 &what,
@@ -124,6 +116,25 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &Draft<'_>, own: &Entry
                 "use names instead of addresses",
             );
         }
+    }
+}
+
+/// Names beside the service's own.
+fn aliases(converter: &mut Converter<'_>, draft: &mut Draft<'_>, part: &Entry) {
+    let service = shorten(draft.name);
+    for alias in one_or_more(&part.value) {
+        let name = written(alias).unwrap_or_default();
+        if name == draft.name {
+            continue;
+        }
+        if stack_field("aliases", draft.is_task).is_some() {
+            let names = list(part.value.span, vec![alias.clone()]);
+            draft.put("aliases", part.key_span, names);
+            continue;
+        }
+        let what = format!("the name `{}` for `{service}`", shorten(name));
+        let instead = format!("use the name `{service}`");
+        converter.lost(alias.span, &what, "it does not resolve", &instead);
     }
 }
 

@@ -11,6 +11,15 @@ use crate::yaml::{Entry, Node, Value, shorten};
 pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
     let mut ports = Vec::new();
     for port in one_or_more(&own.value) {
+        if !converter.has_told_of_ports && !has_address(port) {
+            converter.has_told_of_ports = true;
+            let message = format!(
+                "a port of `{}`, like every other without an address, is reached from this machine only; in Compose from others too",
+                shorten(draft.name)
+            );
+            let instead = "write `0.0.0.0:8080:80` where other machines are to reach it";
+            converter.changed(port.span, message, instead);
+        }
         let port = match &port.value {
             Value::Map(_) => long(converter, draft, port),
             Value::Scalar(_) | Value::List(_) => port.clone(),
@@ -19,6 +28,13 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
     }
     if !ports.is_empty() {
         draft.put("ports", own.key_span, list(own.value.span, ports));
+    }
+}
+
+fn has_address(port: &Node) -> bool {
+    match written(port) {
+        Some(said) => split(said).len() > 2,
+        None => get(port, "host_ip").is_some(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{depends, deploy, health, mounts, networks, ports, tmpfs};
 use crate::keys::{COMMON, SERVICE, TASK, signal};
 use crate::report::Code;
 use crate::source::Span;
-use crate::table::{duration, find};
+use crate::table::{Shape, duration, find};
 use crate::yaml::{Entry, Node, Value, shorten};
 
 /// What a service becomes, key by key in the order of the source.
@@ -247,6 +247,7 @@ impl Converter<'_> {
             "always" => "always",
             "never" => "never",
             "missing" | "if_not_present" => "missing",
+            "build" if has_word("pull", "build", draft.is_task) => "build",
             _ => {
                 let message = format!(
                     "`pull_policy: {}` of `{}` becomes `missing`",
@@ -329,6 +330,14 @@ fn nested(made: Vec<Entry>, network: Node) -> Vec<Entry> {
     inner.push(entry("network", span, network));
     rest.insert(0, entry("target", span, map(span, inner)));
     rest
+}
+
+/// Whether a field of the stack file takes this word.
+fn has_word(key: &str, word: &str, is_task: bool) -> bool {
+    stack_field(key, is_task).is_some_and(|field| match field.shape {
+        Shape::Word(words) => words.contains(&word),
+        _ => false,
+    })
 }
 
 /// Of `build`, until the stack file says more exactly what it takes.
