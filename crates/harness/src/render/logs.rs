@@ -51,7 +51,7 @@ impl LogPrinter {
         if let Some(missing) = lines.gap {
             shown.extend(self.finish());
             shown.extend(self.head(unit, lines).into_bytes());
-            let text = format!("[harness: {missing} bytes dropped]\n");
+            let text = format!("{}\n", gap_text(missing));
             shown.extend(self.look.paint(Span::Bad, &text).into_bytes());
             return;
         }
@@ -131,6 +131,14 @@ fn color(unit: &str) -> usize {
     usize::from((hash >> 32) as u8)
 }
 
+/// What stands in the place of so many bytes that are missing; of none, where nobody knows how many.
+pub(crate) fn gap_text(missing: u64) -> String {
+    match missing {
+        0 => "[harness: output is missing]".to_owned(),
+        _ => format!("[harness: {missing} bytes dropped]"),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use harness_core::protocol::LogRecord;
@@ -191,6 +199,12 @@ pub(crate) mod tests {
             gap,
             broken,
         ]
+    }
+
+    #[test]
+    fn a_gap_of_unknown_size_tells_no_number() {
+        assert_eq!(gap_text(7), "[harness: 7 bytes dropped]");
+        assert_eq!(gap_text(0), "[harness: output is missing]");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) use escape::escaped;
 pub(crate) use events::{event_line, json_line};
 pub(crate) use graph::Graph;
 pub(crate) use live::{Block, Painter, block};
-pub(crate) use logs::LogPrinter;
+pub(crate) use logs::{LogPrinter, gap_text};
 pub(crate) use look::{ColorWish, Look, Span, Stream};
 pub(crate) use out::{note, note_bytes, print, print_bytes, reader_gone};
 pub(crate) use page::status_page;

@@ -12,6 +12,7 @@ use harness_core::report::UnitStatus;
 
 use super::ages::{duration, since};
 use super::escape::escaped;
+use super::logs::gap_text;
 use super::look::{Look, Span};
 use super::status::{counted, kind_name};
 
@@ -132,7 +133,7 @@ fn circumstances(unit: &UnitStatus) -> String {
 pub(super) fn log_line(look: &Look, line: &LogRecord) -> String {
     let time = look.paint(Span::Dim, &look.clock(line.time));
     match line.gap {
-        Some(missing) => format!("{time} [harness: {missing} bytes dropped]"),
+        Some(missing) => format!("{time} {}", gap_text(missing)),
         None => format!("{time} {}", escaped(&line.bytes)),
     }
 }

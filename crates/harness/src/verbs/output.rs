@@ -12,7 +12,7 @@ use harness_core::protocol::LogParams;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{LogPrinter, note, note_bytes, print_bytes, reader_gone};
+use crate::render::{LogPrinter, gap_text, note, note_bytes, print_bytes, reader_gone};
 
 /// The output of units from some moment on.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Form {
             // Nothing of ours among the unit's own bytes.
             Self::Own { .. } if lines.gap.is_some() => {
                 let missing = lines.gap.unwrap_or_default();
-                note(&format!("[harness: {missing} bytes dropped]\n"));
+                note(&format!("{}\n", gap_text(missing)));
                 Ok(())
             }
             Self::Own { out, err } => match lines.stream {
