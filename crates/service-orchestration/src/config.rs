@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::spec::{
-    ContainerTarget, Dependency, NameError, Origin, PackageTarget, Probe, ProbeAction,
-    ProcessTarget, RemoteRun, RemoteTarget, ServiceSpec, TargetSpec, Template, UnitKind, UnitName,
+    ContainerTarget, Dependency, Mount, MountError, NameError, Origin, PackageTarget, PortNumber,
+    PortSpec, Probe, ProbeAction, ProcessTarget, Published, RemoteRun, RemoteTarget, ServiceSpec,
+    TargetSpec, Template, UnitKind, UnitName,
 };
 
 /// A service: where it runs, what it needs, how its health is checked.
@@ -116,10 +117,10 @@ impl ServiceConfig {
     /// The full specification of this service, every policy at its default.
     ///
     /// # Errors
-    /// [`NameError`] when its name, or that of a dependency, is no legal name.
-    pub fn to_spec(&self) -> Result<ServiceSpec, NameError> {
+    /// [`ConfigError`] when its name, or that of a dependency, is no legal name, or a mount is none.
+    pub fn to_spec(&self) -> Result<ServiceSpec, ConfigError> {
         let name = UnitName::new(self.name.as_str())?;
-        let mut spec = ServiceSpec::new(name, UnitKind::Service, self.target.to_spec());
+        let mut spec = ServiceSpec::new(name, UnitKind::Service, self.target.to_spec()?);
         for dependency in &self.dependencies {
             spec.dependencies.push(Dependency {
                 unit: UnitName::new(dependency.as_str())?,
@@ -136,20 +137,43 @@ impl ServiceConfig {
                 .map(|(key, value)| (key.clone(), Template::from(value.as_str())))
                 .collect();
         }
+        if let ServiceTarget::Docker { ports, .. } = &self.target {
+            let published = Some(Published {
+                address: None,
+                port: PortNumber::Auto,
+            });
+            let ports = ports.iter().map(|port| PortSpec {
+                published,
+                ..PortSpec::new(PortNumber::Fixed(*port))
+            });
+            spec.ports = ports.collect();
+        }
         spec.readiness = self.health_check.as_ref().map(Probe::from);
         Ok(spec)
     }
 }
 
+/// A small description of a service that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Its name, or that of something it needs, is no name.
+    #[error("the service cannot be named so")]
+    Name(#[from] NameError),
+    /// A mount cannot be read.
+    #[error("the container cannot be made so")]
+    Mount(#[from] MountError),
+}
+
 impl ServiceTarget {
-    fn to_spec(&self) -> TargetSpec {
+    fn to_spec(&self) -> Result<TargetSpec, MountError> {
         let templates = |texts: &[String]| {
             texts
                 .iter()
                 .map(|text| Template::from(text.as_str()))
                 .collect::<Vec<_>>()
         };
-        match self {
+        Ok(match self {
             Self::Process {
                 binary,
                 args,
@@ -165,14 +189,16 @@ impl ServiceTarget {
             Self::Docker {
                 image,
                 env: _,
-                ports,
+                ports: _,
                 volumes,
-            } => TargetSpec::Docker(ContainerTarget {
+            } => TargetSpec::Docker(Box::new(ContainerTarget {
                 image: Some(Template::from(image.as_str())),
-                ports: ports.iter().map(u16::to_string).collect(),
-                volumes: templates(volumes),
+                mounts: volumes
+                    .iter()
+                    .map(|text| Mount::parse(text))
+                    .collect::<Result<_, _>>()?,
                 ..ContainerTarget::default()
-            }),
+            })),
             Self::DockerAttach { container } => TargetSpec::DockerAttach {
                 container: container.clone(),
             },
@@ -208,7 +234,7 @@ impl ServiceTarget {
                 install_path: None,
                 wireguard: true,
             }),
-        }
+        })
     }
 }
 

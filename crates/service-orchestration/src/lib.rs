@@ -25,7 +25,7 @@ pub mod supervisor;
 
 pub use command_executor::blocking;
 pub use command_executor::supervised::ShimProgram;
-pub use config::{HealthCheck, ServiceConfig, ServiceTarget};
+pub use config::{ConfigError, HealthCheck, ServiceConfig, ServiceTarget};
 pub use executors::{
     AttachExecutor, NetworkInfo, ProcessExecutor, RunningService, ServiceExecutor,
 };

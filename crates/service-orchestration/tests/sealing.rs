@@ -39,6 +39,7 @@ fn stack() -> StackSpec {
         units: [(name, unit)].into(),
         inactive: BTreeMap::new(),
         log_total: None,
+        volumes: Default::default(),
         secrets: BTreeMap::new(),
     }
 }

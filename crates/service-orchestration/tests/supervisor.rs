@@ -255,7 +255,7 @@ fn a_unit_is_told_where_the_others_are() {
         let mut spec = stack("db; api needs db");
         let port = PortSpec {
             name: Some("sql".into()),
-            port: PortNumber::Auto,
+            ..PortSpec::new(PortNumber::Auto)
         };
         spec.units.get_mut("db").expect("defined").ports.push(port);
         let reference = Reference {

@@ -182,10 +182,7 @@ fn chosen_ports_are_kept_before_they_are_used_and_are_no_two_alike() {
         let names: Vec<String> = (0..400).map(|number| format!("u{number}")).collect();
         let mut spec = stack(&names.join(";"));
         for unit in spec.units.values_mut() {
-            unit.ports.push(PortSpec {
-                name: None,
-                port: PortNumber::Auto,
-            });
+            unit.ports.push(PortSpec::new(PortNumber::Auto));
         }
         let manager = world.manager().await;
         begin(&manager, spec).await;

@@ -203,7 +203,7 @@ fn a_setup_that_failed_is_said_to_be_the_setup() {
 fn listening(port: PortNumber) -> StackSpec {
     let mut spec = stack("db; api needs db");
     let db = spec.units.get_mut("db").expect("it was just defined");
-    db.ports = vec![PortSpec { name: None, port }];
+    db.ports = vec![PortSpec::new(port)];
     spec
 }
 

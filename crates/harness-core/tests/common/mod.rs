@@ -102,6 +102,7 @@ pub fn stack(stack: &str, directory: &Path, scripts: &[(&str, &str)]) -> StackSp
     };
     StackSpec {
         inactive: std::collections::BTreeMap::new(),
+        volumes: Default::default(),
         name: name(stack),
         description: None,
         directory: directory.to_owned(),

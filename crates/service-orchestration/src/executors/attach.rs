@@ -16,7 +16,7 @@ use super::contract::{
     LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
 };
 use super::{End, NetworkInfo, RunningService};
-use crate::config::{ServiceConfig, ServiceTarget};
+use crate::config::{ConfigError, ServiceConfig, ServiceTarget};
 use crate::report::ExitInfo;
 use crate::spec::{StackName, TargetKind, TargetSpec, UnitId, UnitName};
 
@@ -106,7 +106,7 @@ impl ServiceExecutor for AttachExecutor {
     }
 
     async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {
-        let name = UnitName::new(config.name.as_str())?;
+        let name = UnitName::new(config.name.as_str()).map_err(ConfigError::from)?;
         let ServiceTarget::ProcessAttach { .. } = &config.target else {
             return Err(LaunchError::WrongTarget {
                 executor: "AttachExecutor",

@@ -247,9 +247,9 @@ pub enum LaunchError {
         /// Its name.
         secret: String,
     },
-    /// The service's name, or that of something it needs, is no name.
-    #[error("the service cannot be named so")]
-    Name(#[from] crate::spec::NameError),
+    /// The service is described in a way that none can be.
+    #[error("the service cannot be launched as it is described")]
+    Config(#[from] crate::config::ConfigError),
     /// The target is not one that this executor runs.
     #[error("{executor} does not run targets of type `{target}`")]
     WrongTarget {

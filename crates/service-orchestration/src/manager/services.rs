@@ -7,20 +7,20 @@ use std::net::{IpAddr, Ipv4Addr};
 use command_executor::event::ProcessEventStream;
 
 use super::ServiceManager;
-use crate::config::ServiceConfig;
+use crate::config::{ConfigError, ServiceConfig};
 use crate::executors::{End, LaunchError, NetworkInfo, RunningService};
 use crate::model::Goal;
 use crate::report::{Blocked, UnitStatus};
-use crate::spec::{NameError, StackName, StackSpec, UnitId, UnitName};
+use crate::spec::{StackName, StackSpec, UnitId, UnitName};
 use crate::supervisor::{ApplyError, ApplyMode, Order, OrderError, Request, RunFacts, Waited};
 
 /// Why a service could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Its name, or that of something it needs, is no name.
+    /// It is described in a way that none can be.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Config(#[from] ConfigError),
     /// It was not taken over; [`ApplyError::UnknownDependency`] names what it needs and nobody knows.
     #[error(transparent)]
     Definition(#[from] ApplyError),
@@ -49,7 +49,7 @@ impl ServiceManager {
         config: ServiceConfig,
     ) -> Result<RunningService, StartError> {
         let mut unit = config.to_spec()?;
-        unit.name = UnitName::new(name)?;
+        unit.name = UnitName::new(name).map_err(ConfigError::from)?;
         let name = unit.name.clone();
         let (stack, order) = (
             own_stack(),
@@ -166,6 +166,7 @@ fn one_unit(stack: &StackName, unit: crate::spec::ServiceSpec) -> StackSpec {
         units: [(unit.name.clone(), unit)].into(),
         inactive: [].into(),
         log_total: None,
+        volumes: Default::default(),
         secrets: Default::default(),
     }
 }

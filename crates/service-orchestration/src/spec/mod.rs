@@ -5,6 +5,8 @@
 //! anything. These types are the wire and journal form too (see the ADR on the specification): fields are only added,
 //! with a default.
 
+mod container;
+mod mount;
 mod name;
 mod policy;
 mod probe;
@@ -15,13 +17,15 @@ mod template;
 mod unit;
 mod uses;
 
+pub use container::{Build, ContainerTarget, Limits, Pull, Security, Ulimit, VolumeSpec};
+pub use mount::{Mount, MountError, MountKind};
 pub use name::{NameError, StackName, UnitId, UnitName};
 pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};
 pub use probe::{Probe, ProbeAction};
 pub use secret::{MASK, Secret, SecretName, SecretSource, SecretSpec, SecretValues, exposed};
 pub use stack::{NetworkKind, NetworkSpec, Origin, StackSpec};
-pub use target::{
-    ContainerTarget, PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec,
-};
+pub use target::{PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec};
 pub use template::{Attribute, Part, Placeholder, Reference, Template};
-pub use unit::{Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, ServiceSpec, UnitKind};
+pub use unit::{
+    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, Protocol, Published, ServiceSpec, UnitKind,
+};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SecretName, SecretSpec, ServiceSpec, StackName, UnitName};
+use super::{SecretName, SecretSpec, ServiceSpec, StackName, UnitName, VolumeSpec};
 
 /// Everything one stack file says, checked and substituted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct StackSpec {
     pub environment: BTreeMap<String, String>,
     /// Its networks.
     pub networks: BTreeMap<String, NetworkSpec>,
+    /// What its containers share beyond their own life, by the name in the file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, VolumeSpec>,
     /// Its services and tasks.
     pub units: BTreeMap<UnitName, ServiceSpec>,
     /// Services and tasks of its files that are in no active profile. They are not started with the others; one that

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Template;
+use super::{ContainerTarget, Template};
 
 /// Where a unit runs, and as what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum TargetSpec {
         process_name: Option<String>,
     },
     /// A container that we create.
-    Docker(ContainerTarget),
+    Docker(Box<ContainerTarget>),
     /// A container that somebody else created: observed, never stopped.
     DockerAttach {
         /// Its name or id.
@@ -114,32 +114,6 @@ pub struct ProcessTarget {
     pub user: Option<String>,
     /// The group it runs as, by name or number; the user's own when absent.
     pub group: Option<String>,
-}
-
-/// A container to be created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerTarget {
-    /// The image; absent when it is built.
-    pub image: Option<Template>,
-    /// How it is built, as the file says it.
-    pub build: Option<serde_json::Value>,
-    /// Replaces the image's command.
-    pub command: Option<Vec<Template>>,
-    /// Replaces the image's entry point.
-    pub entrypoint: Option<Vec<Template>>,
-    /// Published ports, in the engine's short form.
-    pub ports: Vec<String>,
-    /// Mounts, in the engine's short form.
-    pub volumes: Vec<Template>,
-    /// The user inside.
-    pub user: Option<String>,
-    /// The engine's network.
-    pub network: Option<String>,
-    /// The working directory inside.
-    pub working_dir: Option<Template>,
-    /// Its name; made from stack and unit when absent.
-    #[serde(default)]
-    pub container_name: Option<String>,
 }
 
 /// A program on a host that SSH reaches.

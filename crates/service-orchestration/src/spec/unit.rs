@@ -3,6 +3,7 @@
 //! Owns: everything the daemon must know to run a unit. Never says what state it is in.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -171,7 +172,62 @@ pub enum OnUnhealthy {
 pub struct PortSpec {
     /// Its name, for `${svc.port.NAME}` and `<SVC>_PORT_<NAME>`.
     pub name: Option<String>,
-    /// Its number.
+    /// Its number, as the unit itself sees it: of a container, the one inside.
+    pub port: PortNumber,
+    /// TCP or UDP.
+    #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
+    pub protocol: Protocol,
+    /// Of a container: where it is reached from outside; absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+impl PortSpec {
+    /// A TCP port without a name.
+    pub fn new(port: PortNumber) -> Self {
+        Self {
+            name: None,
+            port,
+            protocol: Protocol::default(),
+            published: None,
+        }
+    }
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// Whether it is the one that is meant where none is named. Kept out of what is written, so that the hash of a
+    /// definition is what it was before there was a choice.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // The form is that which serde asks for.
+    fn is_tcp(&self) -> bool {
+        *self == Self::Tcp
+    }
+
+    /// As it is written in the stack file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Where a container's port is reached on the machine that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The address; loopback when absent.
+    pub address: Option<IpAddr>,
+    /// The port there; a free one is chosen and kept for [`PortNumber::Auto`].
     pub port: PortNumber,
 }
 

@@ -31,7 +31,6 @@ impl ServiceSpec {
                 texts.extend(words.map(|text| ("command", text)));
                 let words = container.entrypoint.iter().flatten();
                 texts.extend(words.map(|text| ("entrypoint", text)));
-                texts.extend(container.volumes.iter().map(|text| ("volumes", text)));
                 texts.extend(
                     container
                         .working_dir

@@ -122,7 +122,7 @@ impl Supervisor {
             LaunchError::NotRunnable { .. }
             | LaunchError::NotPermitted { .. }
             | LaunchError::NoSecret { .. }
-            | LaunchError::Name(_)
+            | LaunchError::Config(_)
             | LaunchError::WrongTarget { .. } => LaunchFailure::Permanent,
             LaunchError::Unresolved { .. }
             | LaunchError::NoSuchProcess(_)

@@ -140,6 +140,7 @@ mod tests {
             units: [(spec.name.clone(), spec.clone())].into(),
             inactive: Default::default(),
             log_total: None,
+            volumes: Default::default(),
             secrets: Default::default(),
         };
         (stack, spec)

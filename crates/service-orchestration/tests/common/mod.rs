@@ -310,6 +310,7 @@ pub(crate) fn stack(text: &str) -> StackSpec {
     }
     StackSpec {
         inactive: std::collections::BTreeMap::new(),
+        volumes: Default::default(),
         name: stack_name(),
         description: None,
         directory: "/".into(),

@@ -117,10 +117,7 @@ pub(crate) fn of(unit: &str, attribute: Attribute) -> Part {
 
 /// With a port that is picked.
 pub(crate) fn with_port(mut spec: ServiceSpec) -> ServiceSpec {
-    spec.ports.push(PortSpec {
-        name: None,
-        port: PortNumber::Auto,
-    });
+    spec.ports.push(PortSpec::new(PortNumber::Auto));
     spec
 }
 
@@ -149,6 +146,7 @@ pub(crate) fn needs(mut spec: ServiceSpec, unit: &str, restart: bool) -> Service
 pub(crate) fn stack(units: impl IntoIterator<Item = ServiceSpec>) -> StackSpec {
     StackSpec {
         inactive: std::collections::BTreeMap::new(),
+        volumes: Default::default(),
         name: stack_name(),
         description: None,
         directory: "/".into(),
