@@ -4,8 +4,10 @@
 //! together can show to be wrong is reported here.
 
 mod command;
+mod container;
 mod dependencies;
 mod environment;
+mod mounts;
 mod networks;
 mod policy;
 mod ports;
@@ -13,6 +15,7 @@ mod probe;
 mod secrets;
 mod target;
 mod unit;
+mod volumes;
 
 pub(crate) use secrets::Secrets;
 use std::collections::BTreeMap;
@@ -20,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use service_orchestration::spec::{
-    Dependency, NetworkSpec, Origin, ServiceSpec, UnitKind, UnitName,
+    Dependency, NetworkSpec, Origin, ServiceSpec, UnitKind, UnitName, VolumeSpec,
 };
 
 use crate::keys::{SETTINGS, STACK};
@@ -37,6 +40,7 @@ pub(crate) struct Decoded {
     pub(crate) description: Option<String>,
     pub(crate) log_total: Option<u64>,
     pub(crate) networks: BTreeMap<String, (NetworkSpec, Span)>,
+    pub(crate) volumes: BTreeMap<String, VolumeSpec>,
     pub(crate) units: BTreeMap<UnitName, Unit>,
     pub(crate) secrets: Secrets,
 }
@@ -87,6 +91,7 @@ pub(crate) struct Decoder<'a> {
     /// What relative paths are relative to.
     pub(crate) directory: &'a Path,
     settings: Settings,
+    volumes: BTreeMap<String, VolumeSpec>,
     secrets: Secrets,
 }
 
@@ -103,6 +108,7 @@ impl<'a> Decoder<'a> {
             variables,
             directory,
             settings: Settings::default(),
+            volumes: BTreeMap::new(),
             secrets: Secrets::new(),
         }
     }
@@ -112,11 +118,13 @@ impl<'a> Decoder<'a> {
         let fields = Fields::new(root, STACK.fields);
         self.settings = self.settings(&fields);
         self.declared_secrets(&fields);
+        self.volumes = self.declared_volumes(&fields);
         let mut decoded = Decoded {
             name: fields.owned("name"),
             description: fields.owned("description"),
             log_total: fields.node("settings").and_then(log_total),
             networks: self.networks(&fields),
+            volumes: BTreeMap::new(),
             units: BTreeMap::new(),
             secrets: Secrets::new(),
         };
@@ -125,6 +133,7 @@ impl<'a> Decoder<'a> {
                 self.one_unit(entry, kind, &mut decoded.units);
             }
         }
+        decoded.volumes = self.volumes;
         decoded.secrets = self.secrets;
         decoded
     }

@@ -2,21 +2,27 @@
 //!
 //! Owns: the format itself. A new key is one line here and one place in [`crate::decode`] that gives it its effect.
 
+mod container;
 mod formats;
 mod policy;
 mod probe;
+mod published;
 mod secret;
 mod stack;
 mod target;
 mod unit;
 mod unit_check;
 
-pub(crate) use formats::{docker_port, port, signal};
+pub(crate) use container::{
+    BUILD, CONTAINER_PORT, EXPOSED_PORT, MOUNT, MOUNT_BIND, MOUNT_TMPFS, VOLUME,
+};
+pub(crate) use formats::{name, octal, port, signal, tmpfs};
 pub(crate) use policy::{BACKOFF, CRASH_LOOP, LOG, RESTART, STOP};
 pub(crate) use probe::{HTTP, PROBE, TCP};
+pub(crate) use published::{MOST_PORTS, expand, exposed_ports, published_ports, range};
 pub(crate) use secret::{SECRET, SECRET_VALUE};
 pub(crate) use stack::{NETWORK, SETTINGS, STACK};
-pub(crate) use target::{CONTAINER_PORT, ENV_FILE, LATER, PORT, TYPES, TargetType};
+pub(crate) use target::{ENV_FILE, LATER, PORT, TYPES, TargetType};
 pub(crate) use unit::{COMMON, DEPENDENCY, DEPENDENCY_ITEM, SERVICE, TASK};
 pub(crate) use unit_check::{Form, check_unit, form_of};
 

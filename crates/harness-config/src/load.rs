@@ -214,7 +214,7 @@ impl Stage<'_> {
             log_total: decoded.log_total,
             // Told apart from the others once everything is checked.
             inactive: BTreeMap::new(),
-            volumes: Default::default(),
+            volumes: decoded.volumes.clone(),
             secrets: decoded
                 .secrets
                 .iter()

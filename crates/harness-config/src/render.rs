@@ -2,6 +2,7 @@
 //!
 //! Owns: that what is printed, with secrets shown, loads to the same stack. Every default is left out.
 
+mod container;
 mod policies;
 mod secrets;
 mod target;
@@ -31,6 +32,9 @@ pub fn render_config(stack: &StackSpec, secrets: Secrets) -> String {
         .iter()
         .map(|(name, network)| (name.clone(), self::network(network)));
     root.map("networks", networks.collect());
+    let volumes = stack.volumes.iter();
+    let volumes = volumes.map(|(name, volume)| (name.clone(), container::volume(volume, secrets)));
+    root.map("volumes", volumes.collect());
     let declared = stack.secrets.iter().filter(|(name, _)| name.is_declared());
     root.map(
         "secrets",

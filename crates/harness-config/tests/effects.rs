@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use service_orchestration::spec::{
-    Gate, OnUnhealthy, PortNumber, Probe, ProbeAction, ProcessTarget, RestartWhen, ServiceSpec,
-    StackSpec, StopScope, TargetSpec,
+    Gate, OnUnhealthy, PortNumber, Probe, ProbeAction, ProcessTarget, Published, RestartWhen,
+    ServiceSpec, StackSpec, StopScope, TargetSpec,
 };
 use support::{lines, load_text};
 
@@ -323,9 +323,17 @@ fn ports_have_names_numbers_or_neither() {
     let TargetSpec::Docker(container) = spec.target else {
         panic!("a container")
     };
+    let published = |address: Option<&str>, port| {
+        let address = address.map(|text| text.parse().expect("an address"));
+        Some(Published { address, port })
+    };
     assert_eq!(
-        container.ports,
-        ["5432", "127.0.0.1:5433:5432/tcp", "81:80"]
+        spec.ports.iter().map(|p| p.published).collect::<Vec<_>>(),
+        [
+            published(None, PortNumber::Auto),
+            published(Some("127.0.0.1"), PortNumber::Fixed(5433)),
+            published(None, PortNumber::Fixed(81)),
+        ]
     );
     assert_eq!(container.container_name.as_deref(), Some("c"));
     assert_eq!(spec.ports[2].name.as_deref(), Some("web"));

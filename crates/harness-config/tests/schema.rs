@@ -162,7 +162,7 @@ fn what_loading_refuses_by_shape_does_not_fit() {
         "services: {a: {binary: x, ports: [{name: y}]}}",
         "services: {a: {binary: x, stop: {grace: -1}}}",
         "version: 2\nservices: {a: {binary: x}}",
-        "volumes: {a: {}}\nservices: {a: {binary: x}}",
+        "volumes: {a: {size: 1}}\nservices: {a: {binary: x}}",
     ] {
         assert!(!accepts(text), "{text}");
         assert!(support::load_text(text).stack.is_none(), "{text}");

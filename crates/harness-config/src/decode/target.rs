@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use service_orchestration::spec::{
-    ContainerTarget, PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetSpec, Template,
+    PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetSpec, Template,
 };
 
 use super::Decoder;
 use super::command::{self, CommandLine};
-use super::networks::json;
-use super::ports::Ports;
 use crate::keys::{Form, TargetType};
 use crate::report::Code;
 use crate::table::text;
@@ -17,7 +15,7 @@ use crate::yaml::{Node, Scalar};
 
 impl Decoder<'_> {
     /// Where a unit runs, and whether its main process is a shell; nothing when what it needs has been reported.
-    pub(super) fn target(&mut self, form: Form<'_>, ports: &Ports) -> Option<(TargetSpec, bool)> {
+    pub(super) fn target(&mut self, form: Form<'_>) -> Option<(TargetSpec, bool)> {
         let target = match form.kind {
             TargetType::Process => {
                 let (process, is_shell) = self.process(form)?;
@@ -27,7 +25,7 @@ impl Decoder<'_> {
                 pid: literal(form, "pid").and_then(|text| text.parse().ok()),
                 process_name: owned(form, "process_name"),
             },
-            TargetType::Docker => TargetSpec::Docker(self.container(form, ports)),
+            TargetType::Docker => TargetSpec::Docker(Box::new(self.container(form))),
             TargetType::DockerAttach => TargetSpec::DockerAttach {
                 container: owned(form, "container")?,
             },
@@ -77,22 +75,7 @@ impl Decoder<'_> {
         Some((process, line.is_shell))
     }
 
-    fn container(&mut self, form: Form<'_>, ports: &Ports) -> ContainerTarget {
-        ContainerTarget {
-            image: form.node("image").and_then(text),
-            build: form.node("build").map(json),
-            command: self.words(form.node("command")),
-            entrypoint: self.words(form.node("entrypoint")),
-            ports: ports.published.clone(),
-            volumes: form.node("volumes").map(texts).unwrap_or_default(),
-            user: owned(form, "user"),
-            network: owned(form, "network").filter(|_| !std::ptr::eq(form.unit, form.target)),
-            working_dir: form.node("working_dir").and_then(text),
-            container_name: owned(form, "container_name"),
-        }
-    }
-
-    fn words(&mut self, node: Option<&Node>) -> Option<Vec<Template>> {
+    pub(super) fn words(&mut self, node: Option<&Node>) -> Option<Vec<Template>> {
         let node = node?;
         match command::words(node) {
             Ok(words) => Some(words),
@@ -136,12 +119,12 @@ fn texts(node: &Node) -> Vec<Template> {
     node.items().iter().filter_map(text).collect()
 }
 
-fn literal<'a>(form: Form<'a>, key: &str) -> Option<&'a str> {
+pub(super) fn literal<'a>(form: Form<'a>, key: &str) -> Option<&'a str> {
     form.node(key)
         .and_then(|node| node.scalar())
         .and_then(Scalar::literal)
 }
 
-fn owned(form: Form<'_>, key: &str) -> Option<String> {
+pub(super) fn owned(form: Form<'_>, key: &str) -> Option<String> {
     literal(form, key).map(str::to_owned)
 }

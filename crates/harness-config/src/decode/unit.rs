@@ -25,8 +25,13 @@ impl Decoder<'_> {
         let common = Fields::new(node, COMMON);
         let form = form_of(node);
         let is_container = form.is_some_and(|form| form.kind == TargetType::Docker);
-        let ports = self.ports(form.and_then(|form| form.node("ports")), is_container);
-        let target = form.and_then(|form| self.target(form, &ports));
+        let of_target = |key| form.and_then(|form| form.node(key));
+        let ports = if is_container {
+            self.container_ports(of_target("ports"), of_target("expose"))
+        } else {
+            self.ports(of_target("ports"))
+        };
+        let target = form.and_then(|form| self.target(form));
         let (target, is_shell) = target.unwrap_or((TargetSpec::Builtin, false));
         let edges = self.dependencies(&common);
         let environment = self.environment(&name, form.and_then(|form| form.node("env")), &common);
@@ -178,7 +183,7 @@ fn spans(node: &Node) -> Vec<Span> {
 }
 
 /// A mapping, or a list of `name=value`.
-fn labels(node: Option<&Node>) -> BTreeMap<String, String> {
+pub(super) fn labels(node: Option<&Node>) -> BTreeMap<String, String> {
     let literal = |node: &Node| node.scalar().and_then(Scalar::literal).map(str::to_owned);
     match node.map(|node| &node.value) {
         Some(Value::Map(entries)) => entries

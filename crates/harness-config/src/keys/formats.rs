@@ -2,6 +2,9 @@
 //!
 //! Owns: which texts each of them takes.
 
+use service_orchestration::spec::{Mount, MountKind};
+
+use super::published::{exposed_ports, published_ports};
 use crate::report::Code;
 use crate::table::{Format, duration, size, whole};
 
@@ -31,7 +34,16 @@ formats! {
     PORT_NUMBER = "a port", |text| port(text).map(drop), Invalid, r#"{"type":["integer","string"],"minimum":1,"maximum":65535}"#;
     /// Of a process: it has no mapping, but may ask for a free one.
     PROCESS_PORT = "a port", process_port, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
-    DOCKER_PORT = "a port", |text| docker_port(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    DOCKER_PORT = "a port", |text| published_ports(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    EXPOSED_PORT = "a port", |text| exposed_ports(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    PUBLISHED = "a port", published, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    ADDRESS = "an address", address, Invalid, r#"{"type":"string","pattern":"^[0-9a-fA-F.:]+$"}"#;
+    /// A directory: what is elsewhere would be fetched first.
+    CONTEXT = "a directory", context, Invalid, r#"{"type":"string"}"#;
+    PATH_INSIDE = "a path inside", path_inside, Invalid, r#"{"type":"string","pattern":"^/."}"#;
+    TMPFS = "a mount of memory", |text| tmpfs(text).map(drop), Invalid, r#"{"type":"string","pattern":"^/."}"#;
+    OCTAL = "permissions", |text| octal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
+    MOUNT = "a mount", mount, Invalid, r#"{"type":"string","pattern":"/"}"#;
     STATUS = "an HTTP status", |text| whole(text, 100, 599), Invalid, r#"{"type":["integer","string"],"minimum":100,"maximum":599}"#;
     SIGNAL = "a signal", |text| signal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
     REGEX = "a regular expression", regex, Invalid, r#"{"type":"string","format":"regex"}"#;
@@ -47,36 +59,6 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
     whole(text, 1, 65535)?;
     text.parse()
         .map_err(|_| "expected a port from 1 to 65535".to_owned())
-}
-
-/// The container's port of `5432`, `5433:5432`, `127.0.0.1:5433:5432`, `8000-8010:8000-8010` or `53:53/udp`; the first of
-/// a range.
-pub(crate) fn docker_port(text: &str) -> Result<u16, String> {
-    const EXPECTED: &str =
-        "expected `5432`, `5433:5432`, `127.0.0.1:5433:5432`, a range, or one of these with `/udp`";
-    let wrong = || EXPECTED.to_owned();
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    if !["tcp", "udp", "sctp"].contains(&protocol) {
-        return Err(wrong());
-    }
-    let (front, container) = ports.rsplit_once(':').unwrap_or(("", ports));
-    let (address, host) = front.rsplit_once(':').unwrap_or(("", front));
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
-        return Err(wrong());
-    }
-    let (first, count) = range(container).ok_or_else(wrong)?;
-    match range(host) {
-        None if host.is_empty() => Ok(first),
-        Some((_, hosts)) if hosts == count || count == 1 => Ok(first),
-        _ => Err(wrong()),
-    }
-}
-
-fn range(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (port(first).ok()?, port(last).ok()?);
-    Some((first, last.checked_sub(first)?.checked_add(1)?))
 }
 
 /// The number of a signal: `SIGINT`, `INT` or `2`.
@@ -140,6 +122,73 @@ fn process_port(text: &str) -> Result<(), String> {
         .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
 }
 
+/// Memory of `/run` or `/run:size=64m,mode=1777,ro`.
+pub(crate) fn tmpfs(text: &str) -> Result<Mount, String> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    path_inside(target)?;
+    let (mut bytes, mut mode, mut read_only) = (None, None, false);
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("size", text)) => bytes = Some(size(text)?),
+            Some(("mode", text)) => mode = Some(octal(text)?),
+            None if option == "ro" => read_only = true,
+            None if option == "rw" => {}
+            _ => return Err("of the options, `size`, `mode`, `ro` and `rw` are known".into()),
+        }
+    }
+    Ok(Mount {
+        kind: MountKind::Tmpfs { size: bytes, mode },
+        target: target.to_owned(),
+        read_only,
+    })
+}
+
+/// Permissions: `1777`, `0755`, `0o755`.
+pub(crate) fn octal(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let is_octal = !digits.is_empty() && digits.chars().all(|c| c.is_digit(8));
+    let mode = u32::from_str_radix(digits, 8).ok();
+    mode.filter(|mode| is_octal && *mode <= 0o7777)
+        .ok_or_else(|| "expected octal digits, such as 1777".into())
+}
+
+fn mount(text: &str) -> Result<(), String> {
+    let mount = Mount::parse(text).map_err(|error| error.reason().to_owned())?;
+    path_inside(&mount.target)
+}
+
+fn path_inside(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') || text.trim_matches('/').is_empty() {
+        return Err("expected a path inside that begins with `/` and is not the root".into());
+    }
+    Ok(())
+}
+
+fn published(text: &str) -> Result<(), String> {
+    if text == "auto" {
+        return Ok(());
+    }
+    port(text)
+        .map(drop)
+        .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
+}
+
+fn address(text: &str) -> Result<(), String> {
+    text.parse::<std::net::IpAddr>()
+        .map(drop)
+        .map_err(|_| "expected a numeric address, such as 0.0.0.0".into())
+}
+
+fn context(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("expected a directory".into());
+    }
+    if text.contains("://") || text.starts_with("git@") {
+        return Err("expected a directory of this machine; fetch what is elsewhere first".into());
+    }
+    Ok(())
+}
+
 fn regex(text: &str) -> Result<(), String> {
     regex::RegexBuilder::new(text)
         // 1 MiB: the patterns of log lines take a few KiB.
@@ -185,7 +234,7 @@ fn version(text: &str) -> Result<(), String> {
     Err("the known version is 1".into())
 }
 
-fn name(text: &str) -> Result<(), String> {
+pub(crate) fn name(text: &str) -> Result<(), String> {
     service_orchestration::spec::StackName::new(text)
         .map(drop)
         .map_err(|_| {
@@ -204,25 +253,6 @@ fn subnet(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn docker_ports_name_the_container_side() {
-        for (text, expected) in [
-            ("5432", 5432),
-            ("5433:5432", 5432),
-            ("127.0.0.1:5433:5432", 5432),
-            ("[::1]:1:2", 2),
-            ("53:53/udp", 53),
-            ("8000-8010:9000-9010", 9000),
-        ] {
-            assert_eq!(docker_port(text), Ok(expected), "{text}");
-        }
-        for text in [
-            "http", "0", "65536", "1:2:3:4", "1-2:3-5", "5-4", "a:1:2", "1/x", "",
-        ] {
-            assert!(docker_port(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn signals_are_names_or_numbers() {

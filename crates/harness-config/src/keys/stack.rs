@@ -1,5 +1,6 @@
 //! The tables of the top level.
 
+use super::container::VOLUME;
 use super::formats;
 use super::secret::SECRET;
 use crate::table::{Object, Shape, UnitForm, field};
@@ -44,10 +45,8 @@ pub(crate) static STACK: Object = Object {
         ),
         field(
             "volumes",
-            Shape::NotBuilt(
-                "named volumes come with containers; a path can be mounted in `volumes` of a service",
-            ),
-            "Named volumes.",
+            Shape::Map(&Shape::Object(&VOLUME)),
+            "What containers keep beyond their own life: `down` leaves it, `down --volumes` removes it.",
         ),
         field(
             "secrets",

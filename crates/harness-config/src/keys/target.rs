@@ -1,5 +1,6 @@
 //! The tables of the targets.
 
+use super::container::DOCKER;
 use super::formats;
 use super::secret::SECRET_VALUE;
 use crate::table::{Field, Object, Shape, field};
@@ -70,7 +71,7 @@ static ENV_VALUE: Shape = Shape::Either(&[Shape::Scalar, Shape::Object(&SECRET_V
 
 static ENV_FORMS: [Shape; 2] = [Shape::Map(&ENV_VALUE), Shape::List(&Shape::Private)];
 
-const ENV: Field = field(
+pub(super) const ENV: Field = field(
     "env",
     Shape::Either(&ENV_FORMS),
     "Its environment: a mapping, or a list of `NAME=value`. A name without a value is passed on from the caller's environment; `{secret: …}` takes the value from elsewhere.",
@@ -87,11 +88,6 @@ const PROCESS_PORTS: Field = field(
 
 static PROCESS_PORT: Shape =
     Shape::Either(&[Shape::Known(&formats::PROCESS_PORT), Shape::Object(&PORT)]);
-
-static PUBLISHED_PORT: Shape = Shape::Either(&[
-    Shape::Known(&formats::DOCKER_PORT),
-    Shape::Object(&CONTAINER_PORT),
-]);
 
 const PROCESS: &[Field] = &[
     field(
@@ -139,47 +135,6 @@ const PROCESS_ATTACH: &[Field] = &[
     ),
     ENV,
     PROCESS_PORTS,
-];
-
-const DOCKER: &[Field] = &[
-    field("image", Shape::Text, "The image."),
-    field("build", Shape::Any, "How the image is built."),
-    field(
-        "command",
-        COMMAND_SHAPE,
-        "Replaces the image's command; text is split into words.",
-    ),
-    field(
-        "entrypoint",
-        COMMAND_SHAPE,
-        "Replaces the image's entry point; text is split into words.",
-    ),
-    field(
-        "volumes",
-        Shape::List(&Shape::Text),
-        "Mounts in the engine's short form.",
-    )
-    .beside(),
-    field("user", Shape::Known(&formats::LITERAL), "The user inside.").beside(),
-    field(
-        "network",
-        Shape::Known(&formats::LITERAL),
-        "The engine's network.",
-    ),
-    field(
-        "container_name",
-        Shape::Known(&formats::LITERAL),
-        "The container's name.",
-    )
-    .beside(),
-    field("working_dir", Shape::Text, "The working directory inside."),
-    ENV,
-    field(
-        "ports",
-        Shape::List(&PUBLISHED_PORT),
-        "Published ports: `5432`, `\"5433:5432\"`, or the long form.",
-    )
-    .beside(),
 ];
 
 const DOCKER_ATTACH: &[Field] = &[
@@ -259,34 +214,6 @@ pub(crate) static PORT: Object = Object {
             "Its number, or `auto`.",
         )
         .required(),
-    ],
-};
-
-pub(crate) static CONTAINER_PORT: Object = Object {
-    what: "a published port",
-    fields: &[
-        field(
-            "name",
-            Shape::Known(&formats::NAME),
-            "Its name, for `${service.port.NAME}`.",
-        ),
-        field(
-            "target",
-            Shape::Known(&formats::PORT_NUMBER),
-            "The port inside.",
-        )
-        .required(),
-        field(
-            "published",
-            Shape::Known(&formats::PORT_NUMBER),
-            "The port outside.",
-        ),
-        field(
-            "host_ip",
-            Shape::Known(&formats::LITERAL),
-            "The address outside.",
-        ),
-        field("protocol", Shape::Word(&["tcp", "udp"]), "tcp or udp."),
     ],
 };
 

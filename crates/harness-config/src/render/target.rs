@@ -4,7 +4,7 @@ use service_orchestration::spec::{ProcessTarget, RemoteRun, TargetSpec, Template
 
 use super::literal;
 use super::secrets::{Secrets, shown_text};
-use super::value::{Map, Yaml, json};
+use super::value::{Map, Yaml};
 
 /// The mapping of a target; nothing for a task without one.
 pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
@@ -24,7 +24,13 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
         TargetSpec::Docker(container) => {
             map.put("type", "docker");
             map.maybe("image", container.image.as_ref());
-            map.maybe("build", container.build.as_ref().map(json));
+            map.maybe(
+                "build",
+                container
+                    .build
+                    .as_ref()
+                    .map(|build| super::container::build(build, secrets)),
+            );
             map.maybe(
                 "command",
                 container
@@ -41,7 +47,11 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
             );
             map.list(
                 "volumes",
-                container.volumes.iter().map(Yaml::from).collect(),
+                container
+                    .mounts
+                    .iter()
+                    .map(super::container::mount)
+                    .collect(),
             );
             map.maybe("user", container.user.as_deref().map(literal));
             map.maybe("network", container.network.as_deref().map(literal));
@@ -49,10 +59,6 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
             map.maybe(
                 "container_name",
                 container.container_name.as_deref().map(literal),
-            );
-            map.list(
-                "ports",
-                container.ports.iter().map(|port| literal(port)).collect(),
             );
         }
         TargetSpec::DockerAttach { container } => {

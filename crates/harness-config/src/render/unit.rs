@@ -30,8 +30,9 @@ pub(super) fn unit(stack: &StackSpec, unit: &ServiceSpec, secrets: Secrets) -> Y
         .iter()
         .map(|(name, value)| (name.clone(), shown_variable(stack, name, value, secrets)));
     map.map("env", env.collect());
-    // Of a container the target says them, with what they are published as.
-    if !matches!(unit.target, TargetSpec::Docker(_)) {
+    if matches!(unit.target, TargetSpec::Docker(_)) {
+        super::container::ports(&mut map, &unit.ports);
+    } else {
         map.list("ports", unit.ports.iter().map(port).collect());
     }
     dependencies(&mut map, &unit.dependencies);

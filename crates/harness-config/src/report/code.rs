@@ -123,6 +123,8 @@ codes! {
         "There is no DNS for service names outside containers. Use `${service.host}` or `${service.addr}`, or the injected variables such as `DB_HOST`.";
     NetworkNotBuilt "H0504" "a network that cannot be made yet"
         "Networks of this type cannot be made by this program yet.";
+    UnknownVolume "H0505" "a volume that is not declared"
+        "Volumes that containers of a stack share stand under `volumes` on the top level. A directory is written with a slash: `./data`.";
     UnknownSecret "H0601" "a secret that is not declared"
         "The name must stand under `secrets` on the top level of the file.";
     SecretSeen "H0602" "a secret where others can see it"
