@@ -112,11 +112,12 @@ impl Decoder<'_> {
         let kind = match (kind.as_str(), source) {
             ("bind", Some(source)) => {
                 let bind = fields.node("bind");
-                let create = bind
-                    .and_then(|node| Fields::new(node, MOUNT_BIND.fields).flag("create_host_path"));
+                let bind = bind.map(|node| Fields::new(node, MOUNT_BIND.fields));
+                let create = bind.and_then(|fields| fields.flag("create_host_path"));
                 MountKind::Bind {
                     source,
                     create: create.unwrap_or(true),
+                    propagation: bind.and_then(|fields| fields.word("propagation")),
                 }
             }
             ("bind", None) => {
@@ -134,6 +135,9 @@ impl Decoder<'_> {
                 MountKind::Tmpfs {
                     size: literal("size").and_then(|text| size(text).ok()),
                     mode: literal("mode").and_then(|text| octal(text).ok()),
+                    options: tmpfs
+                        .map(|fields| fields.literals("options"))
+                        .unwrap_or_default(),
                 }
             }
             ("tmpfs", Some(_)) => {

@@ -1,5 +1,7 @@
 //! The tables of containers.
 
+use service_orchestration::spec::PROPAGATIONS;
+
 use super::formats;
 use super::target::{COMMAND_SHAPE, ENV};
 use crate::table::{Field, Object, Shape, field};
@@ -208,8 +210,8 @@ pub(crate) static MOUNT_BIND: Object = Object {
         ),
         field(
             "propagation",
-            Shape::NotBuilt("mounts that are made later are not passed on"),
-            "What becomes of mounts below it.",
+            Shape::Word(&PROPAGATIONS),
+            "What becomes of mounts that are made below it later. Default rprivate.",
         ),
         field(
             "selinux",
@@ -236,6 +238,11 @@ pub(crate) static MOUNT_TMPFS: Object = Object {
             "mode",
             Shape::Known(&formats::OCTAL),
             "Its permissions, as octal digits. Default 1777.",
+        ),
+        field(
+            "options",
+            Shape::List(&Shape::Known(&formats::TMPFS_OPTION)),
+            "What else it is mounted with: `noexec`, `uid=1000`.",
         ),
     ],
 };

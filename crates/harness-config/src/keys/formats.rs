@@ -42,6 +42,7 @@ formats! {
     CONTEXT = "a directory", context, Invalid, r#"{"type":"string"}"#;
     PATH_INSIDE = "a path inside", path_inside, Invalid, r#"{"type":"string","pattern":"^/."}"#;
     TMPFS = "a mount of memory", |text| tmpfs(text).map(drop), Invalid, r#"{"type":"string","pattern":"^/."}"#;
+    TMPFS_OPTION = "an option of a mount", tmpfs_option, Invalid, r#"{"type":"string"}"#;
     OCTAL = "permissions", |text| octal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
     MOUNT = "a mount", mount, Invalid, r#"{"type":"string","pattern":"/"}"#;
     STATUS = "an HTTP status", |text| whole(text, 100, 599), Invalid, r#"{"type":["integer","string"],"minimum":100,"maximum":599}"#;
@@ -126,21 +127,40 @@ fn process_port(text: &str) -> Result<(), String> {
 pub(crate) fn tmpfs(text: &str) -> Result<Mount, String> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     path_inside(target)?;
-    let (mut bytes, mut mode, mut read_only) = (None, None, false);
+    let (mut bytes, mut mode, mut more, mut read_only) = (None, None, Vec::new(), false);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some(("size", text)) => bytes = Some(size(text)?),
             Some(("mode", text)) => mode = Some(octal(text)?),
             None if option == "ro" => read_only = true,
             None if option == "rw" => {}
-            _ => return Err("of the options, `size`, `mode`, `ro` and `rw` are known".into()),
+            _ => {
+                tmpfs_option(option)?;
+                more.push(option.to_owned());
+            }
         }
     }
     Ok(Mount {
-        kind: MountKind::Tmpfs { size: bytes, mode },
+        kind: MountKind::Tmpfs {
+            size: bytes,
+            mode,
+            options: more,
+        },
         target: target.to_owned(),
         read_only,
     })
+}
+
+/// What memory can be mounted with, besides its size and its permissions.
+fn tmpfs_option(text: &str) -> Result<(), String> {
+    const FLAGS: [&str; 7] = [
+        "exec", "noexec", "suid", "nosuid", "dev", "nodev", "noatime",
+    ];
+    match text.split_once('=') {
+        None if FLAGS.contains(&text) => Ok(()),
+        Some(("uid" | "gid", id)) => whole(id, 0, u64::from(u32::MAX)),
+        _ => Err("expected `size=64m`, `mode=1777`, `ro`, `uid=1000`, `gid=1000`, `noexec`, `nosuid` or `nodev`".into()),
+    }
 }
 
 /// Permissions: `1777`, `0755`, `0o755`.

@@ -12,7 +12,8 @@ use super::port;
 pub(crate) const MOST_PORTS: usize = 1000;
 
 /// The ports of `5432`, `5433:5432`, `127.0.0.1:5433:5432`, `127.0.0.1::5432`, `8000-8010:9000-9010` or `53:53/udp`. Without
-/// a port outside, a free one is chosen; without an address, only this machine reaches it.
+/// a port outside, a free one is chosen; without an address, only this machine reaches it. Of a range outside for one port
+/// inside (`8000-8010:80`) the first is taken.
 pub(crate) fn published_ports(text: &str) -> Result<Vec<PortSpec>, String> {
     const EXPECTED: &str =
         "expected `5432`, `5433:5432`, `127.0.0.1:5433:5432`, a range, or one of these with `/udp`";
@@ -61,12 +62,7 @@ pub(crate) fn expand(
     protocol: Protocol,
 ) -> Result<Vec<PortSpec>, String> {
     let first = match outside {
-        Some((_, count)) if count != inside.1 && inside.1 == 1 => {
-            return Err(
-                "for one port inside name one outside, or none: then a free one is chosen".into(),
-            );
-        }
-        Some((_, count)) if count != inside.1 => {
+        Some((_, count)) if count != inside.1 && inside.1 != 1 => {
             return Err("the two ranges are not of one length".into());
         }
         Some((first, _)) => Some(first),
@@ -157,6 +153,7 @@ mod tests {
             ("[::1]::2", "::1 auto>2"),
             ("53:53/udp", "53>53/udp"),
             ("8000-8001:9000-9001", "8000>9000, 8001>9001"),
+            ("8000-8010:80", "8000>80"),
             ("8000-8001", "auto>8000, auto>8001"),
             ("65535:65535", "65535>65535"),
         ] {
@@ -175,7 +172,6 @@ mod tests {
             ":",
             "1:",
             "1/sctp",
-            "8000-8010:80",
             "1-2000",
             "1-65535:1-65535",
             "[::1:1:2",

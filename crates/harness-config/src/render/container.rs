@@ -60,6 +60,7 @@ pub(super) fn mount(mount: &Mount) -> Yaml {
         MountKind::Bind {
             source,
             create: true,
+            propagation: None,
         } if source.starts_with(['/', '.']) => Some(Some(source)),
         MountKind::Volume { name } => Some(Some(name)),
         MountKind::Anonymous if !mount.read_only => Some(None),
@@ -78,22 +79,35 @@ pub(super) fn mount(mount: &Mount) -> Yaml {
     let mut map = Map::default();
     let mut more = Map::default();
     match &mount.kind {
-        MountKind::Bind { source, create } => {
+        MountKind::Bind {
+            source,
+            create,
+            propagation,
+        } => {
             map.put("type", "bind");
             map.put("source", literal(source));
             if !create {
                 more.put("create_host_path", false);
             }
+            more.maybe("propagation", propagation.as_deref());
         }
         MountKind::Volume { name } => {
             map.put("type", "volume");
             map.put("source", literal(name));
         }
         MountKind::Anonymous => map.put("type", "volume"),
-        MountKind::Tmpfs { size, mode } => {
+        MountKind::Tmpfs {
+            size,
+            mode,
+            options,
+        } => {
             map.put("type", "tmpfs");
             more.maybe("size", *size);
             more.maybe("mode", mode.map(|mode| format!("{mode:o}")));
+            more.list(
+                "options",
+                options.iter().map(|option| literal(option)).collect(),
+            );
         }
     }
     map.put("target", literal(&mount.target));

@@ -18,7 +18,7 @@ mod unit;
 mod uses;
 
 pub use container::{Build, ContainerTarget, Limits, Pull, Security, Ulimit, VolumeSpec};
-pub use mount::{Mount, MountError, MountKind};
+pub use mount::{Mount, MountError, MountKind, PROPAGATIONS};
 pub use name::{NameError, StackName, UnitId, UnitName};
 pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};
 pub use probe::{Probe, ProbeAction};

@@ -25,6 +25,10 @@ pub enum MountKind {
         source: String,
         /// Whether a directory is made when nothing is there.
         create: bool,
+        /// What becomes of mounts that are made below it later, on either side, in the engine's words ([`PROPAGATIONS`]);
+        /// they stay where they are made when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        propagation: Option<String>,
     },
     /// A volume of the stack, which survives `down`: see [`StackSpec::volumes`](super::StackSpec::volumes).
     Volume {
@@ -37,10 +41,18 @@ pub enum MountKind {
     Tmpfs {
         /// Its size in bytes; half of the machine's memory when absent.
         size: Option<u64>,
-        /// Its mode, as octal digits.
+        /// Its permissions (`0o1777`).
         mode: Option<u32>,
+        /// What else it is mounted with, in the kernel's words: `noexec`, `uid=1000`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<String>,
     },
 }
+
+/// The words for what becomes of mounts below a bind.
+pub const PROPAGATIONS: [&str; 6] = [
+    "private", "rprivate", "shared", "rshared", "slave", "rslave",
+];
 
 /// The short form of a mount is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,21 +93,29 @@ impl Mount {
         if !target.starts_with('/') {
             return refuse("the path inside must begin with `/`");
         }
-        let mut read_only = false;
+        let (mut read_only, mut passed_on) = (false, None);
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option {
                 "ro" => read_only = true,
                 // Labels of SELinux and hints for other systems change nothing here; `rw` is the default.
                 "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
-                _ => return refuse("of the options, `ro` and `rw` are known"),
+                word if PROPAGATIONS.contains(&word) => passed_on = Some(word.to_owned()),
+                _ => {
+                    return refuse("of the options, `ro`, `rw` and `rslave` and the like are known");
+                }
             }
+        }
+        let is_path = source.is_some_and(|source| source.starts_with(['/', '.', '~']));
+        if passed_on.is_some() && !is_path {
+            return refuse("only mounts of a directory are told what becomes of mounts below them");
         }
         let kind = match source {
             None => MountKind::Anonymous,
             Some("") => return refuse("the source is empty"),
-            Some(path) if path.starts_with(['/', '.', '~']) => MountKind::Bind {
+            Some(path) if is_path => MountKind::Bind {
                 source: path.to_owned(),
                 create: true,
+                propagation: passed_on,
             },
             Some(name) => MountKind::Volume {
                 name: name.to_owned(),
@@ -118,11 +138,13 @@ mod tests {
         let bind = |source: &str| MountKind::Bind {
             source: source.into(),
             create: true,
+            propagation: (source == "/").then(|| "rslave".into()),
         };
         let volume = |name: &str| MountKind::Volume { name: name.into() };
         for (text, kind, target, read_only) in [
             ("./a:/b", bind("./a"), "/b", false),
             ("/a:/b:ro", bind("/a"), "/b", true),
+            ("/:/rootfs:ro,rslave", bind("/"), "/rootfs", true),
             ("~/a:/b:rw,z", bind("~/a"), "/b", false),
             ("data:/var/lib", volume("data"), "/var/lib", false),
             ("/var/lib", MountKind::Anonymous, "/var/lib", false),
@@ -135,7 +157,16 @@ mod tests {
             };
             assert_eq!(mount, expected, "{text}");
         }
-        for text in ["", "a", "a:b", ":/b", "a:/b:nocopy", "a:/b:ro:x", "./a:"] {
+        for text in [
+            "",
+            "a",
+            "a:b",
+            ":/b",
+            "a:/b:nocopy",
+            "a:/b:rslave",
+            "a:/b:ro:x",
+            "./a:",
+        ] {
             assert!(Mount::parse(text).is_err(), "{text}");
         }
     }
