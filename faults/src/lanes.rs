@@ -79,6 +79,16 @@ fn tell(row: &Row, order: Order) -> bool {
     holds
 }
 
+/// Runs one that is not of the matrix; what it says, or why it could not be tried.
+pub(crate) fn alone(row: &Row, order: Order) -> Result<String, String> {
+    let output = isolated(row, order).map_err(|fault| fault.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(said),
+    }
+}
+
 /// What led to a failure.
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();

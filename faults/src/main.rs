@@ -27,6 +27,7 @@ use row::{Order, Row, When};
 const USAGE: &str = "\
 usage: faults [NAME…] [--quick] [--seed N]   run rows: those named, else all
        faults soak DURATION [NAME…]          run rows with other seeds again and again (10m, 1h)
+       faults beside                         the same trials under other programs, as a table
        faults list                           what rows there are, and what each promises";
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("soak") => soak(&arguments[1..]),
+        Some("beside") => beside(&arguments[1..]),
         _ => matrix(&arguments),
     }
 }
@@ -78,6 +80,28 @@ fn matrix(arguments: &[String]) -> ExitCode {
     };
     println!("seed {}", order.seed);
     verdict(lanes::run(&rows, order))
+}
+
+/// The table of other programs, one row after the other.
+fn beside(arguments: &[String]) -> ExitCode {
+    let Some((order, names)) = order(arguments).filter(|(_, names)| names.is_empty()) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    drop(names);
+    println!("{}", rows::beside::HEADER);
+    let rows = matrix::ROWS.iter();
+    let mut failed = 0;
+    for row in rows.filter(|row| row.when == When::Beside) {
+        match lanes::alone(row, order) {
+            Ok(line) => println!("{line}"),
+            Err(said) => {
+                failed += 1;
+                println!("| {}: {said} |", row.name);
+            }
+        }
+    }
+    verdict(Ok(failed))
 }
 
 fn soak(arguments: &[String]) -> ExitCode {
@@ -147,6 +171,7 @@ fn chosen(names: &[String], quick: bool) -> Option<Vec<&'static Row>> {
         let takes_part = |row: &&Row| match row.when {
             When::Always => true,
             When::Whole => !quick,
+            When::Beside => false,
         };
         return Some(matrix::ROWS.iter().filter(takes_part).collect());
     }

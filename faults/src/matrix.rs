@@ -2,8 +2,8 @@
 
 use crate::row::{Row, When};
 use crate::rows::{
-    clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact, identity, peers,
-    races, storms, tree_limits, trees, upgrade,
+    beside, clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact,
+    identity, peers, races, storms, tree_limits, trees, upgrade,
 };
 
 /// Every row.
@@ -277,5 +277,29 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "no descriptor stays behind when daemons are killed",
         when: When::Always,
         run: peers::nomad_27885,
+    },
+    Row {
+        name: "beside-harness",
+        promise: "what the rows below say of others, of this program: its daemon killed",
+        when: When::Beside,
+        run: beside::harness_daemon,
+    },
+    Row {
+        name: "beside-harness-shim",
+        promise: "the same, its shim killed",
+        when: When::Beside,
+        run: beside::harness_shim,
+    },
+    Row {
+        name: "beside-supervisord",
+        promise: "none: what supervisord does when it is killed, and with trees",
+        when: When::Beside,
+        run: beside::supervisord,
+    },
+    Row {
+        name: "beside-runit",
+        promise: "none: what runsv does when it is killed, and with trees",
+        when: When::Beside,
+        run: beside::runit,
     },
 ];

@@ -23,6 +23,8 @@ pub(crate) enum When {
     Always,
     /// In the whole matrix.
     Whole,
+    /// Only when it is asked for: it says what other programs do, and promises nothing.
+    Beside,
 }
 
 /// How thoroughly a row is tried.

@@ -1,5 +1,6 @@
 //! The scenarios, one file a family.
 
+pub(crate) mod beside;
 pub(crate) mod clock;
 pub(crate) mod crash_daemon;
 pub(crate) mod crash_shim;
