@@ -3,7 +3,7 @@
 use crate::row::{Row, When};
 use crate::rows::{
     beside, clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact,
-    identity, peers, races, storms, tree_limits, trees, upgrade,
+    identity, peers, races, remote, storms, tree_limits, trees, upgrade,
 };
 
 /// Every row.
@@ -211,6 +211,12 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "all services of a stack keep no more output together than its cap, at any instant; what is gone is told",
         when: When::Always,
         run: disk_total::total,
+    },
+    Row {
+        name: "remote-address",
+        promise: "an invitation to an address that others can reach lets them in there, in their role, and only where that was asked for",
+        when: When::Always,
+        run: remote::address,
     },
     Row {
         name: "clock",

@@ -12,6 +12,7 @@ pub(crate) mod exact;
 pub(crate) mod identity;
 pub(crate) mod peers;
 pub(crate) mod races;
+pub(crate) mod remote;
 pub(crate) mod storms;
 pub(crate) mod tree_limits;
 pub(crate) mod trees;
