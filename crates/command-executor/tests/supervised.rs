@@ -1,6 +1,9 @@
 //! Supervised processes, with this very program as their shim: `main` is ours, and knows the few arguments that
 //! `cargo test` and `cargo nextest` give.
 
+#[path = "supervised/forward.rs"]
+mod forward;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::Future;
@@ -17,6 +20,7 @@ use service_shim::{Escalation, ExitRecord, LogPolicy, RunDir, StartFailureKind, 
 
 fn main() {
     service_shim::run_if_asked();
+    forward::launch_and_die_if_asked();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
     let wanted: Vec<&String> = args
@@ -91,6 +95,13 @@ const TESTS: &[(&str, fn())] = &[
     ("both_dead_is_an_unknown_exit", || in_time(both_dead())),
     ("a_hundred_start_at_once_and_leave_no_zombie", || {
         in_time(a_hundred())
+    }),
+    (
+        "a_forwarder_outlives_its_starter_and_is_ended_by_stop",
+        || in_time(forward::outlives_its_starter()),
+    ),
+    ("a_forwarder_without_its_address_says_why", || {
+        in_time(forward::says_why())
     }),
 ];
 
@@ -322,13 +333,24 @@ async fn a_hundred() {
 }
 
 struct Place {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
+    _removed_with_us: Option<tempfile::TempDir>,
 }
 
 impl Place {
     fn new() -> Place {
+        let dir = tempfile::tempdir().expect("a temporary directory");
         Place {
-            dir: tempfile::tempdir().expect("a temporary directory"),
+            dir: dir.path().to_owned(),
+            _removed_with_us: Some(dir),
+        }
+    }
+
+    /// The place of another process.
+    fn in_dir(dir: &str) -> Place {
+        Place {
+            dir: dir.into(),
+            _removed_with_us: None,
         }
     }
 
@@ -342,7 +364,7 @@ impl Place {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         SupervisedLaunch {
-            run_root: self.dir.path().join("run"),
+            run_root: self.dir.join("run"),
             // Unique on the machine: leftovers are found by it.
             instance_id: format!("{:06x}{number:06x}", std::process::id()),
             attempt: 1,
@@ -361,7 +383,7 @@ impl Place {
     }
 
     fn log_dir(&self) -> PathBuf {
-        self.dir.path().join("log")
+        self.dir.join("log")
     }
 
     fn output(&self) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! The ways into the shim: a program of its own, a program that embeds it, a thread.
 //!
 //! Owns: what the process is turned into before it serves, and its exit codes: 0 served to the end, 64 called
-//! wrongly, 69 nothing was started or adopted, 100 another one serves this attempt.
+//! wrongly, 69 nothing was started or adopted, 100 another one serves this attempt. The same program is the forwarder
+//! of [`crate::forward`], which has exit codes of its own.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Mode, OFlags};
 
 use crate::exit::ExitRecord;
+use crate::forward;
 use crate::log::now_ns;
 use crate::protocol::{
     LaunchOrder, LineBuffer, Notice, PROTOCOL_VERSION, StartFailure, StartFailureKind,
@@ -24,6 +26,10 @@ use crate::sys;
 /// The first argument that turns a program which calls [`run_if_asked`] into a shim.
 pub const EMBEDDED_FLAG: &str = "--harness-shim";
 
+/// The argument that turns the shim's program into a forwarder; the address to listen on and the one to carry
+/// connections to follow.
+pub const FORWARD_VERB: &str = "forward";
+
 /// What a shim is to do with a run directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -33,9 +39,11 @@ pub enum Task {
     Adopt,
 }
 
-/// The main of the shim's program: `harness-shim run DIR` or `harness-shim adopt DIR`.
+/// The main of the shim's program: `harness-shim run DIR`, `harness-shim adopt DIR` or `harness-shim forward LISTEN TO`.
 ///
-/// Standard input is the first control connection. Never returns.
+/// `run` and `adopt` serve an attempt; standard input is the first control connection. `forward` listens on one TCP
+/// address of this machine, says `READY=1` to `NOTIFY_SOCKET` and carries every connection to the other address, until
+/// a signal ends it; 64 called wrongly, 71 the system gives no means, 73 `LISTEN` cannot be had. Never returns.
 pub fn main() -> ! {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     std::process::exit(run(&args))
@@ -43,8 +51,8 @@ pub fn main() -> ! {
 
 /// For programs that embed the shim: call it first thing in `main`, before any thread is started.
 ///
-/// Returns at once unless the program was started as a shim (its first argument is [`EMBEDDED_FLAG`]); then it
-/// serves and never returns.
+/// Returns at once unless the program was started as a shim or forwarder (its first argument is [`EMBEDDED_FLAG`], what
+/// follows is as for [`main`]); then it serves and never returns.
 pub fn run_if_asked() {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == EMBEDDED_FLAG) {
@@ -83,6 +91,11 @@ pub fn serve_on_thread(
 }
 
 fn run(args: &[OsString]) -> i32 {
+    if let [verb, addresses @ ..] = args
+        && verb == FORWARD_VERB
+    {
+        return forward::main(addresses, std::env::var_os("NOTIFY_SOCKET").as_deref());
+    }
     let task = match args {
         [verb, _] if verb == "run" => Task::Run,
         [verb, _] if verb == "adopt" => Task::Adopt,

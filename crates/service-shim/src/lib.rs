@@ -2,7 +2,8 @@
 //!
 //! Owns: the run directory ([`run_dir`]), identity ([`identity`]), the control protocol ([`protocol`]), the log
 //! segments ([`log`]) and the shim's own main ([`main`]). Never uses an async runtime, never logs, never holds
-//! policy: when to start, restart or give up is decided elsewhere.
+//! policy: when to start, restart or give up is decided elsewhere. Its program is also the forwarder (`forward`) that
+//! carries connections to what listens on loopback only.
 //!
 //! Start reading at [`run_dir`] for the layout and at `runner` for what the shim does all day. Linux only.
 
@@ -13,6 +14,7 @@ compile_error!(
 
 mod entry;
 pub mod exit;
+mod forward;
 pub mod identity;
 pub mod log;
 pub mod policy;
@@ -25,7 +27,9 @@ pub mod spec;
 mod sys;
 mod users;
 
-pub use entry::{EMBEDDED_FLAG, Task, is_embedded, main, run_if_asked, serve_on_thread};
+pub use entry::{
+    EMBEDDED_FLAG, FORWARD_VERB, Task, is_embedded, main, run_if_asked, serve_on_thread,
+};
 pub use exit::{Escalation, ExitRecord, Leftovers, StopReport};
 pub use identity::{Identity, ProcessRef};
 pub use policy::{LogMode, LogPolicy, LogTotal, OnFull, StopPolicy, StopScope};

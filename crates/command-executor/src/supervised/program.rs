@@ -3,8 +3,9 @@
 //! Owns: the search for it and the one place that starts it. The shim must not inherit anything from us but its
 //! connection: no environment, no descriptor, no terminal.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::sync::Mutex;
 
 use async_io::Async;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use service_shim::{EMBEDDED_FLAG, RunDir, Task};
+use service_shim::{EMBEDDED_FLAG, FORWARD_VERB, RunDir, Task};
 
 use crate::{blocking, driver};
 
@@ -81,6 +82,36 @@ impl ShimProgram {
     /// A thread of this program, for each attempt.
     pub fn thread() -> ShimProgram {
         ShimProgram(Kind::Thread)
+    }
+
+    /// The program and arguments of a forwarder, which listens on `listen` and carries every TCP connection to `to`; none
+    /// for [`ShimProgram::thread`], which has no program to start.
+    ///
+    /// To be launched like any service, with `notify`: it says that it is ready once it listens. It ends when it is
+    /// signalled, or with 64 for addresses that make no sense (`listen` must be one address of this machine and have a
+    /// port), 71 when the system gives no means, 73 when `listen` cannot be had; the reason is its one line of stderr.
+    pub fn forwarder(
+        &self,
+        listen: SocketAddr,
+        to: SocketAddr,
+    ) -> Option<(PathBuf, Vec<OsString>)> {
+        let (path, flag) = match &self.0 {
+            Kind::Program(path) => (path, None),
+            Kind::Embedded(path) => (path, Some(EMBEDDED_FLAG)),
+            Kind::Thread => return None,
+        };
+        // A bare name is looked up by whoever starts it; a path is meant from here, wherever the forwarder is to run.
+        let is_name = path.components().count() == 1;
+        let path = match std::path::absolute(path) {
+            Ok(absolute) if !is_name => absolute,
+            Ok(_) | Err(_) => path.clone(),
+        };
+        let args = flag.into_iter().map(OsString::from).chain([
+            OsString::from(FORWARD_VERB),
+            listen.to_string().into(),
+            to.to_string().into(),
+        ]);
+        Some((path, args.collect()))
     }
 
     /// What stands for the shim in a message.
@@ -193,3 +224,60 @@ fn is_executable(path: &Path) -> bool {
 static LEFT_ALONE: Mutex<Vec<(PathBuf, Child)>> = Mutex::new(Vec::new());
 
 const NAME: &str = "harness-shim";
+
+#[cfg(test)]
+mod tests {
+    use super::ShimProgram;
+
+    fn words(shim: &ShimProgram) -> Option<Vec<String>> {
+        let listen = "[fd00::1]:5432".parse().expect("an address");
+        let to = "127.0.0.1:5432".parse().expect("an address");
+        let (path, args) = shim.forwarder(listen, to)?;
+        let words = [path.into_os_string()].into_iter().chain(args);
+        Some(
+            words
+                .map(|word| word.into_string().expect("text"))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_forwarder_is_the_shim_called_otherwise() {
+        assert_eq!(
+            words(&ShimProgram::at("/usr/bin/harness-shim")).expect("a program"),
+            [
+                "/usr/bin/harness-shim",
+                "forward",
+                "[fd00::1]:5432",
+                "127.0.0.1:5432"
+            ]
+        );
+        assert_eq!(
+            words(&ShimProgram::embedded_in("/opt/daemon")).expect("a program"),
+            [
+                "/opt/daemon",
+                "--harness-shim",
+                "forward",
+                "[fd00::1]:5432",
+                "127.0.0.1:5432"
+            ]
+        );
+        assert_eq!(words(&ShimProgram::thread()), None);
+    }
+
+    #[test]
+    fn a_path_from_here_is_the_same_from_elsewhere() {
+        let here = std::env::current_dir().expect("a directory");
+        let first = |path| {
+            words(&ShimProgram::at(path))
+                .expect("a program")
+                .swap_remove(0)
+        };
+        let expected = here.join("target/harness-shim");
+        assert_eq!(
+            first("./target/harness-shim"),
+            expected.to_str().expect("text")
+        );
+        assert_eq!(first("harness-shim"), "harness-shim");
+    }
+}
