@@ -3,7 +3,7 @@
 use crate::row::{Row, When};
 use crate::rows::{
     beside, clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact,
-    identity, peers, races, remote, storms, tree_limits, trees, upgrade,
+    identity, peers, races, remote, storms, tree_limits, trees, upgrade, upgrade_adopt,
 };
 
 /// Every row.
@@ -235,6 +235,12 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "clients that ask while daemons are ended and killed are all answered, and services notice nothing",
         when: When::Always,
         run: upgrade::departures,
+    },
+    Row {
+        name: "upgrade-adopt",
+        promise: "services of an earlier build go on under the present one: same processes, exact logs, right ends, and `stop` works",
+        when: When::Whole,
+        run: upgrade_adopt::adopt,
     },
     Row {
         name: "peer-process-compose-530",

@@ -26,6 +26,8 @@ pub(crate) struct Place {
     user: Option<u32>,
     /// What stands before the program: how it is confined.
     confined: Vec<String>,
+    /// Where `harness` is taken from, if not from the programs.
+    earlier: Option<PathBuf>,
     variables: Vec<(String, String)>,
 }
 
@@ -62,6 +64,7 @@ impl Place {
             programs,
             user: None,
             confined: Vec::new(),
+            earlier: None,
             variables: Vec::new(),
         };
         place.write("harness.yaml", stack)?;
@@ -89,6 +92,27 @@ impl Place {
         chown(place.path(), Some(user), Some(user)).map_err(Fault::io("give", place.path()))?;
         place.write("harness.yaml", stack)?;
         Ok(place)
+    }
+
+    /// With the programs of the commit in `faults/base-commit` instead of the present ones, until [`Place::upgrade`].
+    pub(crate) fn downgrade(&mut self) -> Result<(), Fault> {
+        let target = self.programs.parent().unwrap_or(Path::new("/"));
+        let earlier = target.join("base").join(BASE_COMMIT.trim());
+        for name in &PROGRAMS[..2] {
+            if !earlier.join(name).is_file() {
+                return Err(Fault::Missing {
+                    what: earlier.join(name).display().to_string(),
+                    advice: "run it by `cargo xtask faults upgrade-adopt`, which builds the earlier commit",
+                });
+            }
+        }
+        self.earlier = Some(earlier);
+        Ok(())
+    }
+
+    /// With the present programs from here on.
+    pub(crate) fn upgrade(&mut self) {
+        self.earlier = None;
     }
 
     /// With this variable for every program that is started here from now on.
@@ -132,7 +156,10 @@ impl Place {
 
     /// The program, to be run in the directory of the stack file.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let program = self.program("harness");
+        let program = match &self.earlier {
+            Some(earlier) => earlier.join("harness"),
+            None => self.program("harness"),
+        };
         let mut words = self.confined.clone();
         if let Some(user) = self.user {
             words.extend(["setpriv".to_owned(), "--clear-groups".to_owned()]);
@@ -373,6 +400,8 @@ pub(crate) fn special_files(directory: &Path) -> Vec<PathBuf> {
 pub(crate) fn number(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|number| u32::try_from(number).ok())
 }
+
+const BASE_COMMIT: &str = include_str!("../base-commit");
 
 /// The programs under test first, then those that play services.
 const PROGRAMS: [&str; 4] = ["harness", "harness-shim", "faults", "fixture"];

@@ -16,7 +16,9 @@ mod workspace;
 use std::process::ExitCode;
 
 use failure::Failure;
-use recipe::{bench, ci, containers, docs, faults, fuzz, lint, quickstart, readme, setup, test};
+use recipe::{
+    bench, ci, containers, docs, faults, fuzz, lint, quickstart, readme, samples, setup, test,
+};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
@@ -38,6 +40,7 @@ usage: cargo xtask VERB
   faults [NAME…] [--quick] [--seed N]   the fault matrix, one line a row (docs/guarantees.md); needs root
   faults soak DURATION [NAME…]          the same with other seeds, again and again
   faults list                           what rows there are
+  samples VERSION   keep what this version writes, for later ones to load (tests/samples)
 
 With XTASK_KEEP=1, example, readme and docs leave their temporary home behind for a look.";
 
@@ -67,6 +70,7 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failure> {
         ["docs"] => docs::run().map(|blocks| println!("docs: {blocks} YAML blocks are valid")),
         ["fuzz", rest @ ..] => fuzz::run(rest, USAGE),
         ["bench", rest @ ..] => bench::run(rest),
+        ["samples", version] => samples::run(version),
         ["faults", rest @ ..] => faults::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

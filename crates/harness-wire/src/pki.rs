@@ -81,6 +81,16 @@ pub enum PkiError {
         /// The file.
         path: PathBuf,
     },
+    /// A file was written by a later version.
+    #[error("{} has format {found}; this program knows up to {known}", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The latest one known.
+        known: u32,
+    },
     /// There are no certificates yet: the server has never run here.
     #[error("{} does not exist: no server has run here yet", path.display())]
     Absent {

@@ -8,6 +8,8 @@ mod key;
 mod memory;
 mod migrate;
 mod record;
+#[cfg(test)]
+mod samples;
 mod seal;
 
 pub use disk::DiskStore;

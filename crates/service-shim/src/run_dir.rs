@@ -25,11 +25,12 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::exit::ExitRecord;
 use crate::identity::Identity;
-use crate::spec::LaunchRecord;
+use crate::spec::{LAYOUT_VERSION, LaunchRecord};
 
 /// An open run directory.
 #[derive(Debug)]
@@ -81,9 +82,9 @@ impl RunDir {
     /// How the attempt ended; none while it may still be running.
     ///
     /// # Errors
-    /// The record cannot be read.
+    /// The record cannot be read, or is of a later version.
     pub fn exit(&self) -> io::Result<Option<ExitRecord>> {
-        self.read_json(EXIT)
+        self.read_versioned(EXIT)
     }
 
     /// Who the service is; none when none was started.
@@ -97,9 +98,9 @@ impl RunDir {
     /// What the attempt was launched with; none when its shim never came so far.
     ///
     /// # Errors
-    /// The record cannot be read.
+    /// The record cannot be read, or is of a later version.
     pub fn launch(&self) -> io::Result<Option<LaunchRecord>> {
-        self.read_json(LAUNCH)
+        self.read_versioned(LAUNCH)
     }
 
     /// Connects to the shim that serves this attempt.
@@ -174,6 +175,24 @@ impl RunDir {
         }
         rustix::fs::renameat(&self.dir, temporary.as_str(), &self.dir, name)?;
         Ok(())
+    }
+
+    /// A record that says which layout it is of. One of a later version is not read as if it were of this one.
+    fn read_versioned<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            layout: u32,
+        }
+        match self.read_json::<Versioned>(name)? {
+            Some(Versioned { layout }) if layout > LAYOUT_VERSION => {
+                let message = format!(
+                    "{name} has layout {layout}; this program knows up to {LAYOUT_VERSION}"
+                );
+                Err(io::Error::new(io::ErrorKind::Unsupported, message))
+            }
+            Some(_) => self.read_json(name),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {

@@ -11,6 +11,7 @@ mod find_program;
 pub mod lines;
 mod ports;
 mod processes;
+mod samples;
 mod wait;
 
 pub use everywhere::run_everywhere;
@@ -20,6 +21,7 @@ pub use processes::{
     ThreadAtWork, alive, group_members, next_timer, parent_of, process_state, processes_with_env,
     session_of, threads_of,
 };
+pub use samples::{Sample, samples, samples_of};
 pub use tempfile::TempDir;
 pub use wait::{at_rest_blocking, eventually, eventually_async, eventually_blocking, within};
 

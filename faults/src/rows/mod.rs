@@ -17,3 +17,4 @@ pub(crate) mod storms;
 pub(crate) mod tree_limits;
 pub(crate) mod trees;
 pub(crate) mod upgrade;
+pub(crate) mod upgrade_adopt;

@@ -3,7 +3,7 @@
 //! Owns: building what it needs and running it, as root. What it tries and prints is its own.
 
 use crate::failure::Failure;
-use crate::recipe::setup;
+use crate::recipe::{base, setup};
 use crate::sandbox::build_programs;
 use crate::step::Step;
 use crate::workspace;
@@ -14,8 +14,28 @@ use crate::workspace;
 /// When something does not build, or a row fails.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     build_programs()?;
+    if needs_base(arguments) {
+        base::build()?;
+    }
     rows(arguments)
 }
+
+/// Whether a row is meant that takes over services of an earlier commit's programs.
+fn needs_base(arguments: &[&str]) -> bool {
+    let names: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .filter(|word| word.starts_with(|letter: char| letter.is_ascii_lowercase()))
+        .collect();
+    match names.as_slice() {
+        [] => !arguments.contains(&"--quick"),
+        ["list"] => false,
+        ["soak"] => true,
+        names => names.iter().any(|name| BASE_ROW.starts_with(name)),
+    }
+}
+
+const BASE_ROW: &str = "upgrade-adopt";
 
 /// The same with what is built already.
 ///

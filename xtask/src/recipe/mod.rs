@@ -1,5 +1,6 @@
 //! One recipe per file.
 
+pub(crate) mod base;
 pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod containers;
@@ -9,5 +10,6 @@ pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod quickstart;
 pub(crate) mod readme;
+pub(crate) mod samples;
 pub(crate) mod setup;
 pub(crate) mod test;

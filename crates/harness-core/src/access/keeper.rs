@@ -20,7 +20,7 @@ use harness_wire::{
 
 use super::WallClock;
 use super::limits::{max_connections, max_waiting};
-use super::register::{Register, Unwelcome};
+use super::register::{self, Register, Unwelcome};
 use crate::client::LOCAL_CLIENT;
 use crate::protocol::{
     ApiError, ClientInfo, ClientList, ErrorCode, InvitationInfo, Renewed, SCHEMA_VERSION,
@@ -346,11 +346,19 @@ impl Drop for Pass {
 }
 
 fn load(directory: &PrivateDirectory) -> Result<Register, PkiError> {
-    match directory.read(FILE)? {
-        None => Ok(Register::new()),
-        Some(text) => serde_json::from_str(&text).map_err(|_| PkiError::Damaged {
-            path: directory.path(FILE),
+    let Some(text) = directory.read(FILE)? else {
+        return Ok(Register::new());
+    };
+    let path = || directory.path(FILE);
+    match Register::version_of(&text) {
+        Some(found) if found > register::VERSION => Err(PkiError::TooNew {
+            path: path(),
+            found,
+            known: register::VERSION,
         }),
+        Some(_) | None => {
+            serde_json::from_str(&text).map_err(|_| PkiError::Damaged { path: path() })
+        }
     }
 }
 

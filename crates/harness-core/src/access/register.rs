@@ -79,9 +79,19 @@ impl Register {
     /// An empty one.
     pub(crate) fn new() -> Self {
         Self {
-            schema_version: 1,
+            schema_version: VERSION,
             ..Self::default()
         }
+    }
+
+    /// Which version of the form a text is of that may hold a register.
+    pub(crate) fn version_of(text: &str) -> Option<u32> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            schema_version: u32,
+        }
+        let versioned: Versioned = serde_json::from_str(text).ok()?;
+        Some(versioned.schema_version)
     }
 
     /// What this client may do, by what the register says now.
@@ -296,6 +306,8 @@ fn is_same(one: &str, other: &str) -> bool {
     one.len() == other.len() && differences == 0
 }
 
+/// The version of the form. A released one is never changed: the next number stands beside it.
+pub(crate) const VERSION: u32 = 1;
 /// Wrong secrets after which an invitation is withdrawn.
 const MAX_FAILURES: u32 = 5;
 

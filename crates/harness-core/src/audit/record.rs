@@ -105,3 +105,23 @@ fn is_false(flag: &bool) -> bool {
 /// What stands before the first line.
 pub(super) const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 const MARK: &str = ",\"hash\":\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_written_as_it_was_read() {
+        let mut seen = 0;
+        for sample in testkit::samples() {
+            let text = std::fs::read_to_string(sample.path("home/state/audit/audit.jsonl"));
+            for line in text.expect("checked in").lines() {
+                let mut record = AuditRecord::parse(line).expect("a line");
+                record.hash.clear();
+                assert_eq!(record.line().0.trim_end(), line);
+                seen += 1;
+            }
+        }
+        assert!(seen > 3, "{seen}");
+    }
+}

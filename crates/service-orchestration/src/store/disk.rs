@@ -26,7 +26,7 @@ pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 
 /// The format of the file. A released one is never changed: the next number stands beside it. In 1, no record was
 /// sealed.
-const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 2;
 
 /// Events kept on disk. 10,000 of some 300 bytes are 3 MB.
 const MAX_EVENTS: u64 = 10_000;
@@ -236,7 +236,7 @@ fn write_all(database: &Database, batch: &Batch, sealer: &Sealer) -> Result<(), 
     Ok(())
 }
 
-fn encode(value: &impl serde::Serialize) -> Vec<u8> {
+pub(super) fn encode(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value)
         .expect("the journal's types have string keys and no failing serializer")
 }

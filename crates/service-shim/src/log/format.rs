@@ -192,10 +192,20 @@ pub(crate) fn open_in(dir: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::R
 }
 
 /// The header of an open index; none while it is incomplete.
+///
+/// # Errors
+/// It cannot be read, or was written by a later version.
 pub(crate) fn read_header(index: &OwnedFd) -> io::Result<Option<Header>> {
     let mut bytes = [0u8; HEADER_LEN];
     let read = rustix::io::pread(index, &mut bytes, 0)?;
-    Ok(Header::decode(&bytes[..read]))
+    let bytes = &bytes[..read];
+    if read == HEADER_LEN && &bytes[..8] == MAGIC && word(bytes, 8) > FORMAT_VERSION {
+        let found = word(bytes, 8);
+        let message =
+            format!("the log has format {found}; this program knows up to {FORMAT_VERSION}");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    Ok(Header::decode(bytes))
 }
 
 /// The size of a file.
@@ -228,3 +238,36 @@ pub(crate) const HEADER_LEN: usize = 64;
 pub(crate) const RECORD_LEN: usize = 32;
 const MAGIC: &[u8; 8] = b"HRNSLOG\0";
 const FORMAT_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of every index of the samples of this format.
+    fn indexes() -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        for sample in testkit::samples_of("log", FORMAT_VERSION.into()) {
+            let logs = sample.files("home/log");
+            let indexes = logs
+                .iter()
+                .filter(|path| path.extension().is_some_and(|end| end == "idx"));
+            found.extend(indexes.map(|path| std::fs::read(path).expect("checked in")));
+        }
+        assert!(found.len() > 5, "{}", found.len());
+        found
+    }
+
+    #[test]
+    fn an_index_is_written_as_it_was_read() {
+        for index in indexes() {
+            let (head, records) = index.split_at(HEADER_LEN);
+            let header = Header::decode(head).expect("a header");
+            assert_eq!(header.encode(), head, "raise FORMAT_VERSION");
+            assert!(!records.is_empty());
+            for bytes in records.chunks(RECORD_LEN) {
+                let record = Record::decode(bytes).expect("a record");
+                assert_eq!(record.encode(), bytes, "raise FORMAT_VERSION");
+            }
+        }
+    }
+}

@@ -133,3 +133,15 @@ fn the_register_survives_its_file() {
     let read: Register = serde_json::from_str(&text).expect("a register");
     assert_eq!(read, register);
 }
+
+#[test]
+fn a_register_is_written_as_it_was_read() {
+    for sample in testkit::samples_of("clients", VERSION.into()) {
+        let text = std::fs::read_to_string(sample.path("home/config/pki/clients.json"));
+        let text = text.expect("checked in");
+        let register: Register = serde_json::from_str(&text).expect("loads");
+        assert!(register.clients().count() > 0 && register.invitations().count() > 0);
+        let written = serde_json::to_string_pretty(&register).expect("plain values");
+        assert_eq!(written, text, "raise VERSION");
+    }
+}
