@@ -13,7 +13,7 @@ mod runnable;
 mod secrets;
 
 pub(crate) use profiles::leave_out;
-pub use runnable::{Unsupported, unsupported};
+pub use runnable::{Unsupported, unsupported, unsupported_with};
 pub(crate) use secrets::in_clear;
 
 use crate::decode::Decoded;

@@ -3,10 +3,12 @@
 //! Owns: what each key does. The tables have seen to it that values have the right shape; what only several values
 //! together can show to be wrong is reported here.
 
+mod attachment;
 mod command;
 mod container;
 mod dependencies;
 mod environment;
+mod limits;
 mod mounts;
 mod networks;
 mod policy;

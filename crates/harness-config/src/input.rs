@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use service_orchestration::spec::TargetKind;
+
 /// The names of the stack file that [`discover`] looks for, the first wins.
 pub const FILE_NAMES: [&str; 3] = ["harness.yaml", "services.yaml", "services.yml"];
 
@@ -22,6 +24,7 @@ pub struct Sources {
     pub(crate) profiles: Vec<String>,
     pub(crate) wanted: BTreeSet<String>,
     pub(crate) implementations: BTreeSet<String>,
+    pub(crate) runnable: BTreeSet<TargetKind>,
 }
 
 /// One stack file.
@@ -97,6 +100,12 @@ impl Sources {
     /// Says that this `service_type` or `task_type` has an implementation here.
     pub fn implementation(mut self, type_name: impl Into<String>) -> Self {
         self.implementations.insert(type_name.into());
+        self
+    }
+
+    /// Says that targets of this type can be run here, besides processes.
+    pub fn runs(mut self, kind: TargetKind) -> Self {
+        self.runnable.insert(kind);
         self
     }
 

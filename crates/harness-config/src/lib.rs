@@ -33,7 +33,7 @@ mod table;
 mod text;
 mod yaml;
 
-pub use check::{Unsupported, unsupported};
+pub use check::{Unsupported, unsupported, unsupported_with};
 pub use compose::{COMPOSE_FILE_NAMES, Imported, import_compose};
 pub use input::{FILE_NAMES, Sources, discover, override_of};
 pub use load::{Loaded, load};

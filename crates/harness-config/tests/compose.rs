@@ -86,7 +86,7 @@ fn named_text(text: &str) -> Sources {
 
 #[test]
 fn findings_point_into_the_compose_file() {
-    let text = "services:\n  web:\n    image: x\n    cap_add: [NET_ADMIN]\n    networks: {a: {aliases: [w]}}\n  db:\n    image: y\n    gpus: all\n    deploy: {replicas: 3, placement: {}}\n";
+    let text = "services:\n  web:\n    image: x\n    dns: [192.0.2.1]\n    networks: {a: {aliases: [w]}}\n  db:\n    image: y\n    gpus: all\n    deploy: {replicas: 3, placement: {}}\n";
     let (_, imported) = import(text);
     let places: Vec<String> = imported
         .diagnostics

@@ -318,7 +318,7 @@ fn ports_have_names_numbers_or_neither() {
         ]
     );
     let spec = unit(
-        "services: {a: {image: x, container_name: c, ports: [5432, '127.0.0.1:5433:5432/tcp', {target: 80, published: 81, name: web}]}}",
+        "services: {a: {image: x, container_name: cc, ports: [5432, '127.0.0.1:5433:5432/tcp', {target: 80, published: 81, name: web}]}}",
     );
     let TargetSpec::Docker(container) = spec.target else {
         panic!("a container")
@@ -335,7 +335,7 @@ fn ports_have_names_numbers_or_neither() {
             published(None, PortNumber::Fixed(81)),
         ]
     );
-    assert_eq!(container.container_name.as_deref(), Some("c"));
+    assert_eq!(container.container_name.as_deref(), Some("cc"));
     assert_eq!(spec.ports[2].name.as_deref(), Some("web"));
 }
 

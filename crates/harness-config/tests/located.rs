@@ -5,7 +5,9 @@
 
 mod support;
 
-use support::{lines, load_text};
+use harness_config::load;
+use service_orchestration::spec::TargetKind;
+use support::{lines, sources};
 
 /// The text without its marks, and the marks as `line:column code`, in order.
 fn unmark(marked: &str) -> (String, Vec<String>) {
@@ -32,7 +34,8 @@ fn check(cases: impl IntoIterator<Item = String>) {
     let mut failures = String::new();
     for marked in cases {
         let (text, mut expected) = unmark(&marked);
-        let loaded = load_text(&text);
+        let sources = sources(&text).runs(TargetKind::Docker);
+        let loaded = load(&sources.runs(TargetKind::DockerAttach));
         let found = loaded.diagnostics.iter().map(|d| {
             let mark = if d.is_error() { "" } else { "W " };
             format!("{}:{} {mark}{}", d.line, d.column, d.code)
@@ -305,4 +308,121 @@ fn places_inside_text_hold_in_every_style() {
         "x-any: '${UNSET}'\nservices: {a: {binary: x}}\n",
         "services:\r\n  a: {binary: x,\r\n    args: ['é «H0210»${UNSET}']}\r\n",
     ].map(str::to_owned));
+}
+
+#[test]
+fn containers_are_checked_key_by_key() {
+    let around = |rest: &str| {
+        format!(
+            "volumes: {{data: }}\nservices:\n  a: {{type: docker, image: x, {rest}}}\n  db: {{type: docker, image: y}}\n"
+        )
+    };
+    check(
+        [
+            "build: {context: ., dockerfile: D, args: {A: 1, B: , C: x}, target: t}",
+            "build: «H0203»'https://example.com/x.git'",
+            "build: {context: ., «H0204»dockerfil: x, «H0302»ssh: [default]}",
+            "build: {args: {A: «H0213»'${db.ip}'}}, depends_on: [db]",
+            "pull: always",
+            "pull: «H0203»daily",
+            "pull_policy: if_not_present",
+            "pull: «H0202»build",
+            "pull: always, «H0207»pull_policy: never",
+            "ports: [80, '81:80', '127.0.0.1::82/udp', '8000-8001:90-91']",
+            "ports: [«H0203»'80-82:90-91', «H0203»'80/sctp', «H0203»auto]",
+            "ports: [«H0203»'1-1001']",
+            "ports: ['1-600', «H0102»'601-1200']",
+            "ports: [80, «H0207»80]",
+            "ports: ['80:80', '81:80', «H0207»'81:82']",
+            "ports: ['0.0.0.0:80:80', «H0207»'127.0.0.1:80:81']",
+            "ports: ['127.0.0.1:80:80', '127.0.0.2:80:81']",
+            "ports: ['53:53', '53:53/udp']",
+            "ports: [{target: 80, published: auto, host_ip: 0.0.0.0, name: web}]",
+            "ports: [{target: 80, host_ip: «H0203»web}]",
+            "ports: [{target: 80, «H0302»mode: host}]",
+            "ports: [«H0202»{published: 80}]",
+            "ports: [80], expose: [80, 81, '82-83/udp', {target: 84, name: web}]",
+            "ports: [{target: 80, name: web}], expose: [«H0207»{target: 81, name: web}]",
+            "expose: [«H0203»'80:81']",
+            "volumes: ['data:/data', './x:/x:ro', '/y', {type: tmpfs, target: /z, tmpfs: {size: 1m, mode: 1777}}]",
+            "volumes: [«H0505»'dat:/data']",
+            "volumes: [{type: volume, source: data, target: /a}, «H0505»{type: volume, source: dat, target: /b}]",
+            "volumes: ['data:/x', «H0207»'./y:/x/'], tmpfs: [«H0207»/x]",
+            "volumes: [«H0203»data, «H0203»'data:x', «H0203»'data:/', «H0203»'data:/x:nocopy']",
+            "volumes: [«H0213»'./${db.ip}:/x'], depends_on: [db]",
+            "volumes: [«H0203»'~/x:/x']",
+            "volumes: [{type: «H0203»npipe, target: /x}]",
+            "volumes: [{type: bind, source: ./x, target: /x, bind: {create_host_path: false, propagation: rslave}}]",
+            "volumes: [«H0202»{type: bind, target: /x}]",
+            "volumes: [{type: tmpfs, «H0206»source: x, target: /x}]",
+            "volumes: [{type: volume, target: /x, «H0206»tmpfs: {size: 1m}}]",
+            "volumes: [{type: volume, target: «H0203»x, «H0302»volume: {nocopy: true}}]",
+            "tmpfs: '/run:size=64m,mode=1777,noexec,uid=5'",
+            "tmpfs: [/run, «H0203»'/tmp:huge=always', «H0203»run]",
+            "tmpfs: «H0203»'/run:mode=9'",
+            "network: host, ports: [80, '81:81']",
+            "network: host, ports: [«H0206»'81:80']",
+            "network_mode: host, ports: [«H0206»'0.0.0.0:80:80']",
+            "network_mode: none, ports: [«H0206»80]",
+            "network_mode: «H0302»'service:db'",
+            "network: «H0502»other",
+            "network_mode: other",
+            "networks: {default: {aliases: [w, x.y]}}",
+            "networks: [default]",
+            "networks: {default: {«H0302»ipv4_address: 10.0.0.1}}",
+            "networks: {default: , «H0302»other: }",
+            "networks: [«H0207»default], network_mode: host",
+            "networks: {default: {aliases: [«H0208»'a b']}}",
+            "container_name: «H0208»'a b', hostname: «H0208»a_b",
+            "extra_hosts: ['h:10.0.0.1', 'i=::1', 'j:host-gateway', «H0203»'k']",
+            "extra_hosts: {h: 10.0.0.1, i: [10.0.0.2, ::1], j: «H0203»web}",
+            "limits: {memory: 512m, cpus: 0.5, pids: 100, ulimits: {nofile: 1024, core: {soft: 0, hard: -1}}}",
+            "limits: {memory: «H0203»1m, cpus: «H0203»0, pids: «H0203»0, «H0204»disk: 1g}",
+            "limits: {memory: 512m}, «H0207»mem_limit: 1g",
+            "cpus: 1.5, deploy: {resources: {limits: {«H0207»cpus: '2'}}}",
+            "deploy: {resources: {limits: {memory: 50M}, «H0302»reservations: {memory: 20M}}, «H0302»replicas: 2}",
+            "pids_limit: 100, ulimits: {«H0204»nofil: 10, nproc: «H0203»{soft: 10, hard: 5}}",
+            "privileged: true, cap_add: [NET_ADMIN, «H0203»'A B'], cap_drop: [ALL], read_only: «H0201»1",
+            "security_opt: [no-new-privileges], sysctls: {net.core.somaxconn: 1024}, group_add: [video, 44]",
+            "sysctls: [a.b=1, «H0203»c]",
+            "devices: [/dev/fuse, '/dev/a:/dev/b:r', {source: /dev/c}, «H0203»fuse]",
+            "init: true, tty: true, shm_size: 64m",
+            "«H0302»platform: linux/amd64, «H0302»dns: 1.1.1.1, «H0302»stdin_open: true",
+            "stop: {scope: «H0206»group}",
+            "stop: {scope: main, signal: INT, grace: 1s, command: [x]}",
+            "log: {mode: «H0206»file}",
+            "health_check: {«H0206»notify: true}",
+            "health_check: {container: true}",
+            "env: {PG_HOST: db, URL: 'http://db:1/'}, depends_on: [db]",
+        ]
+        .map(around),
+    );
+}
+
+#[test]
+fn a_port_of_this_machine_has_one_owner() {
+    check(
+        [
+            "services:\n  a: {type: docker, image: x, ports: ['80:1']}\n  b: {type: docker, image: x, ports: [«W H0501»'80:2']}\n",
+            "services:\n  a: {binary: x, ports: [80]}\n  b: {type: docker, image: x, ports: [«W H0501»'0.0.0.0:80:2']}\n",
+            "services:\n  a: {binary: x, ports: [80]}\n  b: {type: docker, image: x, network: host, ports: [«W H0501»80]}\n",
+            "services:\n  a: {binary: x, ports: [80]}\n  b: {type: docker, image: x, ports: [80]}\n  c: {type: docker, image: x, ports: ['192.0.2.1:80:1']}\n",
+        ]
+        .map(str::to_owned),
+    );
+}
+
+#[test]
+fn keys_of_containers_stand_nested_too() {
+    check(
+        [
+            "services: {a: {target: {type: docker, image: x, network: host, limits: {memory: 1g}, cap_add: [ALL]}}}",
+            "services: {a: {target: {type: docker, image: x}, limits: {memory: 1g}, network_mode: host}}",
+            "services: {a: {target: {type: docker, image: x, limits: {memory: 1g}}, «H0207»limits: {memory: 2g}}}",
+            "services: {a: {target: {type: docker, image: x, network: other, «H0207»network_mode: host}}}",
+            "services: {a: {binary: x, «H0206»mem_limit: 1g, networks: {local: {«H0206»aliases: [b]}}}}",
+            "services: {a: {type: docker-attach, container: c, log: {mode: «H0206»file}, health_check: {«H0206»notify: true}}}",
+        ]
+        .map(str::to_owned),
+    );
 }

@@ -81,6 +81,10 @@ settings: {health_check_interval: 3, shutdown_timeout: 7, log_total: 1g}
 networks:
   local: {type: local, subnet: 127.1.0.0/16}
   lab: {type: lan, subnet: 10.0.0.0/24, nodes: [{host: 10.0.0.2, name: n, package_deploy: true}]}
+volumes:
+  named: {labels: {a: b}, driver: local, driver_opts: {o: "addr=1", password: pw0rd}}
+  there: {external: true, name: known}
+  plain:
 tasks:
   migrate: {binary: m, args: ["$$$$ $${X} ${db.port.sql}"], dependencies: [db], retries: 2, timeout: 90}
   seed: {task_type: seeder, action: {url: "${db.url}", token: abc, n: [1, 2.5, null, true]}, dependencies: [db]}
@@ -110,7 +114,42 @@ services:
     startup_timeout: 1m30s
     profiles: [dev]
   attached: {type: process-attach, process_name: x, health_check: {notify: true}}
-  pg: {image: "postgres:15", command: [x], ports: ["5433:5432"], volumes: ["/a:/b"], container_name: c, network: lab}
+  pg: {image: "postgres:15", command: [x], ports: ["5433:5432"], volumes: ["/a:/b"], container_name: cc, network: lab}
+  full:
+    target:
+      type: docker
+      build: {context: ./src, dockerfile: D, args: {A: "$${x}", API_TOKEN: t0ken, B: }, target: stage}
+      pull: build
+      entrypoint: [a, "${db.ip}"]
+      working_dir: /w
+      network: host
+    ports: [8081, {target: 53, name: dns, protocol: udp, published: 53}]
+  open:
+    type: docker
+    image: i
+    ports: [80, "81:82", "0.0.0.0:83:84/udp", "8000-8001:9000-9001", {target: 85, name: web, host_ip: "::1"}]
+    expose: [86, {target: 87, name: inner, protocol: udp}]
+    volumes: ["named:/n:ro", "./b:/b", {type: bind, source: "c:d", target: /e, read_only: true, bind: {create_host_path: false, propagation: rslave}}, /f, {type: volume, target: /g, read_only: true}]
+    tmpfs: ["/t", "/u:size=1m,mode=0755,ro,uid=5"]
+    networks: {default: {aliases: [x, y.z]}}
+    hostname: h.example
+    extra_hosts: {h: [10.0.0.1, "::1"], gate: host-gateway}
+    limits: {memory: 1g, cpus: 1.25, pids: 9, ulimits: {nofile: 5, core: {soft: 0, hard: -1}}}
+    privileged: true
+    cap_add: [NET_ADMIN]
+    cap_drop: [ALL]
+    security_opt: ["label=$${x}"]
+    read_only: true
+    sysctls: {net.core.somaxconn: 1024}
+    devices: [/dev/fuse, {source: /dev/a, target: /dev/b, permissions: r}]
+    group_add: [video, 44]
+    init: true
+    tty: true
+    shm_size: 64m
+    pull: always
+    health_check: {container: true}
+    stop: {command: [a], signal: 2}
+  seen: {type: docker-attach, container: other, ports: [9]}
   far: {type: remote, host: h, user: u, port: 2222, ssh_key: k, binary: b, args: [x], restart: no}
   pkg: {type: wireguard, host: h, package: p.tar.gz, version: "1.0", install_path: /opt}
 "#;
@@ -160,7 +199,7 @@ fn secrets_are_masked_by_default() {
     );
     let stack = loaded.stack.expect("it loads");
     let masked = render_config(&stack, Secrets::Mask);
-    for secret in ["hunter2", "Bearer x", "abc"] {
+    for secret in ["hunter2", "Bearer x", "abc", "t0ken", "pw0rd"] {
         assert!(!masked.contains(secret), "{secret} in\n{masked}");
         assert!(render_config(&stack, Secrets::Show).contains(secret));
     }

@@ -133,6 +133,8 @@ fn the_good_files_fit() {
         "services: {a: {binary: x, restart: on-failure:3, depends_on: {b: }}, b: {command: [x]}}",
         "services: {a: {binary: x, readiness: {tcp: {port: 1}, interval: 0.5}, ports: [{name: x, port: auto}]}}",
         "tasks: {t: {task_type: x, action: {any: [thing]}}}",
+        "volumes: {d: , e: {external: true}}\nservices: {a: {type: docker, image: x, ports: ['1:2', {target: 3}], volumes: ['d:/d', {type: tmpfs, target: /t, tmpfs: {mode: 1777}}], limits: {memory: 1g, cpus: 0.5, ulimits: {nofile: 5}}, networks: {default: {aliases: [b]}}, sysctls: [a.b=1], devices: [/dev/fuse], cpus: }}",
+        "services: {a: {target: {type: docker, build: {context: ., args: {A: , B: 1}}, pull: build, network: host}, mem_limit: 1g, deploy: {resources: {limits: {cpus: '1'}}}}}",
     ] {
         assert!(accepts(text), "{text}");
         let loaded = support::load_text(&text.replace("${P}", "1"));
@@ -162,6 +164,10 @@ fn what_loading_refuses_by_shape_does_not_fit() {
         "services: {a: {binary: x, ports: [{name: y}]}}",
         "services: {a: {binary: x, stop: {grace: -1}}}",
         "version: 2\nservices: {a: {binary: x}}",
+        "services: {a: {type: docker, image: x, limits: {disk: 1g}}}",
+        "services: {a: {type: docker, image: x, platform: y}}",
+        "services: {a: {type: docker, image: x, tmpfs: [run]}}",
+        "services: {a: {type: process, binary: x, limits: {memory: 1g}}}",
         "volumes: {a: {size: 1}}\nservices: {a: {binary: x}}",
     ] {
         assert!(!accepts(text), "{text}");

@@ -1,8 +1,11 @@
 //! Networks, ports and names that are addresses.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
-use service_orchestration::spec::{NetworkKind, PortNumber, TargetSpec, Template};
+use service_orchestration::spec::{
+    NetworkKind, PortNumber, PortSpec, Protocol, TargetSpec, Template,
+};
 
 use crate::decode::{Decoded, Unit};
 use crate::report::{Code, Sink};
@@ -44,38 +47,96 @@ fn network(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
     .help("declare it under `networks`, or leave `network` out");
 }
 
-/// Two local processes on one address. A local network with a subnet gives each an address of its own.
+/// Two units on one port of this machine.
 fn port_clashes(decoded: &Decoded, sink: &mut Sink) {
-    let mut taken: BTreeMap<u16, (&Unit, Span)> = BTreeMap::new();
+    let mut taken: BTreeMap<(u16, bool), Vec<Taken<'_>>> = BTreeMap::new();
     for unit in decoded.units.values() {
-        let network = unit.spec.network.as_deref().unwrap_or(LOCAL);
-        let has_own_address = decoded
-            .networks
-            .get(network)
-            .is_some_and(|(n, _)| n.subnet.is_some());
-        if has_own_address || !matches!(unit.spec.target, TargetSpec::Process(_)) {
-            continue;
-        }
         for (port, span) in unit.spec.ports.iter().zip(&unit.places.ports) {
-            let PortNumber::Fixed(number) = port.port else {
+            let Some((address, number)) = outside(decoded, unit, port) else {
                 continue;
             };
-            match taken.get(&number) {
-                Some((other, first)) if other.spec.name != unit.spec.name => {
-                    let (one, two) = (&other.spec.name, &unit.spec.name);
-                    let message =
-                        format!("`{one}` and `{two}` both listen on port {number} of this machine");
-                    sink.warning(Code::PortClash, *span, message)
-                        .also(*first, format!("`{one}`"))
-                        .help("`port: auto` picks a free one and tells the service");
-                }
-                Some(_) => {}
-                None => {
-                    taken.insert(number, (unit, *span));
-                }
+            let is_udp = port.protocol == Protocol::Udp;
+            let others = taken.entry((number, is_udp)).or_default();
+            let clash = others.iter().find(|other| meet(other.address, address));
+            if let Some(other) = clash.filter(|other| other.span != *span) {
+                clash_of(other, unit, number, *span, sink);
+            } else {
+                others.push(Taken {
+                    unit,
+                    span: *span,
+                    address,
+                });
             }
         }
     }
+}
+
+/// A port of this machine that a unit has.
+struct Taken<'a> {
+    unit: &'a Unit,
+    span: Span,
+    address: IpAddr,
+}
+
+/// Within a unit it can only be a mistake; two units may never run at one time.
+fn clash_of(other: &Taken<'_>, unit: &Unit, number: u16, span: Span, sink: &mut Sink) {
+    let (one, two) = (&other.unit.spec.name, &unit.spec.name);
+    let is_container = |unit: &Unit| matches!(unit.spec.target, TargetSpec::Docker(_));
+    if one == two {
+        if !is_container(unit) {
+            // Of a process that has been said where its ports are read.
+            return;
+        }
+        let message = format!("`{one}` has port {number} of this machine twice");
+        sink.error(Code::Twice, span, message)
+            .also(other.span, "the other");
+        return;
+    }
+    let verb = match is_container(other.unit) || is_container(unit) {
+        true => "both have",
+        false => "both listen on",
+    };
+    let message = format!("`{one}` and `{two}` {verb} port {number} of this machine");
+    let help = match is_container(unit) {
+        true => "without a port outside a free one is chosen, and others are told",
+        false => "`port: auto` picks a free one and tells the service",
+    };
+    sink.warning(Code::PortClash, span, message)
+        .also(other.span, format!("`{one}`"))
+        .help(help);
+}
+
+/// The address and port of this machine that a port of a unit is known to be. A local network with a subnet gives each
+/// process an address of its own.
+fn outside(decoded: &Decoded, unit: &Unit, port: &PortSpec) -> Option<(IpAddr, u16)> {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let (address, number) = match (&unit.spec.target, port.published) {
+        (TargetSpec::Process(_), _) => {
+            let network = unit.spec.network.as_deref().unwrap_or(LOCAL);
+            let network = decoded.networks.get(network);
+            if network.is_some_and(|(network, _)| network.subnet.is_some()) {
+                return None;
+            }
+            (loopback, port.port)
+        }
+        (TargetSpec::Docker(_), Some(published)) => {
+            (published.address.unwrap_or(loopback), published.port)
+        }
+        (TargetSpec::Docker(container), None) if container.network.as_deref() == Some("host") => {
+            (everywhere, port.port)
+        }
+        _ => return None,
+    };
+    match number {
+        PortNumber::Fixed(number) => Some((address, number)),
+        PortNumber::Auto => None,
+    }
+}
+
+/// Whether one port at both addresses is one port. The unspecified address is every one, also that of IPv6 on Linux.
+fn meet(one: IpAddr, two: IpAddr) -> bool {
+    one == two || one.is_unspecified() || two.is_unspecified()
 }
 
 /// Names of services where only containers could resolve them.

@@ -2,6 +2,8 @@
 //!
 //! Owns: the one list of reasons, for warnings of a load and for whoever is about to start a unit.
 
+use std::collections::BTreeSet;
+
 use service_orchestration::spec::{
     NetworkKind, Origin, ServiceSpec, StackSpec, TargetKind, TargetSpec, UnitKind, UnitName,
 };
@@ -21,14 +23,19 @@ pub struct Unsupported {
     pub origin: Origin,
 }
 
-/// The units of a stack that cannot be run yet. A start that needs one of them is to be refused.
+/// The units of a stack that cannot be run yet, where processes can. A start that needs one of them is to be refused.
 pub fn unsupported(stack: &StackSpec) -> Vec<Unsupported> {
+    unsupported_with(stack, &BTreeSet::new())
+}
+
+/// The same, where targets of these types can be run besides processes.
+pub fn unsupported_with(stack: &StackSpec, runnable: &BTreeSet<TargetKind>) -> Vec<Unsupported> {
     let of = |unit: &ServiceSpec| {
         let network = unit
             .network
             .as_ref()
             .and_then(|name| stack.networks.get(name));
-        let reason = reason(unit).or_else(|| {
+        let reason = reason(unit, runnable).or_else(|| {
             let kind = network.map(|network| network.kind)?;
             (kind != NetworkKind::Local)
                 .then(|| "it is on a network that cannot be made yet".to_owned())
@@ -42,10 +49,11 @@ pub fn unsupported(stack: &StackSpec) -> Vec<Unsupported> {
     stack.units.values().filter_map(of).collect()
 }
 
-fn reason(unit: &ServiceSpec) -> Option<String> {
+fn reason(unit: &ServiceSpec, runnable: &BTreeSet<TargetKind>) -> Option<String> {
     let kind = unit.target.kind();
     match kind {
         TargetKind::Process | TargetKind::ProcessAttach => None,
+        kind if runnable.contains(&kind) => None,
         TargetKind::Builtin => Some(match &unit.type_name {
             Some(name) => {
                 format!("it has no target, and no implementation of `{name}` is registered here")
@@ -71,7 +79,8 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
         match spec.target {
             TargetSpec::Builtin if registered => continue,
             TargetSpec::Builtin => {
-                let reason = reason(spec).expect("nothing runs a unit without a target");
+                let reason =
+                    reason(spec, &sources.runnable).expect("nothing runs a unit without a target");
                 let message = format!("`{}` cannot be run yet: {reason}", spec.name);
                 sink.warning(
                     Code::NothingToRun,
@@ -82,7 +91,7 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
             }
             _ => {}
         }
-        if let Some(reason) = reason(spec) {
+        if let Some(reason) = reason(spec, &sources.runnable) {
             let message = format!("`{}`: {reason}", spec.name);
             sink.warning(Code::NotRunnable, unit.places.target, message);
         }

@@ -167,7 +167,11 @@ impl Converter<'_> {
         }
         let known = stack_field("build", draft.is_task).and_then(|field| fields_of(&field.shape));
         let taken: Vec<&str> = match known {
-            Some(fields) => fields.iter().map(|field| field.key).collect(),
+            Some(fields) => fields
+                .iter()
+                .filter(|field| !matches!(field.shape, Shape::NotBuilt(_)))
+                .map(|field| field.key)
+                .collect(),
             None => BUILD.to_vec(),
         };
         let of = format!("`build` of `{}`", shorten(draft.name));

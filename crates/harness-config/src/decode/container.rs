@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use service_orchestration::spec::{Build, ContainerTarget};
+use service_orchestration::spec::{Build, ContainerTarget, Pull};
 
 use super::Decoder;
-use super::target::owned;
-use crate::keys::{BUILD, Form};
+use super::limits::security;
+use super::target::{flag, literal, owned};
+use crate::keys::{BUILD, Form, LOG, STOP, extra_host};
 use crate::report::Code;
-use crate::table::{Fields, text};
+use crate::table::{Fields, Object, size, text};
 use crate::yaml::{Node, Scalar, Value};
 
 impl Decoder<'_> {
@@ -16,15 +17,74 @@ impl Decoder<'_> {
         ContainerTarget {
             image: form.node("image").and_then(text),
             build: form.node("build").map(|node| self.build(node)),
+            pull: self.pull(form),
             command: self.words(form.node("command")),
             entrypoint: self.words(form.node("entrypoint")),
             mounts: self.mounts(form),
             user: owned(form, "user"),
-            network: owned(form, "network").filter(|_| !std::ptr::eq(form.unit, form.target)),
+            // These are known once the whole unit is.
+            network: None,
+            aliases: Vec::new(),
             working_dir: form.node("working_dir").and_then(text),
             container_name: owned(form, "container_name"),
-            ..ContainerTarget::default()
+            hostname: owned(form, "hostname").filter(|name| !name.is_empty()),
+            extra_hosts: extra_hosts(form.node("extra_hosts")),
+            limits: self.limits(form),
+            security: security(form),
+            init: flag(form, "init"),
+            tty: flag(form, "tty"),
+            shm_size: literal(form, "shm_size").and_then(|text| size(text).ok()),
         }
+    }
+
+    /// What only processes of this machine can be told.
+    pub(super) fn only_of_processes(&mut self, common: &Fields<'_>) {
+        let said = |key: &str, fields: &'static Object, inner: &str, word: &str| {
+            let fields = Fields::new(common.node(key)?, fields.fields);
+            let entry = fields.entry(inner)?;
+            (fields.word(inner)? == word).then_some(entry.value.span)
+        };
+        if let Some(span) = said("stop", &STOP, "scope", "group") {
+            self.sink
+                .error(
+                    Code::WrongPlace,
+                    span,
+                    "the signal goes to process 1 of a container, and to no other",
+                )
+                .help("`init: true` has a process 1 that passes it on to the program");
+        }
+        if let Some(span) = said("log", &LOG, "mode", "file") {
+            self.sink
+                .error(
+                    Code::WrongPlace,
+                    span,
+                    "a container's output comes from its engine, so it cannot be handed a file",
+                )
+                .help(
+                    "leave `mode` out; for files that the program writes itself, mount a directory",
+                );
+        }
+    }
+
+    fn pull(&mut self, form: Form<'_>) -> Pull {
+        let Some(entry) = form.entry("pull") else {
+            return Pull::default();
+        };
+        let word = literal(form, "pull").unwrap_or_default();
+        let (pull, key) = match word.to_ascii_lowercase().as_str() {
+            "always" => (Pull::Always, "image"),
+            "never" => (Pull::Never, "image"),
+            "build" => (Pull::Build, "build"),
+            _ => (Pull::Missing, ""),
+        };
+        let is_given = key.is_empty() || form.entry(key).is_some();
+        // An image that is built may be kept from being built again.
+        let is_built = pull == Pull::Never && form.entry("build").is_some();
+        if !is_given && !is_built {
+            let message = format!("`{}: {word}` needs `{key}`", entry.key);
+            self.sink.error(Code::Missing, entry.value.span, message);
+        }
+        pull
     }
 
     /// The directory alone, or the mapping.
@@ -85,4 +145,25 @@ impl Decoder<'_> {
         });
         known.collect()
     }
+}
+
+/// A list of `name:address`, or a mapping of names to one address or several.
+fn extra_hosts(node: Option<&Node>) -> Vec<(String, String)> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    let known = |node: &Node| node.scalar().and_then(Scalar::literal).map(str::to_owned);
+    let listed = node
+        .items()
+        .iter()
+        .filter_map(|item| extra_host(&known(item)?).ok());
+    let mapped = node.entries().iter().flat_map(|entry| {
+        let addresses = match entry.value.scalar() {
+            Some(_) => std::slice::from_ref(&entry.value),
+            None => entry.value.items(),
+        };
+        let pair = |address| Some((entry.key.clone(), known(address)?));
+        addresses.iter().filter_map(pair).collect::<Vec<_>>()
+    });
+    listed.chain(mapped).collect()
 }

@@ -166,7 +166,16 @@ impl Decoder<'_> {
             "log" => fields
                 .owned("log")
                 .map(|pattern| ProbeAction::Log { pattern }),
-            "notify" => self.only_true(entry).then_some(ProbeAction::Notify),
+            "notify" => {
+                let is_true = self.only_true(entry);
+                if is_true && asked.is_container {
+                    let message = "a container cannot say that it is ready: the socket that `notify` needs is not there inside";
+                    self.sink
+                        .error(Code::WrongPlace, entry.key_span, message)
+                        .help("ask by `command`, `http`, `tcp` or `log`, or use the image's own check: `container: true`");
+                }
+                is_true.then_some(ProbeAction::Notify)
+            }
             _ => {
                 let is_true = self.only_true(entry);
                 if is_true && !asked.is_container {

@@ -128,3 +128,14 @@ pub(super) fn literal<'a>(form: Form<'a>, key: &str) -> Option<&'a str> {
 pub(super) fn owned(form: Form<'_>, key: &str) -> Option<String> {
     literal(form, key).map(str::to_owned)
 }
+
+pub(super) fn flag(form: Form<'_>, key: &str) -> bool {
+    literal(form, key).is_some_and(|word| word.eq_ignore_ascii_case("true"))
+}
+
+/// The known texts of a list.
+pub(super) fn literals(form: Form<'_>, key: &str) -> Vec<String> {
+    let items = form.node(key).map(Node::items).unwrap_or_default().iter();
+    let texts = items.filter_map(|item| item.scalar().and_then(Scalar::literal));
+    texts.map(str::to_owned).collect()
+}

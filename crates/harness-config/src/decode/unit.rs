@@ -26,13 +26,22 @@ impl Decoder<'_> {
         let form = form_of(node);
         let is_container = form.is_some_and(|form| form.kind == TargetType::Docker);
         let of_target = |key| form.and_then(|form| form.node(key));
-        let ports = if is_container {
+        let mut ports = if is_container {
             self.container_ports(of_target("ports"), of_target("expose"))
         } else {
             self.ports(of_target("ports"))
         };
         let target = form.and_then(|form| self.target(form));
-        let (target, is_shell) = target.unwrap_or((TargetSpec::Builtin, false));
+        let (mut target, is_shell) = target.unwrap_or((TargetSpec::Builtin, false));
+        let attachment = self.attachment(&common, form.filter(|_| is_container));
+        if let TargetSpec::Docker(container) = &mut target {
+            container.network = attachment.of_engine;
+            container.aliases = attachment.aliases;
+        }
+        self.map_ports(&target, &mut ports);
+        if is_container || matches!(target, TargetSpec::DockerAttach { .. }) {
+            self.only_of_processes(&common);
+        }
         let edges = self.dependencies(&common);
         let environment = self.environment(&name, form.and_then(|form| form.node("env")), &common);
         let mut places = self.places(entry, &common, &ports);
@@ -48,7 +57,7 @@ impl Decoder<'_> {
         let mut spec = ServiceSpec::new(name, kind, target);
         spec.display_name = common.owned("name");
         spec.description = common.owned("description");
-        spec.network = self.network_of(&common);
+        spec.network = attachment.network;
         spec.env = environment
             .into_iter()
             .map(|(name, (value, _))| (name, value))
@@ -135,28 +144,6 @@ impl Decoder<'_> {
         };
     }
 
-    /// `network`, or the one item of `networks`.
-    fn network_of(&mut self, common: &Fields<'_>) -> Option<String> {
-        let several = common.items("networks");
-        if let Some(second) = several.get(1) {
-            self.sink
-                .error(
-                    Code::NotBuilt,
-                    second.span,
-                    "a unit on more than one network is not built yet",
-                )
-                .help("name the one network that the others reach it on");
-        }
-        let first = several
-            .first()
-            .and_then(|node| Some((node.span, node.scalar()?.literal()?)));
-        let single = common
-            .entry("network")
-            .and_then(|e| Some((e.key_span, e.value.scalar()?.literal()?)));
-        let both = single.into_iter().chain(first).collect();
-        self.one_of(both, "the network").map(str::to_owned)
-    }
-
     fn places(&self, entry: &Entry, common: &Fields<'_>, ports: &Ports) -> Places {
         let node = &entry.value;
         let typed = node
@@ -169,13 +156,18 @@ impl Decoder<'_> {
             type_name: None,
             network: common
                 .node("network")
-                .or_else(|| common.items("networks").first().copied())
-                .map(|node| node.span),
+                .map(|node| node.span)
+                .or_else(|| first_network(common.node("networks")?)),
             ports: ports.spans.clone(),
             env: BTreeMap::new(),
             args: Vec::new(),
         }
     }
+}
+
+fn first_network(networks: &Node) -> Option<Span> {
+    let mapped = networks.entries().first().map(|entry| entry.key_span);
+    mapped.or_else(|| Some(networks.items().first()?.span))
 }
 
 fn spans(node: &Node) -> Vec<Span> {

@@ -2,8 +2,11 @@
 //!
 //! Owns: which texts each of them takes.
 
-use service_orchestration::spec::{Mount, MountKind};
-
+use super::container_formats::{
+    address, at_least_6m, capability, container_name, context, cpus, device, device_path,
+    extra_host, host_address, hostname, mount, octal, optional_hostname, path_inside, permissions,
+    published, sysctl, tmpfs, tmpfs_option, ulimit,
+};
 use super::published::{exposed_ports, published_ports};
 use crate::report::Code;
 use crate::table::{Format, duration, size, whole};
@@ -44,6 +47,20 @@ formats! {
     TMPFS = "a mount of memory", |text| tmpfs(text).map(drop), Invalid, r#"{"type":"string","pattern":"^/."}"#;
     TMPFS_OPTION = "an option of a mount", tmpfs_option, Invalid, r#"{"type":"string"}"#;
     OCTAL = "permissions", |text| octal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
+    /// Less than the engine takes is a mistake of units.
+    MEMORY = "a size", |text| size(text).and_then(at_least_6m), Invalid, r#"{"type":["integer","string"],"minimum":6291456}"#;
+    CPUS = "a number of processors", |text| cpus(text).map(drop), Invalid, r#"{"type":["number","string"],"minimum":0.001}"#;
+    ULIMIT = "a limit", ulimit, Invalid, r#"{"type":["integer","string"],"minimum":-1}"#;
+    CAPABILITY = "a capability", capability, Invalid, r#"{"type":"string","pattern":"^[A-Za-z_]+$"}"#;
+    SYSCTL = "a kernel parameter", sysctl, Invalid, r#"{"type":"string","pattern":"="}"#;
+    DEVICE = "a device", device, Invalid, r#"{"type":"string","pattern":"^/"}"#;
+    DEVICE_PATH = "a device", device_path, Invalid, r#"{"type":"string","pattern":"^/"}"#;
+    PERMISSIONS = "permissions", permissions, Invalid, r#"{"type":"string","pattern":"^[rwm]+$"}"#;
+    CONTAINER_NAME = "a container's name", container_name, Name, r#"{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9_.-]+$"}"#;
+    HOSTNAME = "a host name", hostname, Name, r#"{"type":"string","pattern":"^[A-Za-z0-9.-]+$"}"#;
+    OPTIONAL_HOSTNAME = "a host name", optional_hostname, Name, r#"{"type":"string","pattern":"^[A-Za-z0-9.-]*$"}"#;
+    EXTRA_HOST = "a name with its address", |text| extra_host(text).map(drop), Invalid, r#"{"type":"string"}"#;
+    HOST_ADDRESS = "an address", host_address, Invalid, r#"{"type":"string"}"#;
     MOUNT = "a mount", mount, Invalid, r#"{"type":"string","pattern":"/"}"#;
     STATUS = "an HTTP status", |text| whole(text, 100, 599), Invalid, r#"{"type":["integer","string"],"minimum":100,"maximum":599}"#;
     SIGNAL = "a signal", |text| signal(text).map(drop), Invalid, r#"{"type":["integer","string"]}"#;
@@ -121,92 +138,6 @@ fn process_port(text: &str) -> Result<(), String> {
     port(text)
         .map(drop)
         .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
-}
-
-/// Memory of `/run` or `/run:size=64m,mode=1777,ro`.
-pub(crate) fn tmpfs(text: &str) -> Result<Mount, String> {
-    let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    path_inside(target)?;
-    let (mut bytes, mut mode, mut more, mut read_only) = (None, None, Vec::new(), false);
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option.split_once('=') {
-            Some(("size", text)) => bytes = Some(size(text)?),
-            Some(("mode", text)) => mode = Some(octal(text)?),
-            None if option == "ro" => read_only = true,
-            None if option == "rw" => {}
-            _ => {
-                tmpfs_option(option)?;
-                more.push(option.to_owned());
-            }
-        }
-    }
-    Ok(Mount {
-        kind: MountKind::Tmpfs {
-            size: bytes,
-            mode,
-            options: more,
-        },
-        target: target.to_owned(),
-        read_only,
-    })
-}
-
-/// What memory can be mounted with, besides its size and its permissions.
-fn tmpfs_option(text: &str) -> Result<(), String> {
-    const FLAGS: [&str; 7] = [
-        "exec", "noexec", "suid", "nosuid", "dev", "nodev", "noatime",
-    ];
-    match text.split_once('=') {
-        None if FLAGS.contains(&text) => Ok(()),
-        Some(("uid" | "gid", id)) => whole(id, 0, u64::from(u32::MAX)),
-        _ => Err("expected `size=64m`, `mode=1777`, `ro`, `uid=1000`, `gid=1000`, `noexec`, `nosuid` or `nodev`".into()),
-    }
-}
-
-/// Permissions: `1777`, `0755`, `0o755`.
-pub(crate) fn octal(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    let is_octal = !digits.is_empty() && digits.chars().all(|c| c.is_digit(8));
-    let mode = u32::from_str_radix(digits, 8).ok();
-    mode.filter(|mode| is_octal && *mode <= 0o7777)
-        .ok_or_else(|| "expected octal digits, such as 1777".into())
-}
-
-fn mount(text: &str) -> Result<(), String> {
-    let mount = Mount::parse(text).map_err(|error| error.reason().to_owned())?;
-    path_inside(&mount.target)
-}
-
-fn path_inside(text: &str) -> Result<(), String> {
-    if !text.starts_with('/') || text.trim_matches('/').is_empty() {
-        return Err("expected a path inside that begins with `/` and is not the root".into());
-    }
-    Ok(())
-}
-
-fn published(text: &str) -> Result<(), String> {
-    if text == "auto" {
-        return Ok(());
-    }
-    port(text)
-        .map(drop)
-        .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
-}
-
-fn address(text: &str) -> Result<(), String> {
-    text.parse::<std::net::IpAddr>()
-        .map(drop)
-        .map_err(|_| "expected a numeric address, such as 0.0.0.0".into())
-}
-
-fn context(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("expected a directory".into());
-    }
-    if text.contains("://") || text.starts_with("git@") {
-        return Err("expected a directory of this machine; fetch what is elsewhere first".into());
-    }
-    Ok(())
 }
 
 fn regex(text: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The tables of the top level.
 
-use super::container::VOLUME;
 use super::formats;
+use super::mount::VOLUME;
 use super::secret::SECRET;
 use crate::table::{Object, Shape, UnitForm, field};
 

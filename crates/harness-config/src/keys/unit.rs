@@ -1,5 +1,6 @@
 //! The tables of services and tasks, without their targets.
 
+use super::container::later;
 use super::formats;
 use super::policy::{LOG, RESTART, STOP};
 use super::probe::PROBE;
@@ -25,8 +26,11 @@ pub(crate) static COMMON: &[Field] = &[
     ),
     field(
         "networks",
-        Shape::List(&Shape::Known(&formats::LITERAL)),
-        "The network it is on, as a list of one.",
+        Shape::Either(&[
+            Shape::List(&Shape::Known(&formats::LITERAL)),
+            Shape::Map(&Shape::Object(&MEMBER)),
+        ]),
+        "The network it is on, as a list of one, or a mapping with its `aliases` there; `default` is the stack's own.",
     ),
     field(
         "env_file",
@@ -94,6 +98,26 @@ pub(crate) static COMMON: &[Field] = &[
         "Commands around its life.",
     ),
 ];
+
+/// A network that a unit is on.
+pub(crate) static MEMBER: Object = Object {
+    what: "the place on a network",
+    fields: &[
+        field(
+            "aliases",
+            Shape::List(&Shape::Known(&formats::HOSTNAME)),
+            "Of a container: names beside its own by which others there reach it.",
+        ),
+        later("ipv4_address", "the engine chooses the address"),
+        later("ipv6_address", "the engine chooses the address"),
+        later("link_local_ips", "the engine chooses the address"),
+        later("mac_address", "the engine chooses the address"),
+        later("interface_name", "the engine chooses the name"),
+        later("driver_opts", "they are for a network of its own"),
+        later("gw_priority", "it is on one network"),
+        later("priority", "it is on one network"),
+    ],
+};
 
 /// What only services have.
 pub(crate) static SERVICE: &[Field] = &[

@@ -125,7 +125,8 @@ fn flat(
         });
         return;
     };
-    let tables = [COMMON, own, kind.fields()];
+    // What a type has by the name of something that is not built for all is that type's.
+    let tables = [kind.fields(), COMMON, own];
     checker.entries(&rest, &tables, &mut |checker, entry| {
         elsewhere_or_unknown(checker, entry, kind, &tables);
     });
@@ -196,7 +197,9 @@ fn beside(
     own: &'static [Field],
 ) {
     let (of_target, common): (Vec<&Entry>, Vec<&Entry>) = rest.iter().copied().partition(|entry| {
-        find(&[COMMON, own], &entry.key).is_none() && find(&[kind.fields()], &entry.key).is_some()
+        let common = find(&[COMMON, own], &entry.key);
+        common.is_none_or(|field| matches!(field.shape, Shape::NotBuilt(_)))
+            && find(&[kind.fields()], &entry.key).is_some()
     });
     for entry in &of_target {
         let field = find(&[kind.fields()], &entry.key).expect("the partition found it");
@@ -239,7 +242,9 @@ fn elsewhere_or_unknown(
     let name = kind.name();
     if !others.is_empty() {
         let message = format!("field `{}` does not belong to type `{name}`", entry.key);
-        let fields: Vec<&str> = kind.fields().iter().map(|field| field.key).collect();
+        let fields = kind.fields().iter();
+        let fields = fields.filter(|field| !matches!(field.shape, Shape::NotBuilt(_)));
+        let fields: Vec<&str> = fields.map(|field| field.key).collect();
         checker
             .sink
             .error(Code::WrongPlace, entry.key_span, message)

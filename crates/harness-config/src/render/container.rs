@@ -1,12 +1,85 @@
 //! What only containers have.
 
 use service_orchestration::spec::{
-    Build, Mount, MountKind, PortNumber, PortSpec, Protocol, Template, VolumeSpec,
+    Build, ContainerTarget, Limits, Mount, MountKind, PortNumber, PortSpec, Protocol, Pull,
+    Security, Template, VolumeSpec,
 };
 
 use super::literal;
 use super::secrets::{Secrets, shown};
 use super::value::{Map, Yaml};
+
+/// What engines do with a container beyond running a program.
+pub(super) fn settings(map: &mut Map, container: &ContainerTarget) {
+    let pull = match container.pull {
+        Pull::Missing => None,
+        Pull::Always => Some("always"),
+        Pull::Never => Some("never"),
+        Pull::Build => Some("build"),
+    };
+    map.maybe("pull", pull);
+    let name = container.container_name.as_deref();
+    map.maybe("container_name", name.map(literal));
+    map.maybe("hostname", container.hostname.as_deref().map(literal));
+    let hosts = container.extra_hosts.iter();
+    let hosts = hosts.map(|(name, address)| literal(&format!("{name}={address}")));
+    map.list("extra_hosts", hosts.collect());
+    super::policies::put_some(map, "limits", limits(&container.limits));
+    security(map, &container.security);
+    flag(map, "init", container.init);
+    flag(map, "tty", container.tty);
+    map.maybe("shm_size", container.shm_size);
+}
+
+fn limits(limits: &Limits) -> Map {
+    let mut map = Map::default();
+    map.maybe("memory", limits.memory);
+    let cpus = limits.millicpus;
+    map.maybe(
+        "cpus",
+        cpus.map(|n| format!("{}.{:03}", n / 1000, n % 1000)),
+    );
+    map.maybe("pids", limits.pids.map(u64::from));
+    let ulimits = limits.ulimits.iter().map(|(name, limit)| {
+        let mut pair = Map::default();
+        pair.put("soft", limit.soft.to_string());
+        pair.put("hard", limit.hard.to_string());
+        (name.clone(), Yaml::Map(pair))
+    });
+    map.map("ulimits", ulimits.collect());
+    map
+}
+
+fn security(map: &mut Map, security: &Security) {
+    let list = |texts: &[String]| texts.iter().map(|text| literal(text)).collect();
+    flag(map, "privileged", security.privileged);
+    map.list("cap_add", list(&security.cap_add));
+    map.list("cap_drop", list(&security.cap_drop));
+    map.list("security_opt", list(&security.options));
+    flag(map, "read_only", security.read_only);
+    map.map("sysctls", texts(&security.sysctls, Secrets::Show));
+    map.list("devices", list(&security.devices));
+    map.list("group_add", list(&security.groups));
+}
+
+fn flag(map: &mut Map, key: &str, is_set: bool) {
+    if is_set {
+        map.put(key, true);
+    }
+}
+
+/// The stack's network that a unit is on, with its other names there.
+pub(super) fn network(map: &mut Map, network: Option<&str>, aliases: &[String]) {
+    if aliases.is_empty() {
+        map.maybe("network", network.map(literal));
+        return;
+    }
+    let mut member = Map::default();
+    let aliases = aliases.iter().map(|alias| literal(alias));
+    member.list("aliases", aliases.collect());
+    let name = network.unwrap_or("default").to_owned();
+    map.map("networks", vec![(name, Yaml::Map(member))]);
+}
 
 /// The ports of a container: those that are published, and the others.
 pub(super) fn ports(map: &mut Map, ports: &[PortSpec]) {

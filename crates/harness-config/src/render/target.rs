@@ -56,10 +56,7 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
             map.maybe("user", container.user.as_deref().map(literal));
             map.maybe("network", container.network.as_deref().map(literal));
             map.maybe("working_dir", container.working_dir.as_ref());
-            map.maybe(
-                "container_name",
-                container.container_name.as_deref().map(literal),
-            );
+            super::container::settings(&mut map, container);
         }
         TargetSpec::DockerAttach { container } => {
             map.put("type", "docker-attach");

@@ -21,7 +21,11 @@ pub(super) fn unit(stack: &StackSpec, unit: &ServiceSpec, secrets: Secrets) -> Y
     map.maybe("name", unit.display_name.as_deref().map(literal));
     map.maybe("description", unit.description.as_deref().map(literal));
     map.maybe("target", target(&unit.target, secrets).map(Yaml::Map));
-    map.maybe("network", unit.network.as_deref().map(literal));
+    let aliases = match &unit.target {
+        TargetSpec::Docker(container) => container.aliases.as_slice(),
+        _ => &[],
+    };
+    super::container::network(&mut map, unit.network.as_deref(), aliases);
     if let Some(action) = &unit.action {
         map.put("action", masked(action, secrets));
     }

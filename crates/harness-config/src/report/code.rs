@@ -115,8 +115,8 @@ codes! {
         "The unit that is referred to is not, directly or through others, a dependency of the one that asks: it may have no address yet when that one starts.";
     OutsideProfiles "H0409" "a reference to a unit outside the active profiles"
         "The unit is left out because none of its profiles is active, so it will never have an address.";
-    PortClash "H0501" "two local processes want one port"
-        "Both listen on the same fixed port of this machine; the second will fail to.";
+    PortClash "H0501" "two units want one port"
+        "Both listen on the same fixed port of this machine, or a container is published there; the second will fail to start.";
     UnknownNetwork "H0502" "an unknown network"
         "The network is not declared under `networks`. `local` always exists.";
     BareName "H0503" "a service name where it cannot resolve"

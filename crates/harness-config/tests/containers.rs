@@ -1,0 +1,134 @@
+//! What the keys of containers do to the specification.
+
+mod support;
+
+use harness_config::{unsupported, unsupported_with};
+use service_orchestration::spec::{
+    ContainerTarget, Limits, MountKind, Pull, ServiceSpec, TargetKind, TargetSpec, Ulimit,
+};
+use support::{lines, load_text};
+
+fn unit(text: &str) -> ServiceSpec {
+    let loaded = load_text(text);
+    let lines = lines(&loaded);
+    let stack = loaded.stack.unwrap_or_else(|| panic!("{text}\n{lines}"));
+    stack.units.into_values().next().expect("one unit")
+}
+
+/// The container that these keys say.
+fn container(rest: &str) -> ContainerTarget {
+    let text = format!("volumes: {{data: }}\nservices: {{a: {{type: docker, image: x, {rest}}}}}");
+    match unit(&text).target {
+        TargetSpec::Docker(container) => *container,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn limits_of_containers_have_one_meaning_in_every_spelling() {
+    let limits = Limits {
+        memory: Some(512 << 20),
+        millicpus: Some(1500),
+        pids: Some(9),
+        ulimits: [("nofile".to_owned(), Ulimit { soft: 5, hard: 5 })].into(),
+    };
+    for rest in [
+        "limits: {memory: 512m, cpus: 1.5, pids: 9, ulimits: {nofile: 5}}",
+        "mem_limit: 512MiB, cpus: '1.50', pids_limit: 9, ulimits: {nofile: {soft: 5, hard: 5}}",
+        "deploy: {resources: {limits: {memory: 512M, cpus: '1.5', pids: 9}}}, ulimits: {nofile: 5}",
+    ] {
+        assert_eq!(container(rest).limits, limits, "{rest}");
+    }
+    assert_eq!(container("").limits, Limits::default());
+}
+
+#[test]
+fn networks_of_the_stack_and_of_the_engine_are_told_apart() {
+    let on = |rest: &str| {
+        let spec = unit(&format!(
+            "services: {{a: {{type: docker, image: x, {rest}}}}}"
+        ));
+        let TargetSpec::Docker(container) = spec.target else {
+            panic!("a container")
+        };
+        (spec.network, container.network, container.aliases.join(" "))
+    };
+    let some = |name: &str| Some(name.to_owned());
+    for (rest, expected) in [
+        ("", (None, None, "")),
+        ("network: local", (some("local"), None, "")),
+        ("networks: [default]", (None, None, "")),
+        (
+            "networks: {default: {aliases: [b, c]}}",
+            (None, None, "b c"),
+        ),
+        (
+            "networks: {local: {aliases: [b]}}",
+            (some("local"), None, "b"),
+        ),
+        ("network: host", (None, some("host"), "")),
+        ("network_mode: other", (None, some("other"), "")),
+    ] {
+        let (stack, engine, aliases) = on(rest);
+        assert_eq!((stack, engine, aliases.as_str()), expected, "{rest}");
+    }
+    let host = unit("services: {a: {type: docker, image: x, network: host, ports: [80, '81:81']}}");
+    assert!(host.ports.iter().all(|port| port.published.is_none()));
+}
+
+#[test]
+fn mounts_and_builds_are_taken_apart() {
+    let mounts = container("volumes: [data:/d, {type: tmpfs, target: /m, tmpfs: {size: 1m}}], tmpfs: '/t:mode=700,noexec'").mounts;
+    let tmpfs = |size, mode, options: &[&str]| MountKind::Tmpfs {
+        size,
+        mode,
+        options: options.iter().map(ToString::to_string).collect(),
+    };
+    let kinds: Vec<MountKind> = mounts.into_iter().map(|mount| mount.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            MountKind::Volume {
+                name: "data".into()
+            },
+            tmpfs(Some(1 << 20), None, &[]),
+            tmpfs(None, Some(0o700), &["noexec"]),
+        ]
+    );
+    let home = support::sources("services: {a: {type: docker, image: x, volumes: ['~/x:/x']}}");
+    let loaded = harness_config::load(&home.variable("HOME", "/home/me"));
+    let stack = loaded.stack.expect("it loads");
+    let TargetSpec::Docker(container_at_home) = &stack.units["a"].target else {
+        panic!("a container")
+    };
+    assert!(
+        matches!(&container_at_home.mounts[0].kind, MountKind::Bind { source, .. } if source == "/home/me/x")
+    );
+    // A name without a value is passed on from the caller, and left out when the caller has none.
+    let build = container("build: {args: [A=1, SET, NONE]}")
+        .build
+        .expect("a build");
+    assert_eq!(build.context, ".");
+    let args: Vec<_> = build.args.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(args, ["A=1", "SET=value"]);
+    assert_eq!(
+        container("build: ./b").build.expect("a build").context,
+        "./b"
+    );
+    assert_eq!(container("pull_policy: if_not_present").pull, Pull::Missing);
+    assert_eq!(container("pull: always").pull, Pull::Always);
+}
+
+#[test]
+fn targets_that_can_be_run_here_are_no_warning() {
+    let sources = support::sources("services: {a: {type: docker, image: x}}");
+    let loaded = harness_config::load(&sources);
+    assert_eq!(lines(&loaded).matches("H0301").count(), 1);
+    let stack = loaded.stack.expect("it loads");
+    assert_eq!(unsupported(&stack).len(), 1);
+    assert_eq!(unsupported_with(&stack, &[TargetKind::Docker].into()), []);
+    assert_eq!(
+        lines(&harness_config::load(&sources.runs(TargetKind::Docker))),
+        ""
+    );
+}
