@@ -70,7 +70,8 @@ impl Sample {
         found
     }
 
-    /// Copies the home, for its owner alone as the programs want it, and with the directories that were empty.
+    /// Copies the home, for its owner alone as the programs want it, and with the directories that were empty. Where
+    /// logs go is said in clear, and follows: nothing is written where the sample was made.
     ///
     /// # Panics
     /// When it cannot be copied.
@@ -88,10 +89,19 @@ impl Sample {
                 make_private(&parent);
             }
             fs::copy(&file, &copy).expect("a file can be copied");
+            if below.ends_with("launch.json") {
+                let text = fs::read_to_string(&file).expect("checked in");
+                let there = text.replace(MADE_IN, &to.display().to_string());
+                assert_ne!(text, there, "it says where its log goes");
+                fs::write(&copy, there).expect("ours");
+            }
             fs::set_permissions(&copy, PermissionsExt::from_mode(0o600)).expect("ours");
         }
     }
 }
+
+/// As `cargo xtask samples` has it.
+const MADE_IN: &str = "/tmp/harness-sample/home";
 
 fn make_private(directory: &Path) {
     fs::create_dir_all(directory).expect("a directory can be made");
