@@ -121,14 +121,14 @@ fn mounts_and_builds_are_taken_apart() {
 
 #[test]
 fn targets_that_can_be_run_here_are_no_warning() {
-    let sources = support::sources("services: {a: {type: docker, image: x}}");
+    let sources = support::sources("services: {a: {type: remote, host: h, binary: x}}");
     let loaded = harness_config::load(&sources);
     assert_eq!(lines(&loaded).matches("H0301").count(), 1);
     let stack = loaded.stack.expect("it loads");
     assert_eq!(unsupported(&stack).len(), 1);
-    assert_eq!(unsupported_with(&stack, &[TargetKind::Docker].into()), []);
+    assert_eq!(unsupported_with(&stack, &[TargetKind::Remote].into()), []);
     assert_eq!(
-        lines(&harness_config::load(&sources.runs(TargetKind::Docker))),
+        lines(&harness_config::load(&sources.runs(TargetKind::Remote))),
         ""
     );
 }

@@ -46,10 +46,6 @@ fn the_good_files_load_with_warnings_only() {
                 .iter()
                 .all(|d| d.severity == Severity::Warning)
         );
-        assert!(
-            !loaded.diagnostics.is_empty(),
-            "{name} has targets that come later"
-        );
         assert_eq!(stack.units.len(), units, "{name}");
     }
 }

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use common::enrolled::{elsewhere, enrolled, files, forbidden, invitation, invited, refused};
 use common::{Home, SOON, name, stack, start_and_wait};
 use futures_lite::future;
+use harness_core::Volumes;
 use harness_core::client::{EnrolError, Remote};
 use harness_core::protocol::{StartUnitsParams, StopParams, SubscribeParams};
 use harness_core::{ClientError, ConnectError, HarnessClient};
@@ -84,7 +85,7 @@ fn each_role_may_do_what_it_may_and_no_more() {
                 .await
                 .expect("may start what is defined");
             forbidden(operator.start(&common::start(spec.clone())).await);
-            forbidden(operator.forget(&name("web")).await);
+            forbidden(operator.forget(&name("web"), Volumes::Keep).await);
             deployer
                 .start(&common::start(spec))
                 .await

@@ -6,6 +6,7 @@ use common::{
     Home, SOON, name, stack, start, start_and_wait, status_of, stop_and_wait, unit, wait,
 };
 use futures_lite::future;
+use harness_core::Volumes;
 use harness_core::protocol::{
     ErrorCode, LogParams, LogRecord, StopParams, SubscribeParams, WaitGoal, WaitResult,
 };
@@ -49,7 +50,9 @@ fn two_clients_see_the_same_stack_from_start_to_stop() {
                 !home.dirs.state().join("active").exists()
             })
             .await;
-            one.forget(&name("web")).await.expect("nothing runs");
+            one.forget(&name("web"), Volumes::Keep)
+                .await
+                .expect("nothing runs");
             assert!(other.stacks().await.expect("a list").is_empty());
         })
         .await;
@@ -85,7 +88,10 @@ fn what_does_not_exist_is_refused_by_name() {
             };
             let error = client.read_logs(params).await.expect_err("no such unit");
             assert_eq!(code(error), Some((ErrorCode::UnknownUnit, 4)));
-            let error = client.forget(&name("web")).await.expect_err("it runs");
+            let error = client
+                .forget(&name("web"), Volumes::Keep)
+                .await
+                .expect_err("it runs");
             assert_eq!(code(error), Some((ErrorCode::StillRunning, 1)));
         })
         .await;

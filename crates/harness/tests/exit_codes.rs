@@ -110,7 +110,7 @@ fn a_wrong_file_is_seventy_eight_with_every_error() {
 #[test]
 fn a_target_that_cannot_be_run_is_sixty_nine_only_when_it_is_needed() {
     let home = Home::new(
-        "services:\n  web: {type: process, binary: FIXTURE, args: [hold]}\n  db: {type: docker, image: postgres}\n",
+        "services:\n  web: {type: process, binary: FIXTURE, args: [hold]}\n  db: {type: remote, host: elsewhere, binary: postgres}\n",
     );
     home.run(&["start"])
         .expect(69)

@@ -143,7 +143,7 @@ const COMPOSE: &str = "\
 services:
   db:
     image: postgres:${TAG:-16}
-    cap_add: [SYS_NICE]
+    dns: [192.0.2.53]
     healthcheck: {test: pg_isready}
   web:
     image: web
@@ -157,7 +157,7 @@ fn a_compose_file_becomes_a_stack_file() {
     let shown = home
         .ok(&["import", "compose", "compose.yaml"])
         .says("compose.yaml:4:5")
-        .says("`cap_add` of `db` is not carried over");
+        .says("`dns` of `db` is not carried over");
     assert!(shown.stdout.starts_with("# Imported from compose.yaml."));
     home.ok(&["import", "compose", "compose.yaml", "-o", "harness.yaml"])
         .says("harness.yaml was made from compose.yaml; one thing is to be looked at");
@@ -191,7 +191,7 @@ fn a_compose_file_is_used_as_it_is() {
     let run = home
         .ok(&["config", "render"])
         .says("compose.yaml is a Compose file, and is used as it is")
-        .says("warning[H0701]: compose.yaml:4:5: `cap_add` of `db` is not carried over");
+        .says("warning[H0701]: compose.yaml:4:5: `dns` of `db` is not carried over");
     for part in ["image: postgres:16", "condition: ready", "- \"80\""] {
         assert!(run.stdout.contains(part), "{part} in\n{}", run.stdout);
     }

@@ -77,7 +77,8 @@ fn what_people_have_is_accepted() {
             .env("DEPLOYER_PRIVATE_KEY", "0x1")
             .output()
             .expect("runs");
-        Run::of(output).expect(78);
+        // All that one of them needs is there; the others link to implementations that this program does not have.
+        Run::of(output).expect(if file == "services.yaml" { 0 } else { 78 });
     }
     sandbox
         .run(&["validate", "graph-stack-with-tasks.yaml"])
@@ -86,24 +87,12 @@ fn what_people_have_is_accepted() {
 }
 
 #[test]
-fn a_stack_that_needs_docker_is_refused_by_name_and_the_rest_of_it_runs() {
-    let sandbox = with(&["services.yaml"]);
-    sandbox
-        .run(&["start", "--file", "services.yaml"])
-        .expect(69)
-        .says("`postgres` cannot be run here")
-        .says("docker");
-    sandbox
-        .run(&["start", "--file", "services.yaml", "api"])
-        .expect(69)
-        .says("`postgres`");
-    // Nothing was begun.
-    let status = sandbox.run(&["--file", "services.yaml", "status", "-o", "json"]);
-    assert!(!status.stdout.contains("\"pid\":1"), "{}", status.stdout);
+fn a_stack_that_needs_what_cannot_be_run_is_refused_by_name_and_the_rest_of_it_runs() {
+    let sandbox = with(&[]);
     sandbox.write(
         "mixed.yaml",
         "name: mixed\nservices:\n  \
-         db: {type: docker, image: \"postgres:15\"}\n  \
+         db: {type: remote, host: elsewhere, binary: postgres}\n  \
          api: {type: process, binary: FIXTURE, args: [hold], depends_on: [db]}\n  \
          cache: {type: process, binary: FIXTURE, args: [hold]}\n  \
          web: {type: process, binary: FIXTURE, args: [hold], depends_on: [cache]}\n",

@@ -6,7 +6,10 @@
 mod alone;
 mod attach;
 mod contract;
+mod docker;
 mod end;
+mod fault;
+mod order;
 mod process;
 mod reading;
 mod running;
@@ -14,10 +17,15 @@ mod running;
 pub(crate) use alone::stream_events;
 pub use attach::AttachExecutor;
 pub use contract::{
-    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
-    LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+    Adoption, AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, ServiceExecutor,
 };
+pub use docker::{DockerAttachExecutor, DockerExecutor};
 pub(crate) use end::End;
+pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError};
+pub use order::{
+    ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnHealth,
+    PortOrder, StopOrder, Ticket,
+};
 pub use process::ProcessExecutor;
 pub use running::{NetworkInfo, RunningService};
 
@@ -38,9 +46,13 @@ impl Executors {
         Self::default()
     }
 
-    /// Those that run on this machine without anything else.
-    pub fn local(process: ProcessExecutor) -> Self {
-        Self::new().with(process).with(AttachExecutor::new())
+    /// Those that run on this machine: programs, and containers where there is an engine.
+    pub fn local(process: ProcessExecutor, docker: DockerExecutor) -> Self {
+        Self::new()
+            .with(process)
+            .with(AttachExecutor::new())
+            .with(docker.attaching())
+            .with(docker)
     }
 
     /// With this one too; it replaces another of the same kind.

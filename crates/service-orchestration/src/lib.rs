@@ -31,7 +31,7 @@ pub use executors::{
 };
 pub use health::{HealthChecker, HealthMonitor};
 pub use host::allowed_environment;
-pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError};
+pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError, Volumes};
 pub use shared_events::{EventReader, SharedEventStream};
 
 /// An error and its causes, in one line.

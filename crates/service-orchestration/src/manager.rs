@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::Sender;
 
+use crate::executors::Executors;
 use crate::logs::LogStore;
 use crate::model::Goal;
 use crate::report::{StackStatus, Why};
@@ -61,10 +62,21 @@ pub struct ServiceManager {
     shared: Arc<Shared>,
 }
 
+/// What becomes of the volumes of a stack that is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Volumes {
+    /// They stay, with what is in them: a stack of the same name finds them again.
+    #[default]
+    Keep,
+    /// They go. What is in them is lost.
+    Remove,
+}
+
 #[derive(Debug)]
 struct Shared {
     inbox: Sender<Inbox>,
     logs: LogStore,
+    executors: Executors,
     adopted: async_channel::Receiver<()>,
     /// Closes when the supervisor has let go of everything.
     ended: async_channel::Receiver<()>,
@@ -261,11 +273,11 @@ impl ServiceManager {
         answer.await.unwrap_or(Err(OrderError::Ended))
     }
 
-    /// Forgets a stack whose units are all gone, and what they said.
+    /// Forgets a stack whose units are all gone, and what they said; its volumes only when it is said so.
     ///
     /// # Errors
-    /// [`ForgetError`]; nothing was forgotten then.
-    pub async fn forget(&self, stack: &StackName) -> Result<(), ForgetError> {
+    /// [`ForgetError`]; nothing was forgotten then, except where [`ForgetError::Leftover`] says what was not.
+    pub async fn forget(&self, stack: &StackName, volumes: Volumes) -> Result<(), ForgetError> {
         let answer = self.ask(|reply| Request::Forget {
             stack: stack.clone(),
             reply,
@@ -273,6 +285,14 @@ impl ServiceManager {
         answer.await.unwrap_or(Err(ForgetError::Ended))?;
         if let Err(error) = self.shared.logs.forget(stack).await {
             tracing::warn!(%stack, %error, "what its units said is left behind");
+        }
+        let with_volumes = volumes == Volumes::Remove;
+        for executor in self.shared.executors.all() {
+            let forgotten = executor.forget_stack(stack, with_volumes).await;
+            forgotten.map_err(|error| ForgetError::Leftover {
+                stack: stack.to_string(),
+                reason: crate::error_chain(&error),
+            })?;
         }
         Ok(())
     }

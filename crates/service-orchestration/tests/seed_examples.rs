@@ -318,13 +318,44 @@ fn a_known_dependency_is_started_first_and_the_health_is_told() {
 fn a_target_that_cannot_be_run_yet_is_refused_and_not_ignored() {
     everywhere(|| async {
         let manager = orchestrator::ServiceManager::new().await?;
-        let refused = manager
-            .start_service("postgres", readme::docker_service())
-            .await;
+        let remote = ServiceConfig {
+            target: ServiceTarget::RemoteLan {
+                host: "elsewhere".to_string(),
+                user: "nobody".to_string(),
+                binary: "postgres".to_string(),
+                args: vec![],
+            },
+            ..readme::docker_service()
+        };
+        let refused = manager.start_service("postgres", remote).await;
         let Err(StartError::Order(OrderError::Unsupported { unit, .. })) = refused else {
             panic!("{refused:?}")
         };
         assert_eq!(unit, "postgres");
+        Ok(())
+    });
+}
+
+/// The example as it stands, but for where its data lie: that is nobody's path to write to.
+#[cfg(feature = "docker-tests")]
+#[test]
+fn the_container_of_the_examples_runs() {
+    everywhere(|| async {
+        let manager = orchestrator::ServiceManager::new().await?;
+        let mut postgres = readme::docker_service();
+        let ServiceTarget::Docker { volumes, .. } = &mut postgres.target else {
+            panic!("a container")
+        };
+        let data = tempfile::tempdir()?;
+        *volumes = vec![format!(
+            "{}:/var/lib/postgresql/data",
+            data.path().display()
+        )];
+        let running = manager.start_service("postgres", postgres).await?;
+        assert!(running.container_id.is_some());
+        let network = running.network_info.clone().expect("it has a port");
+        assert!(network.ports.contains_key("5432"), "{network:?}");
+        manager.shutdown(false).await;
         Ok(())
     });
 }

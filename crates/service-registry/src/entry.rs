@@ -3,7 +3,7 @@
 //! Owns: the identities and the data of an entry. Never says how it is reached from elsewhere.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::Place;
 
@@ -82,6 +82,8 @@ pub struct Endpoint {
     pub port: u16,
     /// What stands before `://` in its URL.
     pub scheme: String,
+    /// Of a container: where its host listens for it. Unspecified (`0.0.0.0`) when on all of its addresses.
+    pub published: Option<SocketAddr>,
 }
 
 impl Endpoint {
@@ -92,7 +94,19 @@ impl Endpoint {
             .map(str::to_ascii_lowercase)
             .filter(|name| SCHEMES.contains(&name.as_str()))
             .unwrap_or_else(|| "http".into());
-        Self { name, port, scheme }
+        Self {
+            name,
+            port,
+            scheme,
+            published: None,
+        }
+    }
+
+    /// The same, published there.
+    #[must_use]
+    pub fn published_at(mut self, address: SocketAddr) -> Self {
+        self.published = Some(address);
+        self
     }
 }
 

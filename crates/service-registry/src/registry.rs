@@ -12,7 +12,7 @@ use std::task::Waker;
 use crate::ledger::Ledger;
 use crate::{
     Cursor, Entry, Incarnation, InstanceKey, Outcome, Place, Readiness, Resolved, RouteError,
-    ServiceKey, Topology, Watch, route,
+    ServiceKey, Topology, Watch,
 };
 
 /// Why a service has no address for the one who asks.
@@ -150,8 +150,7 @@ impl Registry {
             .topology
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let route = route(from, &entry.place, entry.ip, &topology)?;
-        Ok(Resolved { entry, route })
+        Resolved::new(entry, from, &topology)
     }
 
     /// Everything that is listed, and the place in the changes where it was seen.

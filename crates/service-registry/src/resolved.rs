@@ -7,18 +7,42 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::{Endpoint, Entry, Route};
+use crate::{Endpoint, Entry, Place, Reason, Route, RouteError, Topology, route, route_to_port};
 
 /// An instance, and how one asker reaches it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// Who was found.
     pub entry: Arc<Entry>,
-    /// How it is reached.
+    /// How it is reached: at its first port, when it has any.
     pub route: Route,
+    /// Where each of its endpoints is reached, in their order.
+    ways: Vec<SocketAddr>,
 }
 
 impl Resolved {
+    /// How `from` reaches this instance.
+    ///
+    /// # Errors
+    /// [`RouteError`] when the topology has no way for it.
+    pub fn new(entry: Arc<Entry>, from: &Place, topology: &Topology) -> Result<Self, RouteError> {
+        let to_port = |endpoint| route_to_port(from, &entry.place, entry.ip, endpoint, topology);
+        let ways: Vec<(SocketAddr, Reason)> = entry
+            .endpoints
+            .iter()
+            .map(to_port)
+            .collect::<Result<_, _>>()?;
+        let route = match ways.first() {
+            Some((way, reason)) => Route {
+                address: way.ip(),
+                reason: *reason,
+            },
+            None => route(from, &entry.place, entry.ip, topology)?,
+        };
+        let ways = ways.into_iter().map(|(way, _)| way).collect();
+        Ok(Self { entry, route, ways })
+    }
+
     /// `${db.ip}` and `${db.host}`: the numeric address, as seen by the asker.
     pub fn ip(&self) -> IpAddr {
         self.route.address
@@ -26,65 +50,59 @@ impl Resolved {
 
     /// `${db.port}`: the first port, if it has any.
     pub fn port(&self) -> Option<u16> {
-        self.entry.endpoints.first().map(|first| first.port)
+        self.ways.first().map(SocketAddr::port)
     }
 
     /// `${db.port.NAME}`: the port of this name.
     pub fn named_port(&self, name: &str) -> Option<u16> {
-        let mut endpoints = self.entry.endpoints.iter();
+        let mut endpoints = self.endpoints();
         endpoints
-            .find(|endpoint| endpoint.name.as_deref() == Some(name))
-            .map(|endpoint| endpoint.port)
+            .find(|(endpoint, _)| endpoint.name.as_deref() == Some(name))
+            .map(|(_, way)| way.port())
     }
 
     /// `${db.addr}`: address and first port, an IPv6 address in brackets.
     pub fn addr(&self) -> Option<String> {
-        self.port().map(|port| addr(&self.route, port))
+        self.ways.first().map(SocketAddr::to_string)
     }
 
     /// `${db.url}`: the first port with its scheme.
     pub fn url(&self) -> Option<String> {
-        self.entry
-            .endpoints
-            .first()
-            .map(|first| url(&self.route, first))
+        self.endpoints().next().map(|(first, way)| url(first, way))
     }
 
-    /// The variables that a dependent finds in its environment when it calls this service `name`.
+    /// Its endpoints, each with where it is reached.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&Endpoint, SocketAddr)> {
+        self.entry.endpoints.iter().zip(self.ways.iter().copied())
+    }
+
+    /// The variables that a dependent finds in its environment when it calls this service `name`: `<NAME>_HOST`, `_IP`,
+    /// and with at least one port `_PORT`, `_ADDR`, `_URL` of the first and `_PORT_<PORTNAME>` of each that has a name.
+    /// Names are upper-cased, and what cannot stand in a variable's name becomes `_`.
     pub fn variables(&self, name: &str) -> BTreeMap<String, String> {
-        variables(name, &self.route, &self.entry.endpoints)
-    }
-}
-
-/// `<NAME>_HOST`, `_IP`, and with at least one port `_PORT`, `_ADDR`, `_URL` of the first and `_PORT_<PORTNAME>` of
-/// each that has a name. Names are upper-cased, and what cannot stand in a variable's name becomes `_`.
-pub fn variables(name: &str, route: &Route, endpoints: &[Endpoint]) -> BTreeMap<String, String> {
-    let prefix = shout(name);
-    let ip = route.address.to_string();
-    let mut told = BTreeMap::from([
-        (format!("{prefix}_HOST"), ip.clone()),
-        (format!("{prefix}_IP"), ip),
-    ]);
-    if let Some(first) = endpoints.first() {
-        told.insert(format!("{prefix}_PORT"), first.port.to_string());
-        told.insert(format!("{prefix}_ADDR"), addr(route, first.port));
-        told.insert(format!("{prefix}_URL"), url(route, first));
-    }
-    for endpoint in endpoints {
-        if let Some(name) = &endpoint.name {
-            let variable = format!("{prefix}_PORT_{}", shout(name));
-            told.insert(variable, endpoint.port.to_string());
+        let prefix = shout(name);
+        let ip = self.ip().to_string();
+        let mut told = BTreeMap::from([
+            (format!("{prefix}_HOST"), ip.clone()),
+            (format!("{prefix}_IP"), ip),
+        ]);
+        if let Some((first, way)) = self.endpoints().next() {
+            told.insert(format!("{prefix}_PORT"), way.port().to_string());
+            told.insert(format!("{prefix}_ADDR"), way.to_string());
+            told.insert(format!("{prefix}_URL"), url(first, way));
         }
+        for (endpoint, way) in self.endpoints() {
+            if let Some(name) = &endpoint.name {
+                let variable = format!("{prefix}_PORT_{}", shout(name));
+                told.insert(variable, way.port().to_string());
+            }
+        }
+        told
     }
-    told
 }
 
-fn addr(route: &Route, port: u16) -> String {
-    SocketAddr::new(route.address, port).to_string()
-}
-
-fn url(route: &Route, endpoint: &Endpoint) -> String {
-    format!("{}://{}", endpoint.scheme, addr(route, endpoint.port))
+fn url(endpoint: &Endpoint, way: SocketAddr) -> String {
+    format!("{}://{way}", endpoint.scheme)
 }
 
 fn shout(name: &str) -> String {

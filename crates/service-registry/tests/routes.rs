@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use service_registry::{
-    Endpoint, Entry, HostId, Incarnation, Place, Readiness, Reason, Resolved, Route, RouteError,
-    ServiceKey, Topology, route, variables,
+    Attachment, Endpoint, Entry, HostId, Incarnation, Place, Readiness, Reason, Resolved,
+    RouteError, ServiceKey, Topology, route, route_to_port,
 };
 
 fn host(number: u8) -> Place {
@@ -22,20 +22,15 @@ fn topology(hosts: &[u8]) -> Topology {
 
 fn resolved(ip: &str, endpoints: Vec<Endpoint>) -> Resolved {
     let ip: IpAddr = ip.parse().expect("an address");
-    Resolved {
-        entry: Arc::new(Entry {
-            key: ServiceKey::new("shop", "db").instance(0),
-            incarnation: Incarnation(1),
-            place: Place::local(),
-            ip,
-            endpoints,
-            readiness: Readiness::Ready,
-        }),
-        route: Route {
-            address: ip,
-            reason: Reason::Loopback,
-        },
-    }
+    let entry = Entry {
+        key: ServiceKey::new("shop", "db").instance(0),
+        incarnation: Incarnation(1),
+        place: Place::local(),
+        ip,
+        endpoints,
+        readiness: Readiness::Ready,
+    };
+    Resolved::new(Arc::new(entry), &Place::local(), &Topology::new()).expect("one host")
 }
 
 #[test]
@@ -114,6 +109,123 @@ fn references_read_the_same_values_as_the_variables() {
     assert_eq!(told.url().as_deref(), Some("http://[::1]:8080"));
 }
 
+/// A container of host 1 with this address on each of these networks, whose gateways end in 1.
+fn container(networks: &[(&str, u8, u8)]) -> Place {
+    let attached = |(name, network, ip): &(&str, u8, u8)| {
+        let attachment = Attachment {
+            ip: Some(IpAddr::from([172, 18, *network, *ip])),
+            gateway: Some(IpAddr::from([172, 18, *network, 1])),
+        };
+        ((*name).to_owned(), attachment)
+    };
+    Place::Container {
+        host: HostId::new("h1"),
+        networks: networks.iter().map(attached).collect(),
+    }
+}
+
+#[test]
+fn containers_and_their_host_reach_each_other_by_the_way_there_is() {
+    let any = IpAddr::from([0, 0, 0, 0]);
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    let (web, db) = (container(&[("shop", 0, 2)]), container(&[("shop", 0, 3)]));
+    let other = container(&[("lab", 1, 2)]);
+    let inside = Endpoint::new(None, 5432);
+    let at = |published: &str| {
+        inside
+            .clone()
+            .published_at(published.parse().expect("an address"))
+    };
+    let way = |from: &Place, to: &Place, ip, endpoint: &Endpoint| {
+        route_to_port(from, to, ip, endpoint, &topology(&[1, 2]))
+            .map(|(way, reason)| format!("{way} {reason:?}"))
+            .map_err(|error| {
+                format!("{error:?}")
+                    .split(' ')
+                    .next()
+                    .expect("a name")
+                    .to_owned()
+            })
+    };
+    let private = at("127.0.0.1:6000");
+    let public = at("0.0.0.0:6000");
+    for (from, to, ip, endpoint, expected) in [
+        (
+            &web,
+            &db,
+            any,
+            &private,
+            Ok("172.18.0.3:5432 SharedNetwork"),
+        ),
+        (&web, &db, any, &inside, Ok("172.18.0.3:5432 SharedNetwork")),
+        (&host(1), &db, any, &private, Ok("127.0.0.1:6000 Published")),
+        (&host(1), &db, any, &public, Ok("127.0.0.1:6000 Published")),
+        (
+            &host(1),
+            &db,
+            any,
+            &inside,
+            Ok("172.18.0.3:5432 ContainerAddress"),
+        ),
+        (&host(2), &db, any, &public, Ok("10.0.0.1:6000 Published")),
+        (&host(2), &db, any, &private, Err("OnlyLoopback")),
+        (&host(2), &db, any, &inside, Err("Unpublished")),
+        (&other, &db, any, &public, Ok("172.18.1.1:6000 Published")),
+        (&other, &db, any, &private, Err("OnlyLoopback")),
+        (&other, &db, any, &inside, Err("Unpublished")),
+        (
+            &web,
+            &host(1),
+            loopback,
+            &inside,
+            Ok("172.18.0.1:5432 Gateway"),
+        ),
+        (&web, &host(1), any, &inside, Ok("172.18.0.1:5432 Gateway")),
+        (
+            &web,
+            &host(1),
+            IpAddr::from([10, 0, 0, 1]),
+            &inside,
+            Ok("10.0.0.1:5432 OwnAddress"),
+        ),
+        (&web, &host(2), any, &inside, Ok("10.0.0.2:5432 Lan")),
+        (&web, &host(2), loopback, &inside, Err("OnlyLoopback")),
+    ] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(
+            way(from, to, ip, endpoint),
+            expected,
+            "{from} to {to} at {endpoint:?}"
+        );
+    }
+}
+
+#[test]
+fn a_host_is_told_published_ports_and_a_neighbour_the_inner_ones() {
+    let web = container(&[("shop", 0, 2)]);
+    let entry = Arc::new(Entry {
+        key: ServiceKey::new("shop", "db").instance(0),
+        incarnation: Incarnation(1),
+        place: container(&[("shop", 0, 3)]),
+        ip: IpAddr::from([0, 0, 0, 0]),
+        endpoints: vec![
+            Endpoint::new(Some("postgres".into()), 5432)
+                .published_at("127.0.0.1:41000".parse().expect("an address")),
+            Endpoint::new(Some("metrics".into()), 9187),
+        ],
+        readiness: Readiness::Ready,
+    });
+    let from =
+        |place: &Place| Resolved::new(entry.clone(), place, &Topology::new()).expect("a route");
+    let outside = from(&host(1));
+    assert_eq!(outside.url().as_deref(), Some("postgres://127.0.0.1:41000"));
+    assert_eq!(outside.named_port("metrics"), Some(9187));
+    assert_eq!(outside.route.reason, Reason::Published);
+    let inside = from(&web);
+    assert_eq!(inside.addr().as_deref(), Some("172.18.0.3:5432"));
+    assert_eq!(inside.variables("db")["DB_PORT"], "5432");
+}
+
 fn any_ip() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
         any::<[u8; 4]>().prop_map(IpAddr::from),
@@ -147,8 +259,7 @@ proptest! {
 
     #[test]
     fn variable_names_can_be_set_in_every_shell(name in "[a-zA-Z0-9][a-zA-Z0-9._-]{0,20}", port in "[a-z0-9._-]{1,9}") {
-        let route = Route { address: IpAddr::from([127, 0, 0, 1]), reason: Reason::Loopback };
-        for variable in variables(&name, &route, &[Endpoint::new(Some(port), 1)]).keys() {
+        for variable in resolved("127.0.0.1", vec![Endpoint::new(Some(port), 1)]).variables(&name).keys() {
             prop_assert!(variable.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         }
     }

@@ -66,6 +66,10 @@ fn host(config: &ContainerConfig) -> Value {
     body.set("NetworkMode", network_mode(&config.network));
     body.set_filled("PortBindings", bindings(&config.published_ports));
     let (binds, mounts): (Vec<_>, Vec<_>) = config.mounts.iter().partition(|m| needs_bind(m));
+    let (plain, mounts): (Vec<_>, Vec<_>) =
+        mounts.into_iter().partition(|m| plain_tmpfs(m).is_some());
+    let plain = plain.into_iter().filter_map(plain_tmpfs);
+    body.set_filled("Tmpfs", plain.collect::<Map<_, _>>());
     body.set_filled("Binds", binds.into_iter().map(bind).collect::<Vec<_>>());
     body.set_filled("Mounts", mounts.into_iter().map(mount).collect::<Vec<_>>());
     let hosts = config.extra_hosts.iter().map(|(name, address)| {
@@ -163,6 +167,26 @@ fn needs_bind(mount: &Mount) -> bool {
     }
 }
 
+/// Memory whose options only the older form can say: by its path, with size and mode among them.
+fn plain_tmpfs(mount: &Mount) -> Option<(String, Value)> {
+    let MountSource::Tmpfs {
+        size_bytes,
+        mode,
+        options,
+    } = &mount.source
+    else {
+        return None;
+    };
+    if options.is_empty() {
+        return None;
+    }
+    let mut words = options.clone();
+    words.extend(size_bytes.map(|size| format!("size={size}")));
+    words.extend(mode.map(|mode| format!("mode={mode:o}")));
+    words.extend(mount.read_only.then(|| "ro".to_owned()));
+    Some((mount.target.clone(), words.join(",").into()))
+}
+
 fn bind(mount: &Mount) -> String {
     let MountSource::Bind {
         path,
@@ -211,7 +235,9 @@ fn mount(mount: &Mount) -> Value {
             }
             body.set_filled("VolumeOptions", volume.0);
         }
-        MountSource::Tmpfs { size_bytes, mode } => {
+        MountSource::Tmpfs {
+            size_bytes, mode, ..
+        } => {
             body.set("Type", "tmpfs");
             let mut tmpfs = Object::default();
             tmpfs.set_some("SizeBytes", *size_bytes);

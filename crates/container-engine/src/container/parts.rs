@@ -130,6 +130,8 @@ pub enum MountSource {
         size_bytes: Option<u64>,
         /// As for `chmod`.
         mode: Option<u32>,
+        /// What else it is mounted with, in the kernel's words: `noexec`, `uid=1000`.
+        options: Vec<String>,
     },
 }
 

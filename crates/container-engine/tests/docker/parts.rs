@@ -93,6 +93,7 @@ fn mounts_of_every_kind_are_there() {
         let tmpfs = MountSource::Tmpfs {
             size_bytes: Some(1 << 20),
             mode: Some(0o700),
+            options: Vec::new(),
         };
         let line = "cat /file; echo x 2>/dev/null > /file || echo refused; touch /made/here /data/there; grep ' /quick ' /proc/mounts | cut -d' ' -f1; stat -c %a /quick";
         let said = says(

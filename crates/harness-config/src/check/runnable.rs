@@ -52,7 +52,10 @@ pub fn unsupported_with(stack: &StackSpec, runnable: &BTreeSet<TargetKind>) -> V
 fn reason(unit: &ServiceSpec, runnable: &BTreeSet<TargetKind>) -> Option<String> {
     let kind = unit.target.kind();
     match kind {
-        TargetKind::Process | TargetKind::ProcessAttach => None,
+        TargetKind::Process
+        | TargetKind::ProcessAttach
+        | TargetKind::Docker
+        | TargetKind::DockerAttach => None,
         kind if runnable.contains(&kind) => None,
         TargetKind::Builtin => Some(match &unit.type_name {
             Some(name) => {

@@ -5,6 +5,7 @@
 use std::future::Future;
 
 use harness_wire::Role;
+use service_orchestration::Volumes;
 use service_orchestration::report::{StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
@@ -150,13 +151,14 @@ impl HarnessClient {
         self.call::<WaitFor>(params).await
     }
 
-    /// Forgets a stack of which nothing runs.
+    /// Forgets a stack of which nothing runs; its volumes only when it is said so.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn forget(&self, stack: &StackName) -> Result<(), ClientError> {
+    pub async fn forget(&self, stack: &StackName, volumes: Volumes) -> Result<(), ClientError> {
         self.call::<ForgetStack>(&ForgetParams {
             stack: stack.clone(),
+            volumes: volumes == Volumes::Remove,
         })
         .await
         .map(|_done| ())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use harness_wire::{PeerIdentity, Role, RpcError};
 use serde_json::json;
+use service_orchestration::Volumes;
 use service_orchestration::logs::Reach;
 use service_orchestration::supervisor::Order;
 
@@ -92,7 +93,11 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             responder.answer(record.outcome(result).await);
         }
         Request::ForgetStack(params) => {
-            let forgotten = shared.manager.forget(&params.stack).await;
+            let volumes = match params.volumes {
+                true => Volumes::Remove,
+                false => Volumes::Keep,
+            };
+            let forgotten = shared.manager.forget(&params.stack, volumes).await;
             shared.attend(&params.stack);
             let result = forgotten.map(|()| Done {}).map_err(ApiError::from);
             responder.answer(record.outcome(result).await);

@@ -102,6 +102,8 @@ codes! {
     NotRunning = code::FIRST_APPLICATION + 15, exit 1;
     /// A unit was not signalled. `unit`.
     NotSignalled = code::FIRST_APPLICATION + 16, exit 1;
+    /// A stack is forgotten, and something of it could not be removed. `stack`.
+    Leftover = code::FIRST_APPLICATION + 21, exit 1;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.
@@ -248,6 +250,9 @@ impl From<ForgetError> for ApiError {
             }
             ForgetError::UnknownStack { stack } => {
                 (ErrorCode::UnknownStack, json!({ "stack": stack }))
+            }
+            ForgetError::Leftover { stack, reason: _ } => {
+                (ErrorCode::Leftover, json!({ "stack": stack }))
             }
             ForgetError::Ended => return Self::shutting_down(),
             _ => (ErrorCode::Internal, Value::Null),

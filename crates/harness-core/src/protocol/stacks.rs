@@ -268,6 +268,9 @@ pub enum WaitResult {
 pub struct ForgetParams {
     /// The stack. Nothing of it may run.
     pub stack: StackName,
+    /// Whether its volumes go too, with what is in them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub volumes: bool,
 }
 
 /// Parameters of `unit.why`.

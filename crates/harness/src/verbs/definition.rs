@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_what_is_needed_must_be_there() {
-        let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: docker, image: b}\n  \
+        let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: remote, host: elsewhere, binary: b}\n  \
                     c: {type: process, binary: c}\n";
         let stack = load(&Sources::new().text("s.yaml", text))
             .stack

@@ -3,7 +3,7 @@
 use clap::Args;
 use harness_core::protocol::{ErrorCode, StopParams};
 use harness_core::spec::StackName;
-use harness_core::{AutoStart, ClientError, HarnessClient};
+use harness_core::{AutoStart, ClientError, HarnessClient, Volumes};
 
 use super::stop::stop;
 use crate::context::Context;
@@ -13,31 +13,42 @@ use crate::{select, time};
 
 /// Stop the stack and forget it
 ///
-/// Its units, their history, logs and completed tasks are forgotten. On a terminal it asks first; elsewhere it needs
-/// --yes.
+/// Its units, their history, logs and completed tasks are forgotten. Volumes of containers stay, unless --volumes is
+/// given: what is in them is then lost. On a terminal it asks first; elsewhere it needs --yes.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DownArgs {
     /// Time that each service has to end by itself, instead of its own
     #[arg(long, value_name = "DURATION", value_parser = time::duration)]
     timeout: Option<std::time::Duration>,
+    /// Remove the stack's volumes too, with everything in them
+    #[arg(long)]
+    volumes: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   harness down              ask, then stop and forget
   harness down --yes        do not ask
-  harness -p web down -y    a stack by name";
+  harness -p web down -y    a stack by name
+  harness down --volumes    what its containers keep in volumes goes too";
 
 pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure> {
-    context.confirm("down", "Stop the stack and forget it?")?;
+    let (question, volumes) = match args.volumes {
+        true => (
+            "Stop the stack, forget it, and remove its volumes with everything in them?",
+            Volumes::Remove,
+        ),
+        false => ("Stop the stack and forget it?", Volumes::Keep),
+    };
+    context.confirm("down", question)?;
     let client = context.client(AutoStart::WhenActive).await?;
     let stack = select::known_stack(context, &client).await?;
     // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
-    match client.forget(&stack).await {
+    match client.forget(&stack, volumes).await {
         Err(error) if is_still_running(&error) => {
             stop_all(&args, context, &client, &stack).await?;
-            client.forget(&stack).await?;
+            client.forget(&stack, volumes).await?;
         }
         outcome => outcome?,
     }

@@ -8,9 +8,9 @@ use command_executor::event::{ProcessEvent, ProcessEventStream};
 use futures::StreamExt;
 use futures::stream;
 
-use super::contract::{ControlError, LaunchError, LaunchOrder, ServiceExecutor, StopOrder};
 use super::end::End;
 use super::reading::Reading;
+use super::{ControlError, LaunchError, LaunchOrder, ServiceExecutor, StopOrder};
 use super::{NetworkInfo, RunningService};
 use crate::config::{ServiceConfig, ServiceTarget};
 use crate::logs::{AttemptFilter, LogError, LogQuery, LogStore};
@@ -53,6 +53,7 @@ pub(super) async fn start(
         instance_id: instance_id.clone(),
         target: spec.target.clone(),
         command,
+        container: None,
         env,
         working_dir,
         log: spec.log.clone(),

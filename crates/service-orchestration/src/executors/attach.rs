@@ -11,7 +11,7 @@ use command_executor::{
     AttachError, AttachedHandle, AttachedProcess, Attacher, LocalAttacher, ProcessIdentity, Target,
 };
 
-use super::contract::{
+use super::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
     LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_lock::Mutex;
 
-use super::contract::{AttemptEvent, RunningAttempt};
+use super::{AttemptEvent, RunningAttempt};
 use crate::report::ExitInfo;
 
 /// The end of a run. Clones speak of the same one.
@@ -46,7 +46,9 @@ impl End {
                 Watched::Ended(exit) => return exit.clone(),
                 Watched::Running(attempt) => match attempt.next().await {
                     AttemptEvent::Exited(exit) => exit,
-                    AttemptEvent::Notified { .. } => continue,
+                    AttemptEvent::Notified { .. }
+                    | AttemptEvent::Unreachable(_)
+                    | AttemptEvent::Reached => continue,
                 },
                 Watched::Told(receiver) => receiver.recv().await.unwrap_or(ExitInfo {
                     exit_unknown: true,

@@ -14,16 +14,16 @@ use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
     self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
 };
-use service_shim::{ExitRecord, LogPolicy, LogTotal, RunDir, Signal, StopPolicy};
+use service_shim::{ExitRecord, RunDir, Signal, StopPolicy};
 
-use super::contract::{
+use super::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
     LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
 };
 use super::{RunningService, alone};
 use crate::config::ServiceConfig;
 use crate::report::{ExitInfo, StopInfo};
-use crate::spec::{Log, LogMode, OnFull, StopScope, TargetKind, TargetSpec};
+use crate::spec::{StopScope, TargetKind, TargetSpec};
 
 /// Runs programs on this machine, each beside a shim that outlives us.
 ///
@@ -210,6 +210,7 @@ impl ProcessExecutor {
                     program: order.unit.local_name(),
                     reason: "its command is empty".into(),
                 })?;
+        let log = order.log_policy();
         Ok(SupervisedLaunch {
             run_root: self.run_root().to_path_buf(),
             instance_id: order.instance_id,
@@ -224,7 +225,7 @@ impl ProcessExecutor {
             cwd: Some(order.working_dir),
             user: target.user.clone(),
             group: target.group.clone(),
-            log: log_policy(&order.log, order.log_dir, order.log_totals),
+            log,
             stop: StopPolicy {
                 signal: signal(Some(order.stop.signal)),
                 grace: order.stop.grace,
@@ -285,23 +286,6 @@ const NAMED_PLACES: usize = 3;
 /// Where programs are looked for when the environment names no place: the default of POSIX shells.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-fn log_policy(log: &Log, directory: PathBuf, totals: Vec<LogTotal>) -> LogPolicy {
-    LogPolicy {
-        max_segment_bytes: log.max_size,
-        max_segments: log.max_files,
-        on_full: match log.on_full {
-            OnFull::Drop => service_shim::OnFull::Drop,
-            OnFull::Block => service_shim::OnFull::Block,
-        },
-        mode: match log.mode {
-            LogMode::Capture => service_shim::LogMode::Capture,
-            LogMode::File => service_shim::LogMode::File,
-        },
-        totals,
-        ..LogPolicy::new(directory)
-    }
-}
-
 fn signal(number: Option<i32>) -> Signal {
     // Where something else asks the service to end, the ladder still needs a first rung: SIGCONT does nothing to a
     // process that runs.
@@ -360,6 +344,7 @@ fn exit_info(record: &ExitRecord) -> ExitInfo {
         exit_code: record.code,
         signal: record.signal.map(Signal::number),
         exit_unknown: record.exit_unknown,
+        detail: None,
         ended_at: i64::try_from(record.ended_at_ns)
             .ok()
             .filter(|ns| *ns > 0)

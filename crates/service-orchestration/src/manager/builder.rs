@@ -14,7 +14,7 @@ use command_executor::blocking;
 use command_executor::supervised::ShimProgram;
 
 use super::{ServiceManager, Shared};
-use crate::executors::{Executors, ProcessExecutor, ServiceExecutor};
+use crate::executors::{DockerExecutor, Executors, ProcessExecutor, ServiceExecutor};
 use crate::logs::LogStore;
 use crate::store::{DiskStore, MemoryStore, Store, StoreError};
 use crate::supervisor::{Setting, Supervisor};
@@ -170,8 +170,9 @@ impl ManagerBuilder {
             (None, None) => Arc::new(MemoryStore),
         };
         let shim = self.shim.unwrap_or_else(ShimProgram::find);
-        let executors =
-            Executors::local(ProcessExecutor::in_directory(run_dir, shim)).with_all(self.more);
+        let docker = DockerExecutor::in_directory(root.join("docker"), shim.clone());
+        let process = ProcessExecutor::in_directory(run_dir, shim);
+        let executors = Executors::local(process, docker).with_all(self.more);
         let spawner = Arc::new(Executor::new());
         let channel = async_channel::unbounded();
         let inbox = channel.0.clone();
@@ -180,7 +181,7 @@ impl ManagerBuilder {
         // Without state there is no next owner who could find what runs.
         let detached = Arc::new(AtomicBool::new(self.state_dir.is_some()));
         let setting = Setting {
-            executors,
+            executors: executors.clone(),
             logs: logs.clone(),
             spawner: Arc::clone(&spawner),
             source: self.source,
@@ -193,6 +194,7 @@ impl ManagerBuilder {
         let shared = Shared {
             inbox,
             logs,
+            executors,
             adopted,
             ended,
             detached,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,9 +12,11 @@ use regex::bytes::Regex;
 
 use super::command::Program;
 use super::http::HttpQuestion;
+use super::inside::{InsideProgram, OwnCheck};
 use super::pushed::{Awaited, Latch};
 use super::tcp::TcpQuestion;
 use super::{CustomProbe, Rule};
+use crate::executors::AttemptControl;
 use crate::spec::{Placeholder, Probe, ProbeAction, Template};
 
 /// From where the questions about one attempt are asked.
@@ -32,6 +34,12 @@ pub struct Surroundings {
     pub group: Option<u32>,
     /// Where the unit listens, for questions that name no host.
     pub address: IpAddr,
+    /// Where its ports are reached, by their numbers as it knows them itself, where that is somewhere else.
+    pub reached: BTreeMap<u16, SocketAddr>,
+    /// Where its other ports are reached, where that is somewhere else.
+    pub elsewhere: Option<IpAddr>,
+    /// The attempt, when commands are run inside of it and not here.
+    pub inside: Option<Arc<dyn AttemptControl>>,
     /// The identity of the attempt that is asked, by which [`Prober::sweep`](super::Prober::sweep) finds the programs
     /// of its questions again; none: nobody but this process will look for them.
     pub instance_id: Option<String>,
@@ -47,8 +55,26 @@ impl Default for Surroundings {
             user: None,
             group: None,
             address: Ipv4Addr::LOCALHOST.into(),
+            reached: BTreeMap::new(),
+            elsewhere: None,
+            inside: None,
             instance_id: None,
         }
+    }
+}
+
+impl Surroundings {
+    /// Where a port of the unit itself is reached from here, when that is not where the unit would ask for it.
+    pub(super) fn way(&self, host: Option<&str>, port: u16) -> Option<SocketAddr> {
+        let is_own = match host {
+            None | Some("localhost") => true,
+            Some(host) => host.parse().is_ok_and(|ip: IpAddr| {
+                ip.is_loopback() || ip.is_unspecified() || ip == self.address
+            }),
+        };
+        let declared = self.reached.get(&port).copied();
+        let way = declared.or(self.elsewhere.map(|ip| SocketAddr::new(ip, port)));
+        way.filter(|_| is_own)
     }
 }
 
@@ -130,6 +156,19 @@ impl Asked {
                     .iter()
                     .map(&mut text)
                     .collect::<Result<Vec<_>, _>>()?;
+                if words.is_empty() {
+                    return Err(PrepareError::EmptyCommand);
+                }
+                if let Some(control) = &from.inside {
+                    return Ok(Self::custom(
+                        Arc::new(InsideProgram {
+                            control: Arc::clone(control),
+                            words,
+                            timeout: probe.timeout,
+                        }),
+                        Rule::from(probe),
+                    ));
+                }
                 let program = Program::new(words, from).ok_or(PrepareError::EmptyCommand)?;
                 Question::Command(program)
             }
@@ -143,15 +182,22 @@ impl Asked {
                     .iter()
                     .map(|(name, value)| Ok((name.clone(), text(value)?)))
                     .collect::<Result<_, _>>()?;
-                Question::Http(HttpQuestion::new(&url, status.clone(), headers)?)
+                Question::Http(HttpQuestion::new(&url, status.clone(), headers)?.by(from))
             }
             ProbeAction::Tcp { host, port } => {
                 let host = host.as_ref().map(&mut text).transpose()?;
                 let port = text(port)?;
                 let number = port.parse().ok().filter(|port| *port != 0);
-                Question::Tcp(TcpQuestion {
-                    host: host.unwrap_or_else(|| from.address.to_string()),
-                    port: number.ok_or(PrepareError::Port(port))?,
+                let number = number.ok_or(PrepareError::Port(port))?;
+                Question::Tcp(match from.way(host.as_deref(), number) {
+                    Some(way) => TcpQuestion {
+                        host: way.ip().to_string(),
+                        port: way.port(),
+                    },
+                    None => TcpQuestion {
+                        host: host.unwrap_or_else(|| from.address.to_string()),
+                        port: number,
+                    },
                 })
             }
             ProbeAction::Log { pattern } => {
@@ -162,12 +208,15 @@ impl Asked {
                 Question::Pushed(Awaited::Line(Arc::new((regex, Latch::default()))))
             }
             ProbeAction::Notify => Question::Pushed(Awaited::Notification(Arc::default())),
-            ProbeAction::Container => {
-                return Err(PrepareError::Unsupported {
-                    kind: "container",
-                    reason: "no container engine is connected",
-                });
-            }
+            ProbeAction::Container => match &from.inside {
+                Some(control) => Question::Custom(Arc::new(OwnCheck(Arc::clone(control)))),
+                None => {
+                    return Err(PrepareError::Unsupported {
+                        kind: "container",
+                        reason: "it does not run in a container",
+                    });
+                }
+            },
         };
         let rule = Rule::from(probe);
         Ok(Self { question, rule })
@@ -206,5 +255,30 @@ impl fmt::Debug for Question {
             Self::Pushed(awaited) => awaited.fmt(f),
             Self::Custom(_) => f.write_str("custom probe"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_ports_are_asked_where_they_are_reached_from_here() {
+        let from = Surroundings {
+            reached: [(5432, SocketAddr::from(([127, 0, 0, 1], 41000)))].into(),
+            elsewhere: Some(IpAddr::from([172, 18, 0, 2])),
+            ..Surroundings::default()
+        };
+        let way = |host, port| from.way(host, port).map(|way| way.to_string());
+        for host in [None, Some("localhost"), Some("127.0.0.1"), Some("0.0.0.0")] {
+            assert_eq!(
+                way(host, 5432).as_deref(),
+                Some("127.0.0.1:41000"),
+                "{host:?}"
+            );
+            assert_eq!(way(host, 80).as_deref(), Some("172.18.0.2:80"), "{host:?}");
+        }
+        assert_eq!(way(Some("10.0.0.1"), 5432), None);
+        assert_eq!(Surroundings::default().way(None, 80), None);
     }
 }

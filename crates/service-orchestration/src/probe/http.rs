@@ -13,7 +13,7 @@ use harness_http::{
 
 use super::output::Tail;
 use super::tcp::not_connected;
-use super::{Answer, PrepareError};
+use super::{Answer, PrepareError, Surroundings};
 
 #[derive(Clone, Debug)]
 pub(crate) struct HttpQuestion {
@@ -54,6 +54,17 @@ impl HttpQuestion {
             headers: all,
             status,
         })
+    }
+
+    /// The same question, asked where the unit's port is reached from here. What the unit is asked for stays the same.
+    pub(crate) fn by(mut self, from: &Surroundings) -> Self {
+        if let Address::Tcp { host, port } = &mut self.address
+            && let Some(way) = from.way(Some(host), *port)
+        {
+            *host = way.ip().to_string();
+            *port = way.port();
+        }
+        self
     }
 
     pub(crate) async fn ask(&self, timeout: Duration) -> Answer {

@@ -11,6 +11,7 @@ mod ask;
 mod asked;
 mod command;
 mod http;
+mod inside;
 mod output;
 mod pushed;
 mod run;

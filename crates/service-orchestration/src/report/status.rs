@@ -134,6 +134,9 @@ pub struct ExitInfo {
     /// When it ended, where that was recorded: it may have been before the daemon came up.
     #[serde(default)]
     pub ended_at: Option<DateTime<Utc>>,
+    /// What else is known of why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// How a stop went.

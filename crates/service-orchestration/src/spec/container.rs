@@ -61,6 +61,13 @@ pub struct ContainerTarget {
     pub shm_size: Option<u64>,
 }
 
+impl ContainerTarget {
+    /// Whether it has the machine's own network, and so its addresses and ports.
+    pub fn is_on_host(&self) -> bool {
+        self.network.as_deref() == Some("host")
+    }
+}
+
 /// How an image is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {

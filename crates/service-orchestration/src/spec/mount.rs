@@ -101,7 +101,9 @@ impl Mount {
                 "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
                 word if PROPAGATIONS.contains(&word) => passed_on = Some(word.to_owned()),
                 _ => {
-                    return refuse("of the options, `ro`, `rw` and `rslave` and the like are known");
+                    return refuse(
+                        "of the options, `ro`, `rw` and `rslave` and the like are known",
+                    );
                 }
             }
         }

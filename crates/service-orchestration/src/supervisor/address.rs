@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use service_registry::{
-    Endpoint, Entry, Incarnation, InstanceKey, LoopbackPool, Place, Readiness, Resolved, ServiceKey,
+    Endpoint, Entry, HostId, Incarnation, InstanceKey, LoopbackPool, Place, Readiness, Resolved,
+    ServiceKey,
 };
 
 use super::turn::Supervisor;
@@ -17,8 +18,8 @@ use super::units::UnitEntry;
 use crate::executors::LaunchError;
 use crate::model::Index;
 use crate::spec::{
-    Attribute, NetworkKind, PortNumber, Reference, StackName, StackSpec, TargetKind, UnitId,
-    UnitKind,
+    Attribute, NetworkKind, PortNumber, PortSpec, Reference, StackName, StackSpec, TargetKind,
+    TargetSpec, UnitId, UnitKind,
 };
 use crate::store::StackRecord;
 
@@ -86,7 +87,7 @@ impl Supervisor {
         let missing: Vec<u32> = (0u32..)
             .zip(&entry.described().ports)
             .filter(|(position, port)| {
-                port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(position)
+                wants_choice(port) && !entry.facts.chosen_ports.contains_key(position)
             })
             .map(|(position, _)| position)
             .collect();
@@ -94,8 +95,11 @@ impl Supervisor {
             return Ok(());
         }
         // What another unit was given need not be in use yet.
-        let ports = self.units.all().flat_map(UnitEntry::ports);
-        let mut taken: BTreeSet<u16> = ports.map(|(_, port)| port).collect();
+        let mut taken: BTreeSet<u16> = self
+            .units
+            .all()
+            .flat_map(UnitEntry::ports_of_machine)
+            .collect();
         for position in missing {
             let free = free_port(&taken).map_err(|source| LaunchError::Machine {
                 program: self.units.get(unit).id.local_name(),
@@ -111,6 +115,7 @@ impl Supervisor {
     /// What a unit publishes of itself.
     pub(super) fn entry_of(&self, entry: &UnitEntry, readiness: Readiness) -> Entry {
         let key = key(&entry.id);
+        let place = self.place_of(entry);
         let own = self
             .units
             .pool(&entry.id.stack)
@@ -118,31 +123,68 @@ impl Supervisor {
         Entry {
             key,
             incarnation: Incarnation(self.world.unit(entry.index).attempt.0),
-            place: Place::local(),
-            ip: IpAddr::V4(own.unwrap_or(Ipv4Addr::LOCALHOST)),
+            ip: match &place {
+                Place::Host(_) => IpAddr::V4(own.unwrap_or(Ipv4Addr::LOCALHOST)),
+                _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            },
+            place,
             endpoints: entry
-                .ports()
-                .into_iter()
-                .map(|(name, port)| Endpoint::new(name, port))
+                .numbered_ports()
+                .map(|(position, port, number)| Endpoint {
+                    published: entry.published(position, port),
+                    ..Endpoint::new(port.name.clone(), number)
+                })
                 .collect(),
             readiness,
         }
     }
 
-    /// Where another unit is, as seen from the place of the one who asks. What a local process will publish is known
-    /// before it does.
+    /// Where a unit runs. Of a container that does not run yet, the way out is known and its own address is not.
+    pub(super) fn place_of(&self, entry: &UnitEntry) -> Place {
+        match &entry.described().target {
+            TargetSpec::Docker(target) if !target.is_on_host() => Place::Container {
+                host: HostId::local(),
+                networks: entry.facts.networks.clone(),
+            },
+            TargetSpec::DockerAttach { .. } => Place::Container {
+                host: HostId::local(),
+                networks: entry.facts.networks.clone(),
+            },
+            _ => Place::local(),
+        }
+    }
+
+    /// Where another unit is, as seen from the place of the one who asks. Whoever speaks of itself is told what it
+    /// listens on.
     pub(super) fn locate(&self, asker: &UnitEntry, other: &UnitEntry) -> Option<Resolved> {
-        let from = place(asker);
+        if asker.index == other.index {
+            let own = Entry {
+                place: Place::local(),
+                endpoints: other
+                    .ports()
+                    .into_iter()
+                    .map(|(name, port)| Endpoint::new(name, port))
+                    .collect(),
+                ..self.entry_of(other, Readiness::Running)
+            };
+            return self.registry.reach(Arc::new(own), &Place::local()).ok();
+        }
+        self.locate_from(&self.place_of(asker), other)
+    }
+
+    /// Where a unit is, as seen from a place. What it will publish is known before it does, as far as it does not
+    /// depend on how it comes to run.
+    pub(super) fn locate_from(&self, from: &Place, other: &UnitEntry) -> Option<Resolved> {
         let service = key(&other.id).service;
-        if let Ok(resolved) = self.registry.resolve(&service, &from) {
+        if let Ok(resolved) = self.registry.resolve(&service, from) {
             return Some(resolved);
         }
         let foreseeable = matches!(
             other.described().target.kind(),
-            TargetKind::Process | TargetKind::ProcessAttach
+            TargetKind::Process | TargetKind::ProcessAttach | TargetKind::Docker
         );
         let entry = foreseeable.then(|| Arc::new(self.entry_of(other, Readiness::Running)))?;
-        self.registry.reach(entry, &from).ok()
+        self.registry.reach(entry, from).ok()
     }
 
     /// The value of a reference, as seen from the unit that asks.
@@ -194,9 +236,25 @@ impl Supervisor {
         variables
     }
 
+    /// The ports of a unit as this machine reaches them, by name; an unnamed one under the number that the unit itself
+    /// knows it by.
+    pub(super) fn ports_of(&self, entry: &UnitEntry) -> BTreeMap<String, u16> {
+        let Some(resolved) = self.locate_from(&Place::local(), entry) else {
+            return BTreeMap::new();
+        };
+        let named = |(endpoint, way): (&Endpoint, SocketAddr)| {
+            let name = endpoint.name.clone();
+            (
+                name.unwrap_or_else(|| endpoint.port.to_string()),
+                way.port(),
+            )
+        };
+        resolved.endpoints().map(named).collect()
+    }
+
     /// Where a unit can be reached from this machine: `ip:port`.
     pub(super) fn address_of(&self, entry: &UnitEntry) -> Option<String> {
-        self.locate(entry, entry)?.addr()
+        self.locate_from(&Place::local(), entry)?.addr()
     }
 }
 
@@ -214,9 +272,10 @@ fn free_port(taken: &BTreeSet<u16>) -> io::Result<u16> {
     }
 }
 
-/// Where a unit is when it asks.
-fn place(_asker: &UnitEntry) -> Place {
-    Place::local()
+/// Whether a port's number is to be chosen: its own, or that at which a container's is published.
+fn wants_choice(port: &PortSpec) -> bool {
+    let published = port.published.map(|published| published.port);
+    port.port == PortNumber::Auto || published == Some(PortNumber::Auto)
 }
 
 /// The registry's name for a unit.

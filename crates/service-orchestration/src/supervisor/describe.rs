@@ -74,11 +74,7 @@ impl Supervisor {
             started_at: facts.started_at,
             stopped_at: facts.stopped_at,
             address: self.address_of(entry),
-            ports: entry
-                .ports()
-                .into_iter()
-                .map(|(name, port)| (name.unwrap_or_else(|| port.to_string()), port))
-                .collect(),
+            ports: self.ports_of(entry),
             waiting_for: self.waiting_for(entry.index),
             required_by,
             instance_id: facts.instance_id.clone(),

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::Request;
-use crate::executors::{AdoptError, AttemptControl, AttemptFacts, ControlError, LaunchError};
+use crate::executors::{
+    AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError,
+};
 use crate::model::{Attempt, Index};
 use crate::probe::Checked;
 use crate::report::ExitInfo;
@@ -31,6 +33,12 @@ pub(crate) enum Inbox {
 /// What can happen to an attempt.
 #[derive(Debug)]
 pub(crate) enum AttemptNews {
+    /// What it will stand on is there: it can be launched.
+    Prepared(Ground),
+    /// Whoever runs it cannot be reached.
+    Unreachable(String),
+    /// It can be reached again.
+    Reached,
     /// It runs.
     Launched(AttemptFacts, Arc<dyn AttemptControl>),
     /// It could not be launched.

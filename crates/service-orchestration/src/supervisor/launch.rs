@@ -26,10 +26,14 @@ impl Supervisor {
             .stack(&entry.id.stack)
             .expect("a unit is forgotten before its stack");
         let env = self.environment(entry, stack)?;
+        let mut container = None;
         let (command, working_dir) = match &entry.described().target {
             TargetSpec::Process(process) => self.process(entry, stack, process)?,
+            TargetSpec::Docker(target) => {
+                container = Some(Box::new(self.container(entry, stack, target)?));
+                (Vec::new(), stack.directory.clone())
+            }
             TargetSpec::ProcessAttach { .. }
-            | TargetSpec::Docker(_)
             | TargetSpec::DockerAttach { .. }
             | TargetSpec::Remote(_)
             | TargetSpec::Package(_)
@@ -50,6 +54,7 @@ impl Supervisor {
             instance_id,
             target: entry.described().target.clone(),
             command,
+            container,
             env,
             working_dir,
             log: entry.described().log.clone(),
@@ -76,7 +81,11 @@ impl Supervisor {
         entry: &UnitEntry,
         stack: &StackSpec,
     ) -> Result<BTreeMap<String, String>, LaunchError> {
-        let mut env = stack.environment.clone();
+        let mut env = match entry.described().target {
+            // What its image says is its own; nothing of the caller's fits it.
+            TargetSpec::Docker(_) | TargetSpec::DockerAttach { .. } => BTreeMap::new(),
+            _ => stack.environment.clone(),
+        };
         if matches!(&entry.described().target, TargetSpec::Process(process) if process.user.is_some())
         {
             // These are of whoever started the stack; the shim knows those of the user it becomes.

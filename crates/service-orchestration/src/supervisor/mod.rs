@@ -8,6 +8,7 @@ mod adopt;
 mod alarm;
 mod cleaner;
 mod commit;
+mod container;
 mod define;
 mod describe;
 mod ending;

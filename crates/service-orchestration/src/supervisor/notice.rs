@@ -10,7 +10,7 @@ use super::turn::Supervisor;
 use super::units::Runner;
 use crate::executors::{AttemptControl, AttemptFacts, LaunchError};
 use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report};
-use crate::report::{EventKind, ExitInfo};
+use crate::report::{EventKind, ExitInfo, Health};
 
 impl Supervisor {
     pub(super) fn notice(&mut self, unit: Index, attempt: Attempt, news: AttemptNews) {
@@ -19,6 +19,23 @@ impl Supervisor {
             return;
         }
         match news {
+            AttemptNews::Prepared(ground) => {
+                self.units.get_mut(unit).facts.networks = ground.networks;
+                self.launch_prepared(unit, attempt);
+                return;
+            }
+            AttemptNews::Unreachable(reason) => {
+                let entry = self.units.get_mut(unit);
+                tracing::warn!(unit = %entry.id, reason, "it cannot be reached");
+                entry.health.verdict = Health::Unknown;
+                entry.health.reason = Some(reason.clone());
+                entry.facts.reason = Some(reason);
+            }
+            AttemptNews::Reached => {
+                let entry = self.units.get_mut(unit);
+                entry.facts.reason = None;
+                entry.health.reason = None;
+            }
             AttemptNews::Launched(facts, control) => self.launched(unit, attempt, facts, control),
             AttemptNews::NotLaunched(error) => self.not_launched(unit, attempt, &error),
             AttemptNews::Adopted(facts, control) => self.adopted(unit, attempt, facts, control),
@@ -95,6 +112,7 @@ impl Supervisor {
         entry.facts.pid = facts.pid;
         entry.facts.container_id = facts.container_id;
         entry.facts.attached = facts.ticket;
+        entry.facts.networks = facts.networks;
         entry.facts.reason = None;
         if let Some(runner) = &mut entry.runner {
             runner.control = Some(Arc::clone(control));
@@ -155,6 +173,9 @@ impl Supervisor {
         entry.facts.pid = None;
         entry.facts.stopped_at = exit.ended_at.or(Some(now));
         entry.facts.exit = Some(exit.clone());
+        if exit.detail.is_some() {
+            entry.facts.reason.clone_from(&exit.detail);
+        }
         entry.health = super::units::HealthFacts::default();
         self.forget_left_behind(unit);
         self.units.get_mut(unit).running = None;

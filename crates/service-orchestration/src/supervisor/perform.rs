@@ -12,6 +12,7 @@ use super::inbox::AttemptNews;
 use super::turn::Supervisor;
 use super::units::{Ending, Runner};
 use super::{ending, runner};
+use crate::executors::LaunchError;
 use crate::model::{Attempt, Effect, Index, State};
 use crate::report::ExitInfo;
 use crate::spec::TargetKind;
@@ -41,6 +42,35 @@ impl Supervisor {
             return;
         }
         let entry = self.units.get(unit);
+        let target = &entry.described().target;
+        let executor = self.setting.executors.get(target.kind());
+        if let Some(executor) = executor.filter(|executor| executor.needs_ground(target)) {
+            let executor = Arc::clone(executor);
+            let span = runner::span(&entry.id, attempt.0);
+            match self.ground_order(entry, attempt) {
+                Ok(order) => {
+                    let preparing = runner::prepare(executor, order, reporter);
+                    self.watch(unit, attempt, preparing.instrument(span));
+                    self.units.get_mut(unit).is_preparing = true;
+                }
+                Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
+            }
+            return;
+        }
+        self.launch_now(unit, attempt);
+    }
+
+    /// What an attempt stands on is there now.
+    pub(super) fn launch_prepared(&mut self, unit: Index, attempt: Attempt) {
+        // Its end may have been ordered meanwhile: then it was told to be over.
+        if self.is_in(unit, attempt, |state| state == State::Starting) {
+            self.launch_now(unit, attempt);
+        }
+    }
+
+    fn launch_now(&mut self, unit: Index, attempt: Attempt) {
+        let reporter = self.reporter(unit, attempt);
+        let entry = self.units.get(unit);
         let instance_id = entry
             .facts
             .instance_id
@@ -48,28 +78,32 @@ impl Supervisor {
             .expect("an attempt is named when its launch is decided");
         let kind = entry.described().target.kind();
         let executor = self.setting.executors.get(kind).cloned();
-        let task = match (self.launch_order(unit, attempt, instance_id), executor) {
+        match (self.launch_order(unit, attempt, instance_id), executor) {
             (Ok(order), Some(executor)) => {
                 let span = runner::span(&order.unit, order.attempt);
                 let log = self.setting.logs.open(&order.unit);
                 let running = runner::launch(executor, order, log, reporter);
-                self.setting.spawner.spawn(running.instrument(span))
+                self.watch(unit, attempt, running.instrument(span));
             }
-            (Err(error), _) => {
-                reporter.report(AttemptNews::NotLaunched(error));
-                return;
-            }
-            (Ok(_), None) => {
-                reporter.report(AttemptNews::NotLaunched(
-                    crate::executors::LaunchError::WrongTarget {
-                        executor: "this program",
-                        target: kind,
-                    },
-                ));
-                return;
-            }
-        };
-        self.units.get_mut(unit).runner = Some(Runner {
+            (Err(error), _) => reporter.report(AttemptNews::NotLaunched(error)),
+            (Ok(_), None) => reporter.report(AttemptNews::NotLaunched(LaunchError::WrongTarget {
+                executor: "this program",
+                target: kind,
+            })),
+        }
+    }
+
+    /// What happens to an attempt from now on is told by this task.
+    fn watch(
+        &mut self,
+        unit: Index,
+        attempt: Attempt,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = self.setting.spawner.spawn(task);
+        let entry = self.units.get_mut(unit);
+        entry.is_preparing = false;
+        entry.runner = Some(Runner {
             attempt: attempt.0,
             _task: task,
             control: None,
@@ -110,6 +144,10 @@ impl Supervisor {
         let is_known = self.world.unit(unit).confirmed;
         let reporter = self.reporter(unit, attempt);
         let entry = self.units.get_mut(unit);
+        if std::mem::take(&mut entry.is_preparing) {
+            // Nothing of it was launched.
+            entry.runner = None;
+        }
         match &mut entry.runner {
             Some(runner) if runner.attempt == attempt.0 && !held_back => match &runner.control {
                 Some(control) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_executor::Task;
 use futures_lite::StreamExt;
+use service_registry::Place;
 
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
@@ -96,12 +97,26 @@ impl Supervisor {
         if let Some(pid) = entry.facts.pid {
             env.insert("HARNESS_PID".into(), pid.to_string());
         }
-        let address = self.locate(entry, entry).map(|resolved| resolved.ip());
+        let resolved = self.locate_from(&Place::local(), entry);
+        let elsewhere = match self.place_of(entry) {
+            Place::Container { networks, .. } => networks.values().find_map(|network| network.ip),
+            _ => None,
+        };
+        let is_container = elsewhere.is_some() || entry.facts.container_id.is_some();
+        let reached = resolved.as_ref().filter(|_| is_container).map(|resolved| {
+            let ways = resolved.endpoints();
+            ways.map(|(endpoint, way)| (endpoint.port, way)).collect()
+        });
+        let inside = is_container.then(|| entry.runner.as_ref()?.control.clone());
+        let address = resolved.map(|resolved| resolved.ip());
         let mut from = Surroundings {
             env,
             working_dir: stack.directory.clone(),
             directory: stack.directory.clone(),
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            reached: reached.unwrap_or_default(),
+            elsewhere,
+            inside: inside.flatten(),
             instance_id: entry.facts.instance_id.clone(),
             ..Surroundings::default()
         };

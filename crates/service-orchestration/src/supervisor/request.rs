@@ -283,6 +283,16 @@ pub enum ForgetError {
         /// What was asked for.
         stack: String,
     },
+    /// It was forgotten, and something that belonged to it could not be removed.
+    #[error(
+        "`{stack}` is forgotten, but something of it is left on the container engine ({reason}): what has the label org.harness.stack={stack} can be removed there"
+    )]
+    Leftover {
+        /// Of which stack.
+        stack: String,
+        /// Why.
+        reason: String,
+    },
     /// The supervisor has ended.
     #[error("the supervisor has ended")]
     Ended,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::inbox::AttemptNews;
 use super::turn::Reporter;
 use crate::executors::{
-    Adoption, AttemptEvent, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
+    Adoption, AttemptEvent, GroundOrder, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor,
+    Ticket,
 };
 use crate::logs::{LogQuery, UnitLog};
 use crate::model::Attempt;
@@ -44,6 +45,18 @@ pub(super) async fn launch(
         }
         Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
     }
+}
+
+/// Makes the ground of an attempt, and reports it.
+pub(super) async fn prepare(
+    executor: Arc<dyn ServiceExecutor>,
+    order: GroundOrder,
+    reporter: Reporter,
+) {
+    reporter.report(match executor.prepare(order).await {
+        Ok(ground) => AttemptNews::Prepared(ground),
+        Err(error) => AttemptNews::NotLaunched(error),
+    });
 }
 
 /// Finds an attempt again and reports what happened and happens to it, to its end. Looks again, less and less often,
@@ -86,6 +99,8 @@ async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &R
                     reporter.report(AttemptNews::Ready);
                 }
             }
+            AttemptEvent::Unreachable(reason) => reporter.report(AttemptNews::Unreachable(reason)),
+            AttemptEvent::Reached => reporter.report(AttemptNews::Reached),
             AttemptEvent::Exited(exit) => {
                 return report_end(exit, log, reporter).await;
             }

@@ -79,11 +79,7 @@ impl Supervisor {
             address: self
                 .address_of(entry)
                 .and_then(|address| address.parse().ok()),
-            ports: entry
-                .ports()
-                .into_iter()
-                .map(|(name, port)| (name.unwrap_or_else(|| port.to_string()), port))
-                .collect(),
+            ports: self.ports_of(entry),
             started_at: facts.started_at.ok_or_else(unknown)?,
             log_dir: self.setting.logs.directory(id),
             control: entry

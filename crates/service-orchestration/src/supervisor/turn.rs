@@ -29,6 +29,7 @@ use crate::host::Clock;
 use crate::logs::LogStore;
 use crate::model::{Attempt, Effect, Index, Input, World};
 use crate::probe::Prober;
+use crate::spec::StackName;
 use crate::store::DefinitionKey;
 
 /// What a supervisor works with.
@@ -141,7 +142,12 @@ impl Supervisor {
             self.fire_timers();
             self.finish_turn();
         }
+        let is_last = !self.setting.detached.load(Ordering::Acquire);
         self.cleaner.finish().await;
+        if is_last {
+            let stacks = self.units.stacks().map(|stack| &stack.name);
+            forget_stacks(&self.setting.executors, stacks).await;
+        }
     }
 
     /// Answers the waiting and hands over to the store what changed.
@@ -236,6 +242,20 @@ impl Supervisor {
     /// A sender of news about one attempt.
     pub(super) fn reporter(&self, unit: Index, attempt: Attempt) -> Reporter {
         Reporter::new(unit, attempt, self.sender.clone())
+    }
+}
+
+/// Without state there is no next owner, who could forget what stacks share.
+async fn forget_stacks<'a>(executors: &Executors, stacks: impl Iterator<Item = &'a StackName>) {
+    for stack in stacks {
+        for executor in executors.all() {
+            if let Err(error) = executor.forget_stack(stack, false).await {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    "something is left behind"
+                );
+            }
+        }
     }
 }
 

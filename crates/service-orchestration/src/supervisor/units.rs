@@ -3,18 +3,20 @@
 //! Owns: definitions, the facts of the last attempt, and the tasks that belong to it. The state itself is the model's.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_executor::Task;
 use chrono::{DateTime, Utc};
-use service_registry::LoopbackPool;
+use service_registry::{Attachment, LoopbackPool};
 
 use crate::executors::AttemptControl;
 use crate::model::{Index, Restored, State};
 use crate::report::{ExitInfo, Health};
 use crate::spec::{
-    PortNumber, PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName,
+    PortNumber, PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, TargetSpec, UnitId,
+    UnitName,
 };
 use crate::store::{StoredTimes, UnitRecord};
 
@@ -34,6 +36,8 @@ pub(crate) struct UnitEntry {
     pub(crate) last_output: Vec<String>,
     /// Dropping these ends what they do; the service itself runs on.
     pub(crate) runner: Option<Runner>,
+    /// Whether that task makes the ground for an attempt of which nothing is launched yet.
+    pub(crate) is_preparing: bool,
     pub(crate) probes: Option<Probes>,
     /// The last order to the running attempt, while it is being given.
     pub(crate) ordering: Option<Task<()>>,
@@ -56,6 +60,9 @@ pub(crate) struct Facts {
     pub(crate) exit: Option<ExitInfo>,
     pub(crate) reason: Option<String>,
     pub(crate) attached: Option<serde_json::Value>,
+    /// Its own networks, when it is a container.
+    pub(crate) networks: BTreeMap<String, Attachment>,
+    /// By their place in the definition: the port itself, or where it is published.
     pub(crate) chosen_ports: BTreeMap<u32, u16>,
     pub(crate) launched_hash: Option<String>,
 }
@@ -108,6 +115,7 @@ impl UnitEntry {
             health: HealthFacts::default(),
             last_output: Vec::new(),
             runner: None,
+            is_preparing: false,
             probes: None,
             ordering: None,
             kept: None,
@@ -144,19 +152,46 @@ impl UnitEntry {
             .collect()
     }
 
-    /// Its ports that have a number, each with its place in the definition.
+    /// The ports of this machine that are its.
+    pub(crate) fn ports_of_machine(&self) -> Vec<u16> {
+        let is_apart = match &self.described().target {
+            TargetSpec::Docker(container) => !container.is_on_host(),
+            TargetSpec::DockerAttach { .. } => true,
+            _ => false,
+        };
+        let ports = self.numbered_ports();
+        ports
+            .filter_map(|(position, port, number)| match is_apart {
+                true => self.published(position, port).map(|address| address.port()),
+                false => Some(number),
+            })
+            .collect()
+    }
+
+    /// Its ports that have a number, each with its place in the definition. Of a container: those inside.
     pub(crate) fn numbered_ports(&self) -> impl Iterator<Item = (usize, &PortSpec, u16)> {
         let ports = self.described().ports.iter().enumerate();
         ports.filter_map(|(position, port)| {
-            let number = match port.port {
-                PortNumber::Fixed(number) => number,
-                PortNumber::Auto => *self
-                    .facts
-                    .chosen_ports
-                    .get(&u32::try_from(position).ok()?)?,
-            };
-            Some((position, port, number))
+            Some((position, port, self.number(position, port.port)?))
         })
+    }
+
+    /// Where the machine listens for a container's port.
+    pub(crate) fn published(&self, position: usize, port: &PortSpec) -> Option<SocketAddr> {
+        let published = port.published?;
+        let number = self.number(position, published.port)?;
+        let address = published.address.unwrap_or(super::container::PUBLISHED_AT);
+        Some(SocketAddr::new(address, number))
+    }
+
+    fn number(&self, position: usize, port: PortNumber) -> Option<u16> {
+        match port {
+            PortNumber::Fixed(number) => Some(number),
+            PortNumber::Auto => {
+                let position = u32::try_from(position).ok()?;
+                self.facts.chosen_ports.get(&position).copied()
+            }
+        }
     }
 
     /// What is kept of it.
@@ -210,6 +245,7 @@ impl UnitEntry {
             instance_id: record.instance_id.clone(),
             pid: None,
             container_id: None,
+            networks: BTreeMap::new(),
             started_at: record.started_at,
             stopped_at: record.stopped_at,
             exit: record.exit.clone(),

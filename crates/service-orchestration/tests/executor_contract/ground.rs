@@ -101,6 +101,9 @@ pub(crate) async fn end_of(attempt: &mut dyn RunningAttempt) -> ExitInfo {
             match attempt.next().await {
                 AttemptEvent::Exited(exit) => return exit,
                 AttemptEvent::Notified { .. } => {}
+                event @ (AttemptEvent::Unreachable(_) | AttemptEvent::Reached) => {
+                    panic!("{event:?}")
+                }
             }
         }
     };

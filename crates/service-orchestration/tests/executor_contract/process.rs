@@ -63,6 +63,7 @@ impl Ground for ProcessGround {
                 ..ProcessTarget::default()
             }),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            container: None,
             env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
             working_dir: "/".into(),
             log: Log::default(),

@@ -84,14 +84,27 @@ fn mounts_take_the_older_form_only_where_the_newer_cannot_say_it() {
                 MountSource::Tmpfs {
                     size_bytes: Some(1024),
                     mode: Some(0o700),
+                    options: Vec::new(),
                 },
                 false,
+            ),
+            mount(
+                MountSource::Tmpfs {
+                    size_bytes: Some(1024),
+                    mode: Some(0o700),
+                    options: vec!["noexec".to_owned()],
+                },
+                true,
             ),
         ],
         ..ContainerConfig::default()
     };
     let host = &creation(&config)["HostConfig"];
     assert_eq!(host["Binds"], json!(["/made:/in:ro,Z"]));
+    assert_eq!(
+        host["Tmpfs"],
+        json!({ "/in": "noexec,size=1024,mode=700,ro" })
+    );
     assert_eq!(
         host["Mounts"],
         json!([

@@ -1,0 +1,117 @@
+//! Containers that somebody else created: observed, never stopped.
+//!
+//! Owns: nothing. Stopping such a unit is letting go of it; what the container says stays with the engine.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use command_executor::event::ProcessEventStream;
+use container_engine::{ContainerId, EngineError};
+
+use super::attempt::RunningContainer;
+use super::{Failure, Shared, machine};
+use crate::config::ServiceConfig;
+use crate::executors::{
+    AdoptError, Adoption, ControlError, LaunchError, LaunchOrder, RunningAttempt, RunningService,
+    ServiceExecutor, Ticket, alone,
+};
+use crate::report::ExitInfo;
+use crate::spec::{TargetKind, TargetSpec};
+
+/// Observes containers that somebody else created: [`DockerExecutor::attaching`](super::DockerExecutor::attaching).
+#[derive(Clone, Debug)]
+pub struct DockerAttachExecutor {
+    shared: Arc<Shared>,
+}
+
+impl DockerAttachExecutor {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The container, when it runs.
+    async fn observe(&self, name: &ContainerId) -> Result<Option<RunningContainer>, Failure> {
+        let engine = self.shared.engine()?;
+        let seen = match engine.inspect(name).await {
+            Ok(seen) => seen,
+            Err(EngineError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !seen.state.status.is_alive() {
+            return Ok(None);
+        }
+        // From here on nothing is missed: the first thing that is heard is to look again.
+        let heard = self.shared.hub.listen(engine, seen.id.clone());
+        Ok(Some(RunningContainer::new(
+            engine.clone(),
+            seen,
+            heard,
+            None,
+        )))
+    }
+}
+
+#[async_trait]
+impl ServiceExecutor for DockerAttachExecutor {
+    fn kind(&self) -> TargetKind {
+        TargetKind::DockerAttach
+    }
+
+    async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+        let TargetSpec::DockerAttach { container } = &order.target else {
+            return Err(LaunchError::WrongTarget {
+                executor: "DockerAttachExecutor",
+                target: order.target.kind(),
+            });
+        };
+        let found = self.observe(&ContainerId::new(container.as_str())).await;
+        match found.map_err(|error| machine(&order.unit, error.0))? {
+            Some(running) => Ok(Box::new(running)),
+            None => Err(LaunchError::NoSuchProcess(format!(
+                "no container `{container}` runs on this engine"
+            ))),
+        }
+    }
+
+    async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
+        let gone = ExitInfo {
+            exit_unknown: true,
+            ..ExitInfo::default()
+        };
+        // Without an identity it was never attached to.
+        let Some(id) = ticket.details.as_ref().and_then(|details| details.as_str()) else {
+            return Ok(Adoption::Ended(gone));
+        };
+        match self.observe(&ContainerId::new(id)).await {
+            Ok(Some(running)) => Ok(Adoption::Alive(Box::new(running))),
+            Ok(None) => Ok(Adoption::Ended(gone)),
+            Err(error) => Err(AdoptError {
+                unit: ticket.unit,
+                instance_id: ticket.instance_id,
+                source: error.0,
+            }),
+        }
+    }
+
+    async fn forget(&self, _instance_id: &str) {}
+
+    async fn known(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {
+        alone::start(self, self.shared.home.directory(), config).await
+    }
+
+    async fn stop(&self, _service: &RunningService) -> Result<ExitInfo, ControlError> {
+        Err(ControlError::Attached)
+    }
+
+    async fn stream_events(
+        &self,
+        service: &RunningService,
+    ) -> Result<ProcessEventStream, LaunchError> {
+        alone::stream_events(service).await
+    }
+}

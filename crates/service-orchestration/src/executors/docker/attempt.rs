@@ -1,0 +1,419 @@
+//! A container that runs, or has run and is not told to have ended yet.
+//!
+//! Owns: the order of its end: the container is gone, its output is taken, and only then is the end told. The ladder of a
+//! stop too: signal, grace, force.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use async_io::Timer;
+use async_trait::async_trait;
+use chrono::DateTime;
+use container_engine::{Container, ContainerAction, ContainerId, Engine, EngineError};
+use futures_lite::future;
+use service_registry::Attachment;
+
+use super::control::{ContainerControl, LastHealth, Order};
+use super::hub::Heard;
+use super::pump::{Output, PumpError};
+use crate::executors::{AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, StopOrder};
+use crate::report::{ExitInfo, StopInfo};
+
+/// See the module.
+pub(super) struct RunningContainer {
+    engine: Engine,
+    id: ContainerId,
+    facts: AttemptFacts,
+    tty: bool,
+    control: Arc<ContainerControl>,
+    health: Arc<LastHealth>,
+    heard: Receiver<Heard>,
+    orders: Receiver<Order>,
+    /// Where its output goes; nowhere when it is only observed.
+    output: Option<Output>,
+    /// What goes on, kept over a dropped `next`.
+    pumping: Option<Task<Result<(), PumpError>>>,
+    looking: Option<Task<Result<Container, EngineError>>>,
+    signalling: Option<Task<Result<(), EngineError>>>,
+    finishing: Option<Task<()>>,
+    ladder: Option<Ladder>,
+    is_told_unreachable: bool,
+    /// What the engine's event of its end said, should nobody be able to look any more.
+    died_with: Option<i64>,
+    end: Option<ExitInfo>,
+}
+
+type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How far a stop has come.
+struct Ladder {
+    began: Instant,
+    /// When force is used; past once it was.
+    force_at: Option<Instant>,
+    was_forced: bool,
+}
+
+enum Step {
+    Heard(Option<Heard>),
+    Ordered(Order),
+    Looked(Box<Result<Container, EngineError>>),
+    Pumped(Result<(), PumpError>),
+    Signalled(Result<(), EngineError>),
+    GraceOver,
+    Finished,
+}
+
+impl RunningContainer {
+    pub(super) fn new(
+        engine: Engine,
+        seen: Container,
+        heard: Receiver<Heard>,
+        output: Option<Output>,
+    ) -> Self {
+        let (sender, orders) = async_channel::unbounded();
+        let health = Arc::new(LastHealth::default());
+        let control = Arc::new(ContainerControl {
+            engine: engine.clone(),
+            id: seen.id.clone(),
+            orders: output.is_some().then_some(sender),
+            health: Arc::clone(&health),
+        });
+        let mut this = Self {
+            engine,
+            id: seen.id.clone(),
+            facts: AttemptFacts {
+                // One that is only observed is found again by its id; our own by their labels.
+                ticket: output.is_none().then(|| seen.id.as_str().into()),
+                ..facts(&seen)
+            },
+            tty: seen.tty,
+            control,
+            health,
+            heard,
+            orders,
+            output,
+            pumping: None,
+            looking: None,
+            signalling: None,
+            finishing: None,
+            ladder: None,
+            is_told_unreachable: false,
+            died_with: None,
+            end: None,
+        };
+        this.pump(Duration::ZERO);
+        this.take_in(seen);
+        this
+    }
+
+    /// Takes its output, from where it was left off, after a pause.
+    fn pump(&mut self, pause: Duration) {
+        if let Some(output) = self.output.clone() {
+            let (engine, id, tty) = (self.engine.clone(), self.id.clone(), self.tty);
+            self.pumping = Some(Box::pin(async move {
+                if !pause.is_zero() {
+                    Timer::after(pause).await;
+                }
+                output.pump(engine, id, tty).await
+            }));
+        }
+    }
+
+    fn look(&mut self) {
+        let (engine, id) = (self.engine.clone(), self.id.clone());
+        self.looking = Some(Box::pin(async move { engine.inspect(&id).await }));
+    }
+
+    fn signal(&mut self, signal: String) {
+        let (engine, id) = (self.engine.clone(), self.id.clone());
+        self.signalling = Some(Box::pin(async move { engine.kill(&id, &signal).await }));
+    }
+
+    /// How the container is. Once it does not run any more, that is its end.
+    fn take_in(&mut self, seen: Container) {
+        self.health
+            .set(seen.state.health.as_ref().map(|health| health.status));
+        if seen.state.status.is_alive() {
+            return;
+        }
+        let code = seen
+            .state
+            .exit_code
+            .and_then(|code| i32::try_from(code).ok());
+        self.ended(ExitInfo {
+            exit_code: code,
+            exit_unknown: code.is_none(),
+            detail: seen
+                .state
+                .is_oom_killed
+                .then(|| "the kernel ended something in it for want of memory".to_owned()),
+            ended_at: seen
+                .state
+                .finished_ns
+                .and_then(|ns| i64::try_from(ns).ok())
+                .map(DateTime::from_timestamp_nanos),
+            ..ExitInfo::default()
+        });
+    }
+
+    fn ended(&mut self, exit: ExitInfo) {
+        let stop = self.ladder.take().map(|ladder| StopInfo {
+            escalation: if ladder.was_forced { "killed" } else { "none" }.into(),
+            leftovers: Vec::new(),
+            leftover_count: 0,
+            took_ms: u64::try_from(ladder.began.elapsed().as_millis()).ok(),
+        });
+        if self.end.is_none() {
+            self.end = Some(ExitInfo { stop, ..exit });
+            if self.pumping.is_none() {
+                // Whoever took its output may have been cut off before the last of it.
+                self.pump(Duration::ZERO);
+            }
+        }
+        self.signalling = None;
+    }
+
+    /// What happens next. Every future that goes on is kept in `self`, so dropping this one loses nothing.
+    async fn step(&mut self) -> Step {
+        let heard = async {
+            match self.heard.recv().await {
+                Ok(heard) => Step::Heard(Some(heard)),
+                Err(async_channel::RecvError) => Step::Heard(None),
+            }
+        };
+        let ordered = async {
+            match self.orders.recv().await {
+                Ok(order) => Step::Ordered(order),
+                // Nobody can give one any more.
+                Err(async_channel::RecvError) => future::pending().await,
+            }
+        };
+        let force_at = self.ladder.as_ref().and_then(|ladder| ladder.force_at);
+        let grace = async {
+            match force_at {
+                Some(at) => {
+                    Timer::at(at).await;
+                    Step::GraceOver
+                }
+                None => future::pending().await,
+            }
+        };
+        let pumped = going(&mut self.pumping, Step::Pumped);
+        let looked = going(&mut self.looking, |seen| Step::Looked(Box::new(seen)));
+        let signalled = going(&mut self.signalling, Step::Signalled);
+        let finished = going(&mut self.finishing, |()| Step::Finished);
+        let own = future::or(ordered, future::or(looked, future::or(signalled, grace)));
+        let output = future::or(pumped, finished);
+        // Its events before the rest: an end is told as soon as it can be.
+        future::or(heard, future::or(own, output)).await
+    }
+
+    /// What a step means; an event when it is one for others.
+    fn digest(&mut self, step: Step) -> Option<AttemptEvent> {
+        match step {
+            Step::Heard(Some(Heard::Listening)) => self.look(),
+            Step::Heard(Some(Heard::Deaf(reason))) => return self.unreachable(reason),
+            Step::Heard(Some(Heard::Happened(action))) => self.happened(action),
+            Step::Heard(None) => {
+                // Without a listener there is still the end of the output to go by.
+                self.heard = async_channel::unbounded().1;
+                return self.unreachable("the engine's events cannot be listened to".into());
+            }
+            Step::Ordered(Order::Stop(stop)) => self.stop(stop),
+            Step::Ordered(Order::Kill) => self.force(),
+            Step::GraceOver => self.force(),
+            Step::Looked(seen) => return self.looked(*seen),
+            Step::Pumped(outcome) => self.pumped(outcome),
+            Step::Signalled(
+                Ok(()) | Err(EngineError::NotRunning { .. } | EngineError::NotFound { .. }),
+            ) => {
+                self.look();
+            }
+            Step::Signalled(Err(error)) => return self.unreachable(crate::error_chain(&error)),
+            Step::Finished => {
+                let exit = self
+                    .end
+                    .clone()
+                    .expect("nothing is finished before its end");
+                return Some(AttemptEvent::Exited(exit));
+            }
+        }
+        None
+    }
+
+    fn looked(&mut self, seen: Result<Container, EngineError>) -> Option<AttemptEvent> {
+        match seen {
+            Ok(seen) => self.take_in(seen),
+            Err(EngineError::NotFound { .. }) => self.removed(),
+            Err(error) => return self.unreachable(crate::error_chain(&error)),
+        }
+        if self.end.is_none() && self.pumping.is_none() {
+            self.pump(PUMP_AGAIN);
+        }
+        let was_unreachable = std::mem::take(&mut self.is_told_unreachable);
+        (was_unreachable && self.end.is_none()).then_some(AttemptEvent::Reached)
+    }
+
+    /// Its output has come to an end, or broke off.
+    fn pumped(&mut self, outcome: Result<(), PumpError>) {
+        let error = match outcome {
+            // It says no more: that is its end, or the engine's. Nothing is left to take of one that is gone.
+            Ok(()) | Err(PumpError::Engine(EngineError::NotFound { .. })) => None,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = &error {
+            let reason = crate::error_chain(error);
+            tracing::warn!(container = %self.id, reason, "its output stays with the engine for now");
+        }
+        match (&self.end, error) {
+            (None, _) if self.looking.is_none() => self.look(),
+            // The last of it is still there: it is asked for again.
+            (Some(_), Some(PumpError::Engine(_))) => self.pump(PUMP_AGAIN),
+            (None | Some(_), _) => {}
+        }
+    }
+
+    /// Removed behind our back: of its end is known what the engine said of it, if anything.
+    fn removed(&mut self) {
+        self.pumping = None;
+        let code = self.died_with.and_then(|code| i32::try_from(code).ok());
+        self.ended(ExitInfo {
+            exit_code: code,
+            exit_unknown: code.is_none(),
+            detail: Some("its container was removed by somebody else".to_owned()),
+            ..ExitInfo::default()
+        });
+    }
+
+    fn happened(&mut self, action: ContainerAction) {
+        match action {
+            ContainerAction::Health(status) => self.health.set(Some(status)),
+            ContainerAction::Die { exit_code } => {
+                self.died_with = exit_code;
+                self.look();
+            }
+            ContainerAction::Destroy | ContainerAction::Start | ContainerAction::Oom => self.look(),
+            _ => {}
+        }
+    }
+
+    fn unreachable(&mut self, reason: String) -> Option<AttemptEvent> {
+        let is_first = !std::mem::replace(&mut self.is_told_unreachable, true);
+        (is_first && self.end.is_none()).then_some(AttemptEvent::Unreachable(reason))
+    }
+
+    fn stop(&mut self, stop: StopOrder) {
+        let now = Instant::now();
+        let began = self.ladder.as_ref().map_or(now, |ladder| ladder.began);
+        self.ladder = Some(Ladder {
+            began,
+            force_at: now.checked_add(stop.grace),
+            was_forced: false,
+        });
+        if let Some(number) = stop.signal {
+            self.signal(number.to_string());
+        }
+    }
+
+    fn force(&mut self) {
+        let began = self
+            .ladder
+            .as_ref()
+            .map_or_else(Instant::now, |ladder| ladder.began);
+        self.ladder = Some(Ladder {
+            began,
+            // An engine that does not answer is asked again.
+            force_at: Some(Instant::now() + FORCE_AGAIN),
+            was_forced: true,
+        });
+        self.signal("KILL".to_owned());
+    }
+
+    /// The end is known and the output is taken: what is left is to write that down.
+    fn finish(&mut self) {
+        if self.end.is_none() || self.pumping.is_some() || self.finishing.is_some() {
+            return;
+        }
+        let end = self.end.as_ref().and_then(|exit| exit.ended_at);
+        let at_ns = end
+            .or_else(|| Some(chrono::Utc::now()))
+            .and_then(|at| at.timestamp_nanos_opt())
+            .and_then(|ns| u64::try_from(ns).ok())
+            .unwrap_or_default();
+        let output = self.output.take();
+        self.finishing = Some(Box::pin(async move {
+            if let Some(output) = output
+                && let Err(error) = output.end(at_ns).await
+            {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    "the end of its output is not recorded"
+                );
+            }
+        }));
+    }
+}
+
+#[async_trait]
+impl RunningAttempt for RunningContainer {
+    fn facts(&self) -> AttemptFacts {
+        self.facts.clone()
+    }
+
+    fn control(&self) -> Arc<dyn AttemptControl> {
+        Arc::clone(&self.control) as Arc<dyn AttemptControl>
+    }
+
+    async fn next(&mut self) -> AttemptEvent {
+        loop {
+            self.finish();
+            let step = self.step().await;
+            if let Some(event) = self.digest(step) {
+                return event;
+            }
+        }
+    }
+}
+
+/// Goes on with what is kept there, and takes it away when it is done.
+async fn going<T>(task: &mut Option<Task<T>>, step: impl Fn(T) -> Step) -> Step {
+    let Some(going) = task else {
+        return future::pending().await;
+    };
+    let done = going.await;
+    *task = None;
+    step(done)
+}
+
+fn facts(seen: &Container) -> AttemptFacts {
+    let networks: BTreeMap<String, Attachment> = seen
+        .networks
+        .iter()
+        .map(|(name, address)| {
+            let attachment = Attachment {
+                ip: address.ip,
+                gateway: address.gateway,
+            };
+            (name.clone(), attachment)
+        })
+        .collect();
+    AttemptFacts {
+        pid: seen.state.pid,
+        container_id: Some(seen.id.as_str().to_owned()),
+        ticket: None,
+        networks: match seen.network_mode.as_str() {
+            "host" => BTreeMap::new(),
+            _ => networks,
+        },
+    }
+}
+
+/// Before output that broke off is asked for again.
+const PUMP_AGAIN: Duration = Duration::from_secs(1);
+
+/// Between two tries to end it by force.
+const FORCE_AGAIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,363 @@
+//! Making a container and starting it.
+//!
+//! Owns: what of an order becomes what of a container, and what is done when its name is taken.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Component;
+
+use container_engine::{
+    ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError, LogConfig, Mount,
+    MountSource, NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit, VolumeConfig,
+};
+
+use super::identity::{HOME, container_name, labels, network_name, stack_labels};
+use super::pump::Output;
+use super::{Failure, Shared, gone_is_fine, image, machine};
+use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
+use crate::spec::{ContainerTarget, MountKind, Protocol, TargetSpec};
+
+pub(super) async fn launch(
+    shared: &Shared,
+    order: LaunchOrder,
+) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+    let (TargetSpec::Docker(target), Some(own)) = (&order.target, order.container.as_deref())
+    else {
+        return Err(LaunchError::WrongTarget {
+            executor: "DockerExecutor",
+            target: order.target.kind(),
+        });
+    };
+    let refuse = |error: EngineError| refused(&order, error);
+    let engine = shared
+        .engine()
+        .map_err(|error| machine(&order.unit, error))?;
+    let home = shared
+        .home
+        .id()
+        .map_err(|error| machine(&order.unit, error))?;
+    volumes(engine, &home, &order, target, own)
+        .await
+        .map_err(refuse)?;
+    let turn = shared.turn.lock().await;
+    let stack = order.unit.stack.as_str();
+    let forwarded = shared.forwarders.ensure(stack, &own.forwards).await;
+    drop(turn);
+    forwarded.map_err(|error| machine(&order.unit, error))?;
+    let output = Output::new(&order);
+    let mut labels = labels(&home, &order);
+    labels.extend([output.label()]);
+    let config =
+        config(&order, target, own, labels).map_err(|error| machine(&order.unit, error.0))?;
+    let name = target
+        .container_name
+        .clone()
+        .unwrap_or_else(|| container_name(&order.unit));
+    let id = create(engine, &home, &name, &config)
+        .await
+        .map_err(refuse)?;
+    let heard = shared.hub.listen(engine, id.clone());
+    if let Err(error) = begin(&output, engine, &id).await {
+        // Nothing of it runs; what cannot be removed now is found by its labels.
+        drop(engine.remove(&id, true, true).await);
+        return Err(match error {
+            Begun::Refused(error) => refused(&order, error),
+            Begun::Failed(error) => machine(&order.unit, error.0),
+        });
+    }
+    match engine.inspect(&id).await {
+        Ok(seen) => Ok(Box::new(super::RunningContainer::new(
+            engine.clone(),
+            seen,
+            heard,
+            Some(output),
+        ))),
+        Err(error) => Err(LaunchError::Unclear(AdoptError {
+            unit: order.unit,
+            instance_id: order.instance_id,
+            source: error.into(),
+        })),
+    }
+}
+
+enum Begun {
+    Refused(EngineError),
+    Failed(Failure),
+}
+
+async fn begin(output: &Output, engine: &Engine, id: &ContainerId) -> Result<(), Begun> {
+    let now = chrono::Utc::now()
+        .timestamp_nanos_opt()
+        .and_then(|ns| u64::try_from(ns).ok());
+    let begun = output.clone().begin(now.unwrap_or_default()).await;
+    begun.map_err(|error| Begun::Failed(error.into()))?;
+    match engine.start(id).await {
+        Ok(()) => Ok(()),
+        // Whether it runs is seen by looking, which comes next.
+        Err(EngineError::Lost { .. } | EngineError::TimedOut { .. }) => Ok(()),
+        Err(error) => Err(Begun::Refused(error)),
+    }
+}
+
+/// Makes the container. A name that a dead container of ours still has is freed.
+async fn create(
+    engine: &Engine,
+    home: &str,
+    name: &str,
+    config: &ContainerConfig,
+) -> Result<ContainerId, EngineError> {
+    match engine.create(name, config).await {
+        Err(EngineError::NameTaken { object, by }) => {
+            let holder = match engine.inspect(&ContainerId::new(name)).await {
+                Ok(holder) => holder,
+                // Gone in the meantime.
+                Err(EngineError::NotFound { .. }) => return engine.create(name, config).await,
+                Err(error) => return Err(error),
+            };
+            let is_ours = holder.labels.get(HOME).is_some_and(|label| label == home);
+            if !is_ours || holder.state.status.is_alive() {
+                return Err(EngineError::NameTaken { object, by });
+            }
+            gone_is_fine(engine.remove(&holder.id, false, true).await)?;
+            engine.create(name, config).await
+        }
+        made => made,
+    }
+}
+
+/// The stack's volumes that this container mounts.
+async fn volumes(
+    engine: &Engine,
+    home: &str,
+    order: &LaunchOrder,
+    target: &ContainerTarget,
+    own: &ContainerOrder,
+) -> Result<(), EngineError> {
+    let stack = &order.unit.stack;
+    for mount in &target.mounts {
+        let MountKind::Volume { name } = &mount.kind else {
+            continue;
+        };
+        let volume = own.volumes.get(name).cloned().unwrap_or_default();
+        let with_engine = volume.name_with_engine(stack, name);
+        if volume.external {
+            engine.volume(&with_engine).await?;
+            continue;
+        }
+        let mut labels = volume.labels;
+        labels.extend(stack_labels(home, stack.as_str()));
+        labels.insert("com.docker.compose.volume".into(), name.clone());
+        let config = VolumeConfig {
+            labels,
+            driver: volume.driver,
+            options: volume.driver_opts,
+        };
+        engine.create_volume(&with_engine, &config).await?;
+    }
+    Ok(())
+}
+
+fn config(
+    order: &LaunchOrder,
+    target: &ContainerTarget,
+    own: &ContainerOrder,
+    labels: BTreeMap<String, String>,
+) -> Result<ContainerConfig, Failure> {
+    let (hosts, extra) = (own.hosts.iter(), target.extra_hosts.iter());
+    let mut extra_hosts: Vec<(String, Option<IpAddr>)> =
+        hosts.map(|(name, ip)| (name.clone(), Some(*ip))).collect();
+    for (name, address) in extra {
+        let ip = match address.as_str() {
+            "host-gateway" => None,
+            address => Some(address.parse()?),
+        };
+        extra_hosts.push((name.clone(), ip));
+    }
+    let mount = |mount: &crate::spec::Mount| Mount {
+        source: source(order, own, &mount.kind),
+        target: mount.target.clone(),
+        read_only: mount.read_only,
+    };
+    let security = &target.security;
+    let devices: Result<Vec<Device>, Failure> =
+        security.devices.iter().map(|text| device(text)).collect();
+    Ok(ContainerConfig {
+        image: image::name(own.image.as_deref(), &order.unit),
+        command: own.command.clone(),
+        entrypoint: own.entrypoint.clone(),
+        environment: order.env.iter().collect(),
+        labels,
+        user: target.user.clone(),
+        group_add: security.groups.clone(),
+        working_dir: own.working_dir.clone(),
+        hostname: target.hostname.clone(),
+        exposed_ports: own.ports.iter().map(port).collect(),
+        published_ports: own.ports.iter().filter_map(published).collect(),
+        mounts: target.mounts.iter().map(mount).collect(),
+        network: network(order, target),
+        extra_hosts,
+        stop_signal: Some(order.stop.signal.to_string()),
+        stop_timeout: Some(order.stop.grace),
+        resources: resources(target),
+        cap_add: security.cap_add.clone(),
+        cap_drop: security.cap_drop.clone(),
+        privileged: security.privileged,
+        security_opt: security.options.clone(),
+        sysctls: security.sysctls.clone(),
+        devices: devices?,
+        init: target.init,
+        read_only: security.read_only,
+        shm_size_bytes: target.shm_size,
+        log: Some(log(order)),
+        tty: target.tty,
+        ..ContainerConfig::default()
+    })
+}
+
+fn source(order: &LaunchOrder, own: &ContainerOrder, kind: &MountKind) -> MountSource {
+    match kind {
+        MountKind::Bind {
+            source,
+            create,
+            propagation,
+        } => MountSource::Bind {
+            path: path(order, source),
+            create: *create,
+            relabel: None,
+            propagation: propagation.clone(),
+        },
+        MountKind::Volume { name } => {
+            let volume = own.volumes.get(name).cloned().unwrap_or_default();
+            MountSource::volume(volume.name_with_engine(&order.unit.stack, name))
+        }
+        MountKind::Anonymous => MountSource::Volume {
+            name: None,
+            no_copy: false,
+            driver: None,
+            options: BTreeMap::new(),
+        },
+        MountKind::Tmpfs {
+            size,
+            mode,
+            options,
+        } => MountSource::Tmpfs {
+            size_bytes: *size,
+            mode: *mode,
+            options: options.clone(),
+        },
+    }
+}
+
+/// A path of this machine, without what only a reader of paths needs.
+fn path(order: &LaunchOrder, text: &str) -> String {
+    let mut clean = std::path::PathBuf::new();
+    for part in order.working_dir.join(text).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean.to_string_lossy().into_owned()
+}
+
+fn device(text: &str) -> Result<Device, Failure> {
+    let mut parts = text.split(':');
+    let host = parts.next().filter(|path| path.starts_with('/'));
+    let host = host.ok_or_else(|| {
+        format!("`{text}` is no device: expected `/dev/x`, `/dev/x:/dev/y` or `/dev/x:/dev/y:rwm`")
+    })?;
+    Ok(Device {
+        host_path: host.to_owned(),
+        container_path: parts.next().unwrap_or(host).to_owned(),
+        permissions: parts.next().unwrap_or("rwm").to_owned(),
+    })
+}
+
+fn port(port: &crate::executors::PortOrder) -> ContainerPort {
+    ContainerPort {
+        port: port.inside,
+        protocol: match port.protocol {
+            Protocol::Tcp => container_engine::Protocol::Tcp,
+            Protocol::Udp => container_engine::Protocol::Udp,
+        },
+    }
+}
+
+fn published(order: &crate::executors::PortOrder) -> Option<PublishedPort> {
+    let at = order.published?;
+    Some(PublishedPort {
+        container: port(order),
+        host_ip: Some(at.ip()),
+        host_port: Some(at.port()),
+    })
+}
+
+fn network(order: &LaunchOrder, target: &ContainerTarget) -> NetworkMode {
+    let name = match target.network.as_deref() {
+        Some("host") => return NetworkMode::Host,
+        Some("none") => return NetworkMode::None,
+        Some(name) => name.to_owned(),
+        None => network_name(order.unit.stack.as_str()),
+    };
+    let mut aliases = vec![order.unit.name.to_string()];
+    aliases.extend(target.aliases.iter().cloned());
+    NetworkMode::Networks(vec![NetworkAttachment {
+        network: name,
+        aliases,
+        ..NetworkAttachment::default()
+    }])
+}
+
+fn resources(target: &ContainerTarget) -> Resources {
+    let limits = &target.limits;
+    Resources {
+        memory_bytes: limits.memory,
+        cpus: limits.millicpus.map(|thousandths| {
+            // A machine has fewer than 2^52 thousandths of a processor: the number is exact.
+            #[allow(clippy::cast_precision_loss)]
+            let thousandths = thousandths as f64;
+            thousandths / 1000.0
+        }),
+        pids: limits.pids.map(u64::from),
+        ulimits: limits
+            .ulimits
+            .iter()
+            .map(|(name, limit)| Ulimit {
+                name: name.clone(),
+                soft: limit.soft,
+                hard: limit.hard,
+            })
+            .collect(),
+        ..Resources::default()
+    }
+}
+
+/// The engine keeps as much as our own log does, so that nothing is lost while nobody takes it.
+fn log(order: &LaunchOrder) -> LogConfig {
+    let options = [
+        ("max-size", order.log.max_size.to_string()),
+        ("max-file", order.log.max_files.max(1).to_string()),
+    ];
+    LogConfig {
+        driver: "json-file".into(),
+        options: options.map(|(name, value)| (name.to_owned(), value)).into(),
+    }
+}
+
+fn refused(order: &LaunchOrder, error: EngineError) -> LaunchError {
+    let program = order.unit.local_name();
+    match error {
+        EngineError::NoSuchImage { .. }
+        | EngineError::NotRunnable { .. }
+        | EngineError::NameTaken { .. }
+        | EngineError::NotFound { .. } => LaunchError::NotRunnable {
+            program,
+            reason: crate::error_chain(&error),
+        },
+        error => LaunchError::Machine {
+            program,
+            source: error.into(),
+        },
+    }
+}

@@ -1,0 +1,77 @@
+//! What a container stands on: its network and its image.
+//!
+//! Owns: that both are there before it is made. What is made once is found again by its name and its labels.
+
+use std::collections::BTreeMap;
+
+use container_engine::{Engine, EngineError, Network, NetworkConfig};
+use service_registry::Attachment;
+
+use super::identity::{Home, network_name, stack_labels};
+use super::{Shared, image, machine};
+use crate::executors::{Ground, GroundOrder, LaunchError};
+use crate::spec::{ContainerTarget, TargetSpec};
+
+pub(super) async fn prepare(
+    engine: &Engine,
+    shared: &Shared,
+    order: GroundOrder,
+) -> Result<Ground, LaunchError> {
+    let TargetSpec::Docker(target) = &order.target else {
+        return Err(LaunchError::WrongTarget {
+            executor: "DockerExecutor",
+            target: order.target.kind(),
+        });
+    };
+    let network = async {
+        let _turn = shared.turn.lock().await;
+        let found = network(engine, &shared.home, &order, target).await;
+        found.map_err(|error| machine(&order.unit, error))
+    };
+    let image = image::ready(engine, &order, target);
+    let (network, ()) = futures_lite::future::try_zip(network, image).await?;
+    let attached = network.map(|network| {
+        let attachment = Attachment {
+            ip: None,
+            gateway: network.gateway,
+        };
+        (network.name, attachment)
+    });
+    Ok(Ground {
+        networks: attached.into_iter().collect::<BTreeMap<_, _>>(),
+    })
+}
+
+/// The network that the container will be on; none when it has the machine's own, or none at all.
+async fn network(
+    engine: &Engine,
+    home: &Home,
+    order: &GroundOrder,
+    target: &ContainerTarget,
+) -> Result<Option<Network>, EngineError> {
+    match target.network.as_deref() {
+        Some("host" | "none") => Ok(None),
+        Some(name) => engine.network(name).await.map(Some),
+        None => {
+            let stack = order.unit.stack.as_str();
+            let name = network_name(stack);
+            match engine.network(&name).await {
+                Err(EngineError::NotFound { .. }) => {}
+                found => return found.map(Some),
+            }
+            let config = NetworkConfig {
+                labels: home
+                    .id()
+                    .map(|id| stack_labels(&id, stack))
+                    .unwrap_or_default(),
+                ..NetworkConfig::default()
+            };
+            match engine.create_network(&name, &config).await {
+                // Another unit of the stack was first.
+                Ok(_) | Err(EngineError::NameTaken { .. } | EngineError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            engine.network(&name).await.map(Some)
+        }
+    }
+}

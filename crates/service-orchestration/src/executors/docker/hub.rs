@@ -1,0 +1,188 @@
+//! What the engine says happens to containers, for each who listens.
+//!
+//! Owns: the one stream of events of an engine, on a thread of its own that runs while somebody listens. Keeps nothing of
+//! what it heard: whoever hears that it listens (again) asks the engine how things are, and misses nothing after that.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use container_engine::{
+    ContainerAction, ContainerId, Engine, EngineError, EventKind, EventStream, EventsQuery, Filters,
+};
+use futures_lite::{StreamExt, future};
+
+/// What one listener hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Everything from now on is heard: what was before must be asked for.
+    Listening,
+    /// Nothing is heard any more, and why.
+    Deaf(String),
+    /// Something happened to the container.
+    Happened(ContainerAction),
+}
+
+/// The way to the thread that listens, which is started for the first who does and ends with this value.
+#[derive(Debug, Default)]
+pub(super) struct Hub {
+    listeners: OnceLock<Sender<Listener>>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    id: ContainerId,
+    told: Sender<Heard>,
+}
+
+impl Hub {
+    /// What happens to a container, by its full id. The first thing that is heard is whether the engine is.
+    pub(super) fn listen(&self, engine: &Engine, id: ContainerId) -> Receiver<Heard> {
+        let (told, heard) = async_channel::unbounded();
+        let listeners = self.listeners.get_or_init(|| begin(engine.clone()));
+        // A hub without its thread drops the listener, who hears that the channel is closed.
+        drop(listeners.try_send(Listener { id, told }));
+        heard
+    }
+}
+
+fn begin(engine: Engine) -> Sender<Listener> {
+    let (listeners, coming) = async_channel::unbounded();
+    let run = move || async_io::block_on(run(engine, coming));
+    // Without the thread, listeners find their channel closed, and say so.
+    if let Err(error) = thread::Builder::new().name("containers".into()).spawn(run) {
+        tracing::error!(%error, "the engine's events cannot be listened to");
+    }
+    listeners
+}
+
+async fn run(engine: Engine, coming: Receiver<Listener>) {
+    let mut audience = Audience::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if audience.is_empty() {
+            match coming.recv().await {
+                Ok(listener) => audience.join(listener),
+                Err(async_channel::RecvError) => return,
+            }
+        }
+        let reason = match engine.events(&query()).await {
+            Ok(stream) => {
+                pause = FIRST_PAUSE;
+                audience.tell_all(&Heard::Listening);
+                match audience.follow(stream, &coming).await {
+                    Some(error) => crate::error_chain(&error),
+                    None if audience.is_empty() && coming.is_closed() => return,
+                    None if audience.is_empty() => continue,
+                    None => "the engine has ended its stream of events".to_owned(),
+                }
+            }
+            Err(error) => crate::error_chain(&error),
+        };
+        audience.tell_all(&Heard::Deaf(reason));
+        let newcomer = async { coming.recv().await.ok() };
+        let later = async {
+            Timer::after(pause).await;
+            None
+        };
+        if let Some(listener) = future::or(newcomer, later).await {
+            audience.join(listener);
+        }
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+/// Only what ends, starts or judges a container: a probe inside of one is three events of no interest.
+fn query() -> EventsQuery {
+    let kinds = ["start", "die", "oom", "destroy", "pause", "unpause"];
+    let filters = Filters::all()
+        .by("type", "container")
+        .by("event", "health_status");
+    EventsQuery {
+        filters: kinds
+            .iter()
+            .fold(filters, |filters, kind| filters.by("event", kind)),
+        ..EventsQuery::default()
+    }
+}
+
+/// Those who listen.
+#[derive(Default)]
+struct Audience(BTreeMap<String, Vec<Sender<Heard>>>);
+
+impl Audience {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn join(&mut self, listener: Listener) {
+        let own = self.0.entry(listener.id.as_str().to_owned()).or_default();
+        own.push(listener.told);
+    }
+
+    /// Unbounded channels: telling never waits, and fails only when nobody listens any more.
+    fn tell_all(&mut self, heard: &Heard) {
+        self.0.retain(|_, listeners| {
+            listeners.retain(|told| told.try_send(heard.clone()).is_ok());
+            !listeners.is_empty()
+        });
+    }
+
+    fn tell(&mut self, id: &str, action: ContainerAction) {
+        let Some(listeners) = self.0.get_mut(id) else {
+            return;
+        };
+        let heard = Heard::Happened(action);
+        listeners.retain(|told| told.try_send(heard.clone()).is_ok());
+        if listeners.is_empty() {
+            self.0.remove(id);
+        }
+    }
+
+    /// Passes on what is heard until the stream ends, or nobody listens any more.
+    async fn follow(
+        &mut self,
+        mut stream: EventStream,
+        coming: &Receiver<Listener>,
+    ) -> Option<EngineError> {
+        enum Step {
+            Joined(Option<Listener>),
+            Event(Option<Result<container_engine::EngineEvent, EngineError>>),
+        }
+        while !self.is_empty() {
+            let joined = async { Step::Joined(coming.recv().await.ok()) };
+            let event = async { Step::Event(stream.next().await) };
+            match future::or(event, joined).await {
+                Step::Joined(Some(listener)) => {
+                    let told = listener.told.clone();
+                    self.join(listener);
+                    drop(told.try_send(Heard::Listening));
+                }
+                // Whoever listens still does so.
+                Step::Joined(None) => match stream.next().await? {
+                    Ok(event) => self.pass_on(event),
+                    Err(error) => return Some(error),
+                },
+                Step::Event(Some(Ok(event))) => self.pass_on(event),
+                Step::Event(Some(Err(error))) => return Some(error),
+                Step::Event(None) => return None,
+            }
+        }
+        None
+    }
+
+    fn pass_on(&mut self, event: container_engine::EngineEvent) {
+        if let EventKind::Container(action) = event.kind {
+            self.tell(&event.id, action);
+        }
+    }
+}
+
+/// Before an engine that was lost is looked for again.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// An engine that stays away is looked for this often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);

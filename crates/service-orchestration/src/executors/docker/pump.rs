@@ -1,0 +1,188 @@
+//! The output of a container, from the engine into the unit's log.
+//!
+//! Owns: the way of the bytes. The engine keeps them, so whoever dies in between loses nothing: what was taken is known
+//! by the log itself, and the rest is asked for again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_io::Timer;
+use command_executor::blocking;
+use container_engine::{
+    ContainerId, Engine, EngineError, LogRecord, LogSource, LogStream, LogsQuery,
+};
+use futures_lite::{StreamExt, future};
+use service_shim::LogPolicy;
+use service_shim::log::{AppendError, Known, LogAppender, OutputRecord, Resume, Stream};
+
+use crate::executors::LaunchOrder;
+
+/// Where the output of a container goes. Kept in one of its labels, so that any later daemon finds it.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    policy: LogPolicy,
+    attempt: u64,
+}
+
+/// Its label.
+const OUTPUT: &str = "org.harness.output";
+
+impl Output {
+    pub(super) fn new(order: &LaunchOrder) -> Self {
+        Self {
+            policy: order.log_policy(),
+            attempt: order.attempt,
+        }
+    }
+
+    /// The label that tells of it.
+    pub(super) fn label(&self) -> (String, String) {
+        let text = serde_json::to_string(&self.policy).expect("paths and numbers can be JSON");
+        (OUTPUT.to_owned(), text)
+    }
+
+    pub(super) fn of(labels: &BTreeMap<String, String>, attempt: u64) -> Option<Self> {
+        let policy = serde_json::from_str(labels.get(OUTPUT)?).ok()?;
+        Some(Self { policy, attempt })
+    }
+
+    /// Takes what the container has said and says, until it says no more: it has ended, or the engine has.
+    pub(super) async fn pump(
+        self,
+        engine: Engine,
+        id: ContainerId,
+        tty: bool,
+    ) -> Result<(), PumpError> {
+        let mut log = self.open().await?;
+        if log.is_ended() {
+            return Ok(());
+        }
+        let point = log.resume_point();
+        let query = LogsQuery {
+            since_ns: point.map(|point| point.since_ns),
+            follow: true,
+            tty: Some(tty),
+            ..LogsQuery::default()
+        };
+        let mut records = engine.logs(&id, &query).await?;
+        let mut resume = Resume::new(point);
+        while let Some(first) = records.next().await {
+            let batch = gather(first?, &mut records).await?;
+            log = store(log, batch, &mut resume).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that the attempt is over, after its last byte.
+    pub(super) async fn end(self, at_ns: u64) -> Result<(), PumpError> {
+        let mut log = self.open().await?;
+        loop {
+            let (ended, again) = blocking::unblock(move || (log.end(at_ns), log)).await;
+            match ended {
+                Ok(()) => return Ok(()),
+                Err(_) => Timer::after(UNTIL_THERE_IS_ROOM).await,
+            };
+            log = again;
+        }
+    }
+
+    /// Records that the attempt begins.
+    pub(super) async fn begin(self, at_ns: u64) -> Result<(), PumpError> {
+        let mut log = self.open().await?;
+        blocking::unblock(move || log.begin(at_ns)).await;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<LogAppender, PumpError> {
+        let (policy, attempt) = (self.policy.clone(), self.attempt);
+        let opened = blocking::unblock(move || LogAppender::open(&policy, attempt)).await;
+        opened.map_err(PumpError::Log)
+    }
+}
+
+/// Why output stays with the engine for now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PumpError {
+    #[error("the log cannot be written")]
+    Log(#[source] std::io::Error),
+    #[error("a piece of output cannot be stored")]
+    Piece(#[source] AppendError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A record and those behind it that are there already: writing many costs as much as writing one.
+async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogRecord>, EngineError> {
+    let mut bytes = first.bytes.len();
+    let mut batch = vec![first];
+    while bytes < BATCH_BYTES
+        && let Some(Some(next)) = future::poll_once(records.next()).await
+    {
+        let next = next?;
+        bytes += next.bytes.len();
+        batch.push(next);
+    }
+    Ok(batch)
+}
+
+async fn store(
+    mut log: LogAppender,
+    batch: Vec<LogRecord>,
+    resume: &mut Resume,
+) -> Result<LogAppender, PumpError> {
+    let mut new = Vec::with_capacity(batch.len());
+    for record in batch {
+        let stream = stream_of(record.source);
+        match resume.judge(stream, record.time_ns) {
+            Known::Stored => {}
+            Known::New => new.push(record),
+            Known::NewAfterGap => {
+                log = blocking::unblock(move || {
+                    log.gap();
+                    log
+                })
+                .await;
+                new.push(record);
+            }
+        }
+    }
+    while !new.is_empty() {
+        let (outcome, written, rest) = blocking::unblock(move || {
+            let records: Vec<OutputRecord<'_>> = new
+                .iter()
+                .map(|record| OutputRecord {
+                    stream: stream_of(record.source),
+                    at_ns: record.time_ns,
+                    bytes: &record.bytes,
+                })
+                .collect();
+            let outcome = log.append(&records);
+            drop(records);
+            (outcome, log, new)
+        })
+        .await;
+        log = written;
+        match outcome {
+            Ok(()) => break,
+            Err(AppendError::Full { taken }) => {
+                new = rest.into_iter().skip(taken).collect();
+                Timer::after(UNTIL_THERE_IS_ROOM).await;
+            }
+            Err(error) => return Err(PumpError::Piece(error)),
+        }
+    }
+    Ok(log)
+}
+
+fn stream_of(source: LogSource) -> Stream {
+    match source {
+        LogSource::Stderr => Stream::Stderr,
+        LogSource::Stdout => Stream::Stdout,
+    }
+}
+
+/// As much as one write of the log takes.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// A full disk is looked at this often; the engine holds what comes meanwhile.
+const UNTIL_THERE_IS_ROOM: Duration = Duration::from_secs(1);

@@ -1,0 +1,118 @@
+//! What can go wrong with an attempt.
+//!
+//! Owns: the errors of the contract, one enum per operation.
+
+use crate::spec::{StackName, TargetKind, UnitId};
+
+/// Why an attempt could not be launched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The program is missing, or not executable.
+    #[error("cannot run `{program}`: {reason}")]
+    NotRunnable {
+        /// The program.
+        program: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The user or group is unknown, or we may not become it.
+    #[error("cannot run `{program}` as asked: {reason}")]
+    NotPermitted {
+        /// The program.
+        program: String,
+        /// What is not permitted.
+        reason: String,
+    },
+    /// The environment or an argument names a unit that has no address yet.
+    #[error("`{reference}` has no value: {reason}")]
+    Unresolved {
+        /// As it stands in the file.
+        reference: String,
+        /// Why.
+        reason: String,
+    },
+    /// No value of a secret is known: none was ever sent, or the definition that needs it came without it.
+    #[error("the secret `{secret}` has no value here: `harness start` reads and sends it")]
+    NoSecret {
+        /// Its name.
+        secret: String,
+    },
+    /// The service is described in a way that none can be.
+    #[error("the service cannot be launched as it is described")]
+    Config(#[from] crate::config::ConfigError),
+    /// The target is not one that this executor runs.
+    #[error("{executor} does not run targets of type `{target}`")]
+    WrongTarget {
+        /// The executor.
+        executor: &'static str,
+        /// The target's type.
+        target: TargetKind,
+    },
+    /// No process to attach to, or more than one.
+    #[error("{0}")]
+    NoSuchProcess(String),
+    /// Its output cannot be kept or read.
+    #[error("the output of `{unit}` cannot be read")]
+    Log {
+        /// Whose.
+        unit: String,
+        /// Why.
+        #[source]
+        source: crate::logs::LogError,
+    },
+    /// Nobody can say whether it runs: it must be treated as alive, and looked for.
+    #[error("it is not known whether it was launched")]
+    Unclear(#[source] AdoptError),
+    /// The machine did not let us: no process, no descriptor, no room. It may work the next time.
+    #[error("cannot launch `{program}`")]
+    Machine {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why an attempt could not be found again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot tell whether attempt {instance_id} of {unit} lives")]
+pub struct AdoptError {
+    /// Whose.
+    pub unit: UnitId,
+    /// Which.
+    pub instance_id: String,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Why something that was kept for a stack is left.
+#[derive(Debug, thiserror::Error)]
+#[error("something is left of `{stack}`")]
+pub struct LeftoverError {
+    /// The stack.
+    pub stack: StackName,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Why an order to a running attempt failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// It is only observed: it is never signalled.
+    #[error("it is only observed, and never signalled or stopped")]
+    Attached,
+    /// There is no way to send it one signal.
+    #[error("targets of its type take no signals")]
+    Unsignalled,
+    /// It runs nowhere apart from this machine.
+    #[error("commands are run inside of containers only")]
+    NotInside,
+    /// The order could not be given, or its outcome was not seen.
+    #[error("the order did not reach it")]
+    Unreached(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

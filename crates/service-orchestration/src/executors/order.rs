@@ -1,0 +1,205 @@
+//! What an executor is told, word for word.
+//!
+//! Owns: the data of orders and tickets. Nothing in it waits to be resolved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use service_registry::Attachment;
+use service_shim::{LogPolicy, LogTotal};
+
+use crate::spec::{
+    Log, LogMode, OnFull, Protocol, Stop, StopScope, TargetSpec, UnitId, VolumeSpec,
+};
+
+/// One attempt to be launched, everything in it resolved.
+#[derive(Clone)]
+pub struct LaunchOrder {
+    /// Of which unit.
+    pub unit: UnitId,
+    /// Which run of it.
+    pub attempt: u64,
+    /// The identity of this run: 12 hexadecimal digits, in no other run of any unit.
+    pub instance_id: String,
+    /// Where it runs; every template in it is a literal.
+    pub target: TargetSpec,
+    /// Program and arguments, resolved; empty where the target has none.
+    pub command: Vec<String>,
+    /// What a container is told besides; absent for everything else.
+    pub container: Option<Box<ContainerOrder>>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Its working directory.
+    pub working_dir: PathBuf,
+    /// What happens to its output.
+    pub log: Log,
+    /// Where its output is kept.
+    pub log_dir: PathBuf,
+    /// The caps that its output shares with that of others.
+    pub log_totals: Vec<LogTotal>,
+    /// How it will be stopped, should nobody say otherwise.
+    pub stop: Stop,
+    /// Whether it tells its readiness by the sd_notify protocol.
+    pub notify: bool,
+}
+
+impl LaunchOrder {
+    /// Where its output goes, in the words of whoever writes it.
+    pub(super) fn log_policy(&self) -> LogPolicy {
+        LogPolicy {
+            max_segment_bytes: self.log.max_size,
+            max_segments: self.log.max_files,
+            on_full: match self.log.on_full {
+                OnFull::Drop => service_shim::OnFull::Drop,
+                OnFull::Block => service_shim::OnFull::Block,
+            },
+            mode: match self.log.mode {
+                LogMode::Capture => service_shim::LogMode::Capture,
+                LogMode::File => service_shim::LogMode::File,
+            },
+            totals: self.log_totals.clone(),
+            ..LogPolicy::new(self.log_dir.clone())
+        }
+    }
+}
+
+/// Without the environment, which may hold secrets.
+impl fmt::Debug for LaunchOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaunchOrder")
+            .field("unit", &self.unit)
+            .field("attempt", &self.attempt)
+            .field("instance_id", &self.instance_id)
+            .field("target", &self.target.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a container is told, everything in it resolved. What has no references is in its
+/// [`ContainerTarget`](crate::spec::ContainerTarget).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerOrder {
+    /// The image; absent when it is built.
+    pub image: Option<String>,
+    /// Replaces the image's command.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<Vec<String>>,
+    /// The working directory inside.
+    pub working_dir: Option<String>,
+    /// Its ports.
+    pub ports: Vec<PortOrder>,
+    /// Names for its hosts file: of what it needs that its own network does not resolve.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// What it needs of this machine that may listen on loopback only.
+    pub forwards: Vec<Forward>,
+    /// The volumes that its stack declares, by the name in the file.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Free text for tools.
+    pub labels: BTreeMap<String, String>,
+    /// The hash of the definition that it is launched with.
+    pub hash: String,
+}
+
+/// A port of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortOrder {
+    /// The port inside.
+    pub inside: u16,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Where the machine listens for it; absent: nowhere.
+    pub published: Option<SocketAddr>,
+}
+
+/// Connections that are carried from a container's network to something that listens on this machine's loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forward {
+    /// Where containers connect to: an address of this machine on their network.
+    pub listen: SocketAddr,
+    /// Where the connections go.
+    pub to: SocketAddr,
+}
+
+/// What an attempt stands on, once it is there: networks, and the image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ground {
+    /// The networks that it will be on, by name. No own address is known yet.
+    pub networks: BTreeMap<String, Attachment>,
+}
+
+/// What is wanted of the ground of an attempt.
+#[derive(Clone, Debug)]
+pub struct GroundOrder {
+    /// Of which unit.
+    pub unit: UnitId,
+    /// Which run of it.
+    pub attempt: u64,
+    /// Where it will run.
+    pub target: TargetSpec,
+    /// The image, resolved.
+    pub image: Option<String>,
+    /// The stack's directory.
+    pub directory: PathBuf,
+}
+
+/// Enough to find an attempt again after a restart of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Whose.
+    pub unit: UnitId,
+    /// Which run.
+    pub attempt: u64,
+    /// Its identity.
+    pub instance_id: String,
+    /// What the executor added in [`AttemptFacts::ticket`].
+    pub details: Option<serde_json::Value>,
+}
+
+/// How to ask an attempt to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopOrder {
+    /// The signal's number; `None`: something else asks it to end, and only the time counts.
+    pub signal: Option<i32>,
+    /// How long it may take.
+    pub grace: std::time::Duration,
+    /// Whom the signal goes to.
+    pub scope: StopScope,
+}
+
+/// A command that is run where an attempt runs.
+#[derive(Clone, Debug)]
+pub struct InsideCommand {
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// How long it may take.
+    pub timeout: std::time::Duration,
+}
+
+/// How a command inside ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InsideEnd {
+    /// By itself.
+    Exited {
+        /// Its exit code.
+        code: i64,
+        /// The last of what it said.
+        output: Vec<u8>,
+    },
+    /// Its time was over.
+    TimedOut,
+}
+
+/// What the check of an attempt's own says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnHealth {
+    /// It has not said anything yet.
+    Starting,
+    /// All is well.
+    Healthy,
+    /// Something is wrong.
+    Unhealthy,
+}
