@@ -36,6 +36,7 @@ mod attach;
 pub mod blocking;
 mod clock;
 mod command;
+mod docker;
 mod driver;
 pub mod event;
 mod executor;
@@ -51,6 +52,7 @@ mod target;
 
 pub use attach::{AttachError, AttachedHandle, AttachedStatus, Attacher, ProcessMatch};
 pub use command::{Command, OutputMode, StdinMode};
+pub use docker::DockerLayer;
 pub use executor::{Completed, ExecuteError, Executor};
 pub use exit::Exit;
 pub use handle::{ProcessHandle, Signal, SignalError, WaitError};

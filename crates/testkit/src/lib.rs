@@ -12,6 +12,7 @@ pub mod lines;
 mod ports;
 mod processes;
 mod samples;
+mod terminal;
 mod wait;
 
 pub use everywhere::run_everywhere;
@@ -23,6 +24,7 @@ pub use processes::{
 };
 pub use samples::{Sample, samples, samples_of};
 pub use tempfile::TempDir;
+pub use terminal::Terminal;
 pub use wait::{at_rest_blocking, eventually, eventually_async, eventually_blocking, within};
 
 /// A fresh directory that is removed when the value is dropped.
