@@ -10,7 +10,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, graph, import, logs, ls, restart, run,
+    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, restart, run,
     signal, start, status, stop, up, validate, wait, why,
 };
 
@@ -120,6 +120,7 @@ pub(crate) enum Verb {
     Restart(restart::RestartArgs),
     Down(down::DownArgs),
     Run(run::RunArgs),
+    Exec(exec::ExecArgs),
     Signal(signal::SignalArgs),
     Kill(signal::KillArgs),
     #[command(visible_alias = "ps")]
@@ -155,6 +156,7 @@ impl Verb {
             Self::Daemon(args) => args.is_json(),
             Self::Up(_)
             | Self::Run(_)
+            | Self::Exec(_)
             | Self::Signal(_)
             | Self::Kill(_)
             | Self::Start(_)

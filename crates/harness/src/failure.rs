@@ -17,6 +17,7 @@ use harness_core::{DaemonError, DirsError, error_chain};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::render::{self, Span};
+use crate::verbs::exec_failure::ExecFailure;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,9 @@ pub(crate) enum Failure {
         #[source]
         source: regex::Error,
     },
+    /// A command was not run in a container, or has ended.
+    #[error(transparent)]
+    Exec(#[from] ExecFailure),
     /// The daemon refused, failed, or went away.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -173,6 +177,7 @@ impl Failure {
             Self::Failed { exit_code, .. } => *exit_code,
             Self::TimedOut { .. } => 124,
             Self::Interrupted { by, .. } => by.exit_code(),
+            Self::Exec(error) => error.exit_code(),
             Self::Client(error) => error.exit_code(),
             Self::Launch(error) => error.exit_code(),
             Self::Replace(error) => error.exit_code(),
@@ -193,7 +198,7 @@ impl Failure {
     /// Whether there is nothing to say: it was said, or nobody listens.
     fn is_silent(&self) -> bool {
         match self {
-            Self::NotHealthy | Self::Ended { .. } => true,
+            Self::NotHealthy | Self::Ended { .. } | Self::Exec(ExecFailure::Ended(_)) => true,
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
@@ -227,6 +232,7 @@ impl Failure {
             Self::OnlyHere { .. } => {
                 vec!["leave out --context, and HARNESS_CONTEXT in the environment".to_owned()]
             }
+            Self::Exec(error) => error.hint().into_iter().collect(),
             Self::TokenInArguments => {
                 vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
             }
@@ -268,6 +274,7 @@ impl Failure {
             Self::NotHealthy => "not-healthy",
             Self::Ended { .. } => "ended",
             Self::NotATask { .. } => "not-a-task",
+            Self::Exec(_) => "exec",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",
             Self::NeedsYes { .. } => "needs-yes",

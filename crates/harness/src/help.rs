@@ -91,7 +91,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Run",
         &[
-            "up", "start", "stop", "restart", "down", "run", "wait", "signal", "kill",
+            "up", "start", "stop", "restart", "down", "run", "exec", "wait", "signal", "kill",
         ],
     ),
     (

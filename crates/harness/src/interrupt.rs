@@ -14,6 +14,8 @@ pub(crate) enum Interrupt {
     Int,
     /// Politely, by another program.
     Term,
+    /// By the terminal, which has gone.
+    Hangup,
 }
 
 impl Interrupt {
@@ -22,6 +24,7 @@ impl Interrupt {
         match self {
             Self::Int => 130,
             Self::Term => 143,
+            Self::Hangup => 129,
         }
     }
 }
@@ -35,11 +38,17 @@ impl Interrupts {
         Signals::new([Signal::Int, Signal::Term]).map(Self)
     }
 
+    /// Also for the terminal's end.
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Signals::new([Signal::Int, Signal::Term, Signal::Hup]).map(Self)
+    }
+
     /// The next one. Never returns when there can be none any more.
     pub(crate) async fn next(&mut self) -> Interrupt {
         loop {
             match self.0.next().await {
                 Some(Ok(Signal::Int)) => return Interrupt::Int,
+                Some(Ok(Signal::Hup)) => return Interrupt::Hangup,
                 Some(Ok(_)) => return Interrupt::Term,
                 Some(Err(_)) => {}
                 None => std::future::pending().await,

@@ -1,7 +1,7 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, graph, import, logs, ls, restart, run,
+    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, restart, run,
     signal, start, status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
@@ -21,6 +21,7 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Restart(args) => restart::run(args, context).await,
         Verb::Down(args) => down::run(args, context).await,
         Verb::Run(args) => run::run(args, context).await,
+        Verb::Exec(args) => exec::run(args, context).await,
         Verb::Signal(args) => signal::run(args, context).await,
         Verb::Kill(args) => signal::kill(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
