@@ -2,11 +2,11 @@
 //!
 //! Owns: the names. What an example must show stands in the file of its name.
 
-use crate::example::{quickstart, webapp};
+use crate::example::{mixed, quickstart, webapp};
 use crate::failure::Failure;
 
 /// The examples that `cargo xtask ci` runs.
-pub(crate) const NAMES: [&str; 2] = ["quickstart", "webapp"];
+pub(crate) const NAMES: [&str; 3] = ["quickstart", "webapp", "mixed"];
 
 /// Runs one and ends in one line.
 ///
@@ -16,6 +16,7 @@ pub(crate) fn run(name: &str) -> Result<(), Failure> {
     let shown = match name {
         "quickstart" => quickstart::run()?,
         "webapp" => webapp::run()?,
+        "mixed" => mixed::run()?,
         _ => {
             return Err(Failure::Missing {
                 what: format!("no example `{name}`"),

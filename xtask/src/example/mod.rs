@@ -2,6 +2,7 @@
 
 mod leftovers;
 mod list;
+mod mixed;
 mod quickstart;
 mod webapp;
 
