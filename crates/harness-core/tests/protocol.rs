@@ -95,6 +95,11 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"stack":"web","units":["api"],"attempt":"last"}"#,
         "observer",
     ),
+    (
+        "net.resolve",
+        r#"{"stack":"web","asker":"api/2","unit":"db"}"#,
+        "observer",
+    ),
 ];
 
 fn parse(method: &str, params: &str) -> Result<Request, i64> {

@@ -10,8 +10,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, restart, run,
-    signal, start, status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, net, resolve,
+    restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
@@ -132,6 +132,8 @@ pub(crate) enum Verb {
     Events(events::EventsArgs),
     Wait(wait::WaitArgs),
     Why(why::WhyArgs),
+    Net(net::NetArgs),
+    Resolve(resolve::ResolveArgs),
     Graph(graph::GraphArgs),
     Ls(ls::LsArgs),
     Validate(validate::ValidateArgs),
@@ -149,6 +151,8 @@ impl Verb {
             Self::Status(args) => args.is_json(),
             Self::Logs(args) | Self::Tail(args) => args.is_json(),
             Self::Events(args) => args.is_json(),
+            Self::Net(args) => args.is_json(),
+            Self::Resolve(args) => args.is_json(),
             Self::Graph(args) => args.is_json(),
             Self::Ls(args) => args.is_json(),
             Self::Validate(args) => args.is_json(),

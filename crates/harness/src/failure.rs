@@ -83,6 +83,24 @@ pub(crate) enum Failure {
     /// A secret where every user of the machine can read it.
     #[error("a token among the arguments can be seen by every user of this machine")]
     TokenInArguments,
+    /// One unit cannot reach another. What was printed shows it.
+    #[error("{} has no way to `{to}`: {reason}", asker_name(from.as_deref()))]
+    NoRoute {
+        from: Option<String>,
+        to: String,
+        reason: String,
+        hint: String,
+    },
+    /// A unit has no such port.
+    #[error("`{unit}` has no port `{port}`")]
+    UnknownPort {
+        unit: String,
+        port: String,
+        ports: Vec<String>,
+    },
+    /// The variables are about all ports of a unit.
+    #[error("--port goes with `-o text` and `-o json`: the variables are about all ports")]
+    PortOfVariables,
     /// A regular expression that is none.
     #[error("`{pattern}` is no regular expression")]
     Pattern {
@@ -140,6 +158,10 @@ fn unsupported_message(units: &[Unsupported]) -> String {
     each.collect::<Vec<_>>().join("\n       ")
 }
 
+fn asker_name(from: Option<&str>) -> String {
+    from.map_or_else(|| "this machine".to_owned(), |unit| format!("`{unit}`"))
+}
+
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         Self::Launch(LaunchError::Connect(error))
@@ -162,8 +184,11 @@ impl Failure {
     /// What the program exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Declined | Self::Io { .. } => 1,
-            Self::NotATask { .. } | Self::OnlyHere { .. } | Self::TokenInArguments => 2,
+            Self::Declined | Self::Io { .. } | Self::NoRoute { .. } => 1,
+            Self::NotATask { .. }
+            | Self::OnlyHere { .. }
+            | Self::TokenInArguments
+            | Self::PortOfVariables => 2,
             Self::Ended { exit_code } => *exit_code,
             Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,
             Self::NotHealthy => 3,
@@ -171,7 +196,8 @@ impl Failure {
             | Self::UnknownStack { .. }
             | Self::NotStarted { .. }
             | Self::Ambiguous { .. }
-            | Self::UnknownUnit { .. } => 4,
+            | Self::UnknownUnit { .. }
+            | Self::UnknownPort { .. } => 4,
             Self::Diagnostics { .. } => 78,
             Self::Unsupported { .. } => 69,
             Self::Failed { exit_code, .. } => *exit_code,
@@ -225,6 +251,10 @@ impl Failure {
             Self::UnknownStack { similar, .. } | Self::UnknownUnit { similar, .. } => {
                 did_you_mean(similar)
             }
+            Self::NoRoute { hint, .. } => vec![hint.clone()],
+            Self::UnknownPort { ports, .. } if !ports.is_empty() => {
+                vec![format!("its ports: {}", ports.join(", "))]
+            }
             Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
             Self::NotATask { unit } => {
                 vec![format!("`harness start {unit}`, `harness restart {unit}`")]
@@ -268,6 +298,8 @@ impl Failure {
             Self::NotStarted { .. } => "not-started",
             Self::Ambiguous { .. } => "ambiguous-stack",
             Self::UnknownUnit { .. } => "unknown-unit",
+            Self::UnknownPort { .. } => "unknown-port",
+            Self::NoRoute { .. } => "no-route",
             Self::Diagnostics { .. } => "invalid-stack-file",
             Self::Unsupported { .. } => "unsupported",
             Self::Failed { .. } => "failed",
@@ -282,7 +314,8 @@ impl Failure {
             Self::Pattern { .. }
             | Self::LogFilter { .. }
             | Self::OnlyHere { .. }
-            | Self::TokenInArguments => "usage",
+            | Self::TokenInArguments
+            | Self::PortOfVariables => "usage",
             Self::Client(ClientError::Api(error)) => return error.code.name(),
             Self::Client(_) | Self::Launch(_) => "no-daemon",
             Self::Replace(ReplaceError::Launch(_) | ReplaceError::Vacant { .. }) => "no-daemon",
@@ -321,6 +354,17 @@ fn api_hints(error: &ApiError) -> Vec<String> {
     match error.code {
         ErrorCode::Needed => vec![
             "--with-dependents stops them too, --force leaves them without what they need"
+                .to_owned(),
+        ],
+        ErrorCode::OtherStack => {
+            let other = error.data.get("other").and_then(|name| name.as_str());
+            other
+                .map(|stack| format!("ask about that one: `harness -p {stack} net map`"))
+                .into_iter()
+                .collect()
+        }
+        ErrorCode::UnknownMethod => vec![
+            "the daemon is older than this program: `harness daemon restart` replaces it, services go on"
                 .to_owned(),
         ],
         ErrorCode::UnknownUnit => similar()

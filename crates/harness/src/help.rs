@@ -96,7 +96,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Look",
-        &["status", "logs", "tail", "events", "why", "graph", "ls"],
+        &[
+            "status", "logs", "tail", "events", "why", "net", "resolve", "graph", "ls",
+        ],
     ),
     ("Stack file", &["validate", "config", "import"]),
     ("System", &["daemon", "audit", "completions"]),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod executors;
 pub mod health;
 mod host;
+mod listening;
 pub mod logs;
 pub mod manager;
 pub mod model;

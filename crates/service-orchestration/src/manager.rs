@@ -14,15 +14,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::Sender;
+use command_executor::blocking;
 
 use crate::executors::Executors;
+use crate::listening;
 use crate::logs::LogStore;
 use crate::model::Goal;
-use crate::report::{StackStatus, Why};
+use crate::report::{NetView, StackStatus, Why};
 use crate::spec::{SecretValues, StackName, StackSpec, UnitName};
 use crate::supervisor::{
-    Applied, ApplyError, ApplyMode, ForgetError, Inbox, Order, OrderError, Ordered, Request,
-    StackOverview, StatusText, Subscribed, Waited,
+    self, Applied, ApplyError, ApplyMode, ForgetError, Inbox, NetError, Order, OrderError, Ordered,
+    Request, StackOverview, StatusText, Subscribed, Waited,
 };
 
 /// The orchestrator. A clone is another handle to the same one.
@@ -271,6 +273,34 @@ impl ServiceManager {
             reply,
         });
         answer.await.unwrap_or(Err(OrderError::Ended))
+    }
+
+    /// How units are reached by one of them, or by this machine (`None`), and why so. Units are named as users do: `api`,
+    /// `api/2` for a replica; no unit: all of the stack.
+    ///
+    /// # Errors
+    /// [`NetError`] when there is no such unit, or it is of another stack. That there is no way is no error:
+    /// [`NetUnit::refusal`](crate::report::NetUnit) says why.
+    pub async fn net(
+        &self,
+        stack: &StackName,
+        asker: Option<&str>,
+        unit: Option<&str>,
+    ) -> Result<NetView, NetError> {
+        let answer = self.ask(|reply| Request::Net {
+            stack: stack.clone(),
+            asker: asker.map(str::to_owned),
+            unit: unit.map(str::to_owned),
+            reply,
+        });
+        let mut view = answer
+            .await
+            .unwrap_or(Err(NetError::Order(OrderError::Ended)))?;
+        if supervisor::forwarders(&mut view).next().is_some() {
+            let listeners = blocking::unblock(listening::listeners).await;
+            supervisor::see_forwarders(&mut view, &listeners);
+        }
+        Ok(view)
     }
 
     /// Forgets a stack whose units are all gone, and what they said; its volumes only when it is said so.

@@ -116,22 +116,25 @@ impl Registry {
         self.shared.read().instance(key).cloned()
     }
 
-    /// How something at `from` reaches the service: its first instance that is ready, else the first that runs, else
-    /// the first.
+    /// The instance that others are told of: the first that is ready, else the first that runs, else the first.
+    pub fn best(&self, service: &ServiceKey) -> Option<Arc<Entry>> {
+        let ledger = self.shared.read();
+        let listed = ledger.lookup(service);
+        let best = listed.min_by_key(|entry| match entry.readiness {
+            Readiness::Ready => 0,
+            Readiness::Running => 1,
+            Readiness::Unhealthy => 2,
+        });
+        best.cloned()
+    }
+
+    /// How something at `from` reaches the service: its [best](Self::best) instance.
     ///
     /// # Errors
     /// [`ResolveError`] when nothing is published, or no route leads there.
     pub fn resolve(&self, service: &ServiceKey, from: &Place) -> Result<Resolved, ResolveError> {
         let entry = self
-            .shared
-            .read()
-            .lookup(service)
-            .min_by_key(|entry| match entry.readiness {
-                Readiness::Ready => 0,
-                Readiness::Running => 1,
-                Readiness::Unhealthy => 2,
-            })
-            .cloned()
+            .best(service)
             .ok_or_else(|| ResolveError::Unpublished(service.clone()))?;
         self.reach(entry, from)
             .map_err(|source| ResolveError::NoRoute {

@@ -68,6 +68,21 @@ pub enum Reason {
     ContainerAddress,
 }
 
+impl Reason {
+    /// Its name for programs, which never changes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::OwnAddress => "own-address",
+            Self::Lan => "lan",
+            Self::SharedNetwork => "shared-network",
+            Self::Gateway => "gateway",
+            Self::Published => "published",
+            Self::ContainerAddress => "container-address",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -114,6 +129,17 @@ pub enum RouteError {
         /// Where it is.
         to: Place,
     },
+}
+
+impl RouteError {
+    /// Its name for programs, which never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OnlyLoopback { .. } => "only-loopback",
+            Self::Unconnected { .. } => "unconnected",
+            Self::Unpublished { .. } => "unpublished",
+        }
+    }
 }
 
 /// How `from` reaches something at `to` that listens on `ip`, whatever the port.

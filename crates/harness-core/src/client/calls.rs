@@ -6,23 +6,23 @@ use std::future::Future;
 
 use harness_wire::Role;
 use service_orchestration::Volumes;
-use service_orchestration::report::{StackStatus, Why};
+use service_orchestration::report::{NetView, StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
 use super::connection::Connection;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
     ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
-    ReadAudit, ReleaseUnits, RestartUnits, RevokeClient, SetClientRole, Shutdown, SignalUnits,
-    StackStatusOf, StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
+    ReadAudit, ReleaseUnits, ResolveNet, RestartUnits, RevokeClient, SetClientRole, Shutdown,
+    SignalUnits, StackStatusOf, StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ForgetParams,
-    InviteParams, Invited, Method, OrderResult, RestartParams, RevokeParams, SetRoleParams,
-    ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary, StartParams,
-    StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult,
-    WhyParams,
+    InviteParams, Invited, Method, NetParams, OrderResult, RestartParams, RevokeParams,
+    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary,
+    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams,
+    WaitResult, WhyParams,
 };
 
 impl HarnessClient {
@@ -174,6 +174,14 @@ impl HarnessClient {
             unit: unit.clone(),
         })
         .await
+    }
+
+    /// Where units are reached, and why there.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn net(&self, params: &NetParams) -> Result<NetView, ClientError> {
+        self.call::<ResolveNet>(params).await
     }
 
     /// Orders units of a stack that is defined up, as it is defined.

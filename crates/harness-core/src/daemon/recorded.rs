@@ -129,6 +129,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::ListStacks(_)
         | Request::WaitFor(_)
         | Request::WhyUnit(_)
+        | Request::ResolveNet(_)
         | Request::SubscribeEvents(_)
         | Request::ReadLogs(_)
         | Request::FollowLogs(_)

@@ -15,9 +15,10 @@ use super::recorded::Recorded;
 use super::shared::Shared;
 use super::{clients, events, logs, stacks};
 use crate::protocol::{
-    ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, OrderResult, Request,
-    RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult, StartParams,
-    StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
+    ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, NetParams, OrderResult,
+    Request, RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult,
+    StartParams, StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal, WaitParams,
+    WaitResult,
 };
 
 /// Who calls.
@@ -128,6 +129,13 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
         Request::WhyUnit(params) => {
             let why = shared.manager.why(&params.stack, &params.unit).await;
             responder.answer(why.map_err(|error| ApiError::from(error).into()));
+        }
+        Request::ResolveNet(params) => {
+            let NetParams { stack, asker, unit } = params;
+            let view = shared
+                .manager
+                .net(&stack, asker.as_deref(), unit.as_deref());
+            responder.answer(view.await.map_err(|error| ApiError::from(error).into()));
         }
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
         Request::ReadLogs(params) => logs::lines(shared, params, Reach::Past, responder).await,

@@ -104,6 +104,8 @@ codes! {
     NotSignalled = code::FIRST_APPLICATION + 16, exit 1;
     /// A stack is forgotten, and something of it could not be removed. `stack`.
     Leftover = code::FIRST_APPLICATION + 21, exit 1;
+    /// A unit of another stack was asked for. `unit`, `other`, `stack`.
+    OtherStack = code::FIRST_APPLICATION + 22, exit 1;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.

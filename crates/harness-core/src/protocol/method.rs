@@ -5,14 +5,14 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use service_orchestration::report::{StackStatus, Why};
+use service_orchestration::report::{NetView, StackStatus, Why};
 
 use harness_wire::{Params, Role, RpcError};
 
 use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, InviteParams,
-    Invited, LogParams, OrderResult, RenewParams, Renewed, RestartParams, RevokeParams,
+    Invited, LogParams, NetParams, OrderResult, RenewParams, Renewed, RestartParams, RevokeParams,
     SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult,
     StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams,
     Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
@@ -178,4 +178,6 @@ methods! {
     ReadBlocks = "logs.read-blocks", Observer, Reads, true, (LogParams) -> Done;
     /// Logs as they come, as bytes and marks.
     FollowBlocks = "logs.follow-blocks", Observer, Reads, true, (LogParams) -> Done;
+    /// Where units are reached, and why there.
+    ResolveNet = "net.resolve", Observer, Reads, true, (NetParams) -> NetView;
 }

@@ -11,6 +11,7 @@
 //! | `stack.start` | defines a stack and orders units of it up, in one request | call |
 //! | `stack.apply`, `stack.stop`, `stack.restart`, `stack.forget` | define; order down; order anew; forget | call |
 //! | `stack.status`, `stack.list`, `unit.why` | look | call |
+//! | `net.resolve` | where units are reached, and why there | call |
 //! | `stack.wait` | answers once units have come as far as asked, or never can | long call |
 //! | `unit.start` | orders units of a stack that is defined up | call |
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
@@ -35,6 +36,7 @@ mod error;
 mod events;
 mod logs;
 pub mod method;
+mod net;
 mod shape;
 mod stacks;
 
@@ -49,6 +51,7 @@ pub use error::{ApiError, ErrorCode};
 pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
+pub use net::NetParams;
 pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
     ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, SignalParams,

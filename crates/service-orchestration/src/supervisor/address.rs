@@ -158,33 +158,56 @@ impl Supervisor {
     /// listens on.
     pub(super) fn locate(&self, asker: &UnitEntry, other: &UnitEntry) -> Option<Resolved> {
         if asker.index == other.index {
-            let own = Entry {
-                place: Place::local(),
-                endpoints: other
-                    .ports()
-                    .into_iter()
-                    .map(|(name, port)| Endpoint::new(name, port))
-                    .collect(),
-                ..self.entry_of(other, Readiness::Running)
-            };
-            return self.registry.reach(Arc::new(own), &Place::local()).ok();
+            let own = self.own_listing(other);
+            return self.registry.reach(own.entry, &Place::local()).ok();
         }
         self.locate_from(&self.place_of(asker), other)
     }
 
-    /// Where a unit is, as seen from a place. What it will publish is known before it does, as far as it does not
-    /// depend on how it comes to run.
+    /// Where a unit is, as seen from a place.
     pub(super) fn locate_from(&self, from: &Place, other: &UnitEntry) -> Option<Resolved> {
-        let service = key(&other.id).service;
-        if let Ok(resolved) = self.registry.resolve(&service, from) {
-            return Some(resolved);
+        let best = self.registry.best(&key(&other.id).service);
+        let entry = best.or_else(|| Some(self.foreseen(other)?.entry))?;
+        self.registry.reach(entry, from).ok()
+    }
+
+    /// What is known of this very instance: what it has published, else what it will.
+    pub(super) fn listing(&self, unit: &UnitEntry) -> Option<Listing> {
+        let published = self.registry.instance(&key(&unit.id));
+        let published = published.map(|entry| Listing {
+            entry,
+            is_published: true,
+        });
+        published.or_else(|| self.foreseen(unit))
+    }
+
+    /// What a unit is to itself: it listens where it is.
+    pub(super) fn own_listing(&self, unit: &UnitEntry) -> Listing {
+        let own = Entry {
+            place: Place::local(),
+            endpoints: unit
+                .ports()
+                .into_iter()
+                .map(|(name, port)| Endpoint::new(name, port))
+                .collect(),
+            ..self.entry_of(unit, Readiness::Running)
+        };
+        Listing {
+            entry: Arc::new(own),
+            is_published: self.registry.instance(&key(&unit.id)).is_some(),
         }
+    }
+
+    /// What a unit will publish is known before it does, as far as it does not depend on how it comes to run.
+    fn foreseen(&self, unit: &UnitEntry) -> Option<Listing> {
         let foreseeable = matches!(
-            other.described().target.kind(),
+            unit.described().target.kind(),
             TargetKind::Process | TargetKind::ProcessAttach | TargetKind::Docker
         );
-        let entry = foreseeable.then(|| Arc::new(self.entry_of(other, Readiness::Running)))?;
-        self.registry.reach(entry, from).ok()
+        foreseeable.then(|| Listing {
+            entry: Arc::new(self.entry_of(unit, Readiness::Running)),
+            is_published: false,
+        })
     }
 
     /// The value of a reference, as seen from the unit that asks.
@@ -256,6 +279,14 @@ impl Supervisor {
     pub(super) fn address_of(&self, entry: &UnitEntry) -> Option<String> {
         self.locate_from(&Place::local(), entry)?.addr()
     }
+}
+
+/// What is known of where a unit is reached.
+#[derive(Clone, Debug)]
+pub(super) struct Listing {
+    pub(super) entry: Arc<Entry>,
+    /// Whether it is in the registry; else it is what will be.
+    pub(super) is_published: bool,
 }
 
 /// A port that nobody listens on, and none of these.

@@ -5,13 +5,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use service_registry::Place;
+use service_registry::{Endpoint, Place, Reason, Resolved};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder};
 use crate::model::Attempt;
-use crate::spec::{ContainerTarget, Protocol, StackSpec, TargetSpec, Template, UnitKind};
+use crate::spec::{
+    ContainerTarget, Protocol, StackSpec, TargetKind, TargetSpec, Template, UnitKind,
+};
 
 impl Supervisor {
     /// What an executor must know to make the ground of an attempt.
@@ -82,21 +84,9 @@ impl Supervisor {
             let Some(resolved) = self.locate(asker, other) else {
                 continue;
             };
-            let is_local = resolved.entry.place == Place::local();
-            if is_local && resolved.entry.ip.is_loopback() {
-                let udp = other
-                    .numbered_ports()
-                    .map(|(_, port, _)| port.protocol == Protocol::Udp);
-                let ways = resolved.endpoints().zip(udp).filter(|(_, is_udp)| !is_udp);
-                forwards.extend(ways.map(|((endpoint, listen), _)| Forward {
-                    listen,
-                    to: SocketAddr::new(resolved.entry.ip, endpoint.port),
-                }));
-            }
-            // Neighbours on its own networks are resolved by the engine, which follows them when they move.
-            if resolved.route.reason != service_registry::Reason::SharedNetwork {
-                hosts.push((dependency.unit.to_string(), resolved.ip()));
-            }
+            let ways = ways(other, &resolved);
+            forwards.extend(ways.forwards.into_iter().flatten());
+            hosts.extend(ways.host.map(|ip| (dependency.unit.to_string(), ip)));
         }
         (hosts, forwards)
     }
@@ -116,6 +106,36 @@ impl Supervisor {
     ) -> Result<Option<Vec<String>>, LaunchError> {
         let all = |words: &[Template]| words.iter().map(|word| self.text(entry, word)).collect();
         words.map(all).transpose()
+    }
+}
+
+/// What a container needs besides an address to reach a unit.
+#[derive(Debug)]
+pub(super) struct Ways {
+    /// What stands for the unit's name in the container's hosts file, when nothing else resolves it.
+    pub(super) host: Option<IpAddr>,
+    /// For each port, how connections to it are carried, when the unit may listen on this machine's loopback only.
+    pub(super) forwards: Vec<Option<Forward>>,
+}
+
+/// What a container needs to reach this unit where it was resolved.
+pub(super) fn ways(other: &UnitEntry, resolved: &Resolved) -> Ways {
+    let entry = &resolved.entry;
+    let is_behind_loopback = entry.place == Place::local() && entry.ip.is_loopback();
+    let protocols = other.numbered_ports().map(|(_, port, _)| port.protocol);
+    let forward = |((endpoint, listen), protocol): ((&Endpoint, SocketAddr), Protocol)| {
+        let is_carried = is_behind_loopback && protocol == Protocol::Tcp;
+        is_carried.then(|| Forward {
+            listen,
+            to: SocketAddr::new(entry.ip, endpoint.port),
+        })
+    };
+    // Our own containers on its networks are resolved by the engine, which follows them when they move.
+    let has_alias = resolved.route.reason == Reason::SharedNetwork
+        && other.described().target.kind() == TargetKind::Docker;
+    Ways {
+        host: (!has_alias).then(|| resolved.ip()),
+        forwards: resolved.endpoints().zip(protocols).map(forward).collect(),
     }
 }
 

@@ -17,6 +17,7 @@ mod hub;
 mod inbox;
 mod journal;
 mod launch;
+mod net;
 mod notice;
 mod order;
 mod perform;
@@ -32,13 +33,14 @@ mod units;
 mod wait;
 
 pub use request::{
-    Applied, ApplyError, ApplyMode, ForgetError, Order, OrderError, Ordered, StackOverview,
-    Subscribed, Waited,
+    Applied, ApplyError, ApplyMode, ForgetError, NetError, Order, OrderError, Ordered,
+    StackOverview, Subscribed, Waited,
 };
 
 pub use snapshot::StatusText;
 
 pub(crate) use inbox::Inbox;
+pub(crate) use net::{forwarders, see_forwarders};
 pub(crate) use request::Request;
 pub(crate) use running::RunFacts;
 pub(crate) use turn::{Setting, Supervisor};

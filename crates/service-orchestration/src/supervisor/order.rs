@@ -94,6 +94,15 @@ impl Supervisor {
                     .map(|units| self.explain(units[0]));
                 drop(reply.try_send(answer));
             }
+            Request::Net {
+                stack,
+                asker,
+                unit,
+                reply,
+            } => {
+                let answer = self.net(&stack, asker.as_deref(), unit.as_deref());
+                drop(reply.try_send(answer));
+            }
             Request::Subscribe {
                 since,
                 capacity,
@@ -386,7 +395,7 @@ impl Supervisor {
 }
 
 /// The known name that is most like this one, if any is.
-fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)

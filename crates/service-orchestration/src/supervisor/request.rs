@@ -9,7 +9,7 @@ use async_channel::Sender;
 use super::running::{Controls, RunFacts};
 use super::snapshot::StatusText;
 use crate::model::Goal;
-use crate::report::{Blocked, Event, StackStatus, Why};
+use crate::report::{Blocked, Event, NetView, StackStatus, Why};
 use crate::spec::{SecretValues, StackName, StackSpec, UnitId, UnitName};
 
 /// Where an answer goes. The asker may be gone by then.
@@ -78,6 +78,13 @@ pub(crate) enum Request {
         unit: UnitName,
         reply: Reply<Result<Why, OrderError>>,
     },
+    /// How units (no name: all) are reached by one of them, or by this machine.
+    Net {
+        stack: StackName,
+        asker: Option<String>,
+        unit: Option<String>,
+        reply: Reply<Result<NetView, NetError>>,
+    },
     /// Events from this sequence number on (`None`: from now on).
     Subscribe {
         since: Option<u64>,
@@ -104,6 +111,7 @@ impl Request {
             | Self::Stacks { .. }
             | Self::Overview { .. }
             | Self::Why { .. }
+            | Self::Net { .. }
             | Self::Subscribe { .. } => true,
         }
     }
@@ -265,6 +273,27 @@ pub enum OrderError {
     /// The supervisor has ended.
     #[error("the supervisor has ended")]
     Ended,
+}
+
+/// Why a question about addresses has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// There is no such stack or unit.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// Units are told only of those of their own stack.
+    #[error(
+        "`{unit}` is of the stack `{other}`, and units are told only of those of their own: here `{stack}`"
+    )]
+    OtherStack {
+        /// What was asked for.
+        unit: String,
+        /// Its stack.
+        other: String,
+        /// The stack that was asked about.
+        stack: String,
+    },
 }
 
 /// Why a stack was not forgotten.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use futures_lite::future;
 use service_shim::{LogPolicy, StopPolicy};
 
 use crate::executors::Forward;
+use crate::listening;
 
 /// The forwarders of all stacks, below one directory. Whoever calls has the turn: see [`Shared`](super::Shared).
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Forwarders {
     ) -> Result<(), ForwardError> {
         for forward in forwards {
             let wanted = *forward;
-            if !blocking::unblock(move || is_listened(wanted.listen)).await {
+            if !blocking::unblock(move || listening::is_listened(wanted.listen)).await {
                 self.start(stack, wanted).await?;
             }
         }
@@ -182,83 +183,12 @@ fn instance_id(forward: Forward) -> String {
     format!("{:012x}", hash & 0xffff_ffff_ffff)
 }
 
-/// Whether a program of this machine listens where the container connects to, at that address or at all of them.
-fn is_listened(listen: SocketAddr) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .any(|table| {
-            table
-                .lines()
-                .skip(1)
-                .filter_map(listener)
-                .any(|at| covers(at, listen))
-        })
-}
-
-fn covers(at: SocketAddr, wanted: SocketAddr) -> bool {
-    // `::` takes IPv4 too, unless it was told not to: then a container is refused, and told so by its own log.
-    at.port() == wanted.port()
-        && (at.ip().is_unspecified() || at.ip().to_canonical() == wanted.ip())
-}
-
-/// The address of a line of `/proc/net/tcp`, when something listens there.
-fn listener(line: &str) -> Option<SocketAddr> {
-    let mut columns = line.split_whitespace().skip(1);
-    let (address, port) = columns.next()?.split_once(':')?;
-    if columns.nth(1)? != LISTENING {
-        return None;
-    }
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let words = (0..address.len() / 8)
-        .map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok());
-    // Each word is in the machine's own order.
-    let bytes: Vec<u8> = words
-        .collect::<Option<Vec<u32>>>()?
-        .into_iter()
-        .flat_map(u32::to_ne_bytes)
-        .collect();
-    let ip = match bytes.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
-        _ => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-/// `TCP_LISTEN`, as the kernel writes it.
-const LISTENING: &str = "0A";
-
 /// It has to start and to bind one socket.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_listens_is_read_as_the_kernel_writes_it() {
-        let line = "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 1 1 0 100 0 0 10 0";
-        let at: SocketAddr = "127.0.0.1:5432".parse().expect("an address");
-        assert_eq!(listener(line), Some(at));
-        assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
-        let any = "   1: 00000000000000000000000000000000:1538 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0";
-        assert_eq!(
-            listener(any),
-            Some("[::]:5432".parse().expect("an address"))
-        );
-        let gateway = "172.18.0.1:5432".parse().expect("an address");
-        assert!(covers(listener(any).expect("listens"), gateway));
-        assert!(!covers(at, gateway));
-    }
-
-    #[test]
-    fn a_listener_of_this_machine_is_seen() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let at = socket.local_addr().expect("an address");
-        assert!(is_listened(at));
-        drop(socket);
-        assert!(!is_listened(at));
-    }
 
     #[test]
     fn the_same_way_has_the_same_name() {

@@ -1,0 +1,293 @@
+//! Where units are reached, and why there: a page about two of them, a table of all.
+//!
+//! Owns: what stands in them and in which order. The reasons are the daemon's.
+
+use harness_core::report::{
+    Carriage, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetUnit, NetView, PlaceKind,
+};
+use harness_core::spec::UnitKind;
+
+use super::escape::escaped;
+use super::look::{Look, Span};
+use super::table::{Cell, Column, NOTHING, table};
+
+/// How the one who asks reaches this unit.
+pub(crate) fn net_page(look: &Look, view: &NetView, unit: &NetUnit) -> String {
+    let from = view.asker.as_deref().unwrap_or(HERE);
+    let (span, found) = match (unit.address, unit.ip) {
+        (Some(address), _) => (Span::Good, address.to_string()),
+        (None, Some(ip)) => (Span::Good, ip.to_string()),
+        (None, None) => (Span::Bad, NO_WAY.to_owned()),
+    };
+    let mut text = format!(
+        "{} {} {}: {}\n",
+        look.paint(Span::Strong, from),
+        look.glyph("→", "->"),
+        look.paint(Span::Strong, &unit.name),
+        look.paint(span, &found)
+    );
+    for (title, value) in facts(look, view, unit) {
+        text += &format!("{title:>9}: {}\n", escaped(value.as_bytes()));
+    }
+    text
+}
+
+fn facts(look: &Look, view: &NetView, unit: &NetUnit) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(reason) = &unit.reason {
+        facts.push(("Reason", format!("{} ({})", reason.text, reason.code)));
+    }
+    if let Some(refusal) = &unit.refusal {
+        facts.push(("Reason", format!("{} ({})", refusal.text, refusal.code)));
+    }
+    facts.push(("From", place(Some(&view.from))));
+    facts.push((
+        "To",
+        format!("{}, {}", place(unit.place.as_ref()), state(unit)),
+    ));
+    let listens = |endpoint: &NetEndpoint| endpoint_words(look, unit, endpoint);
+    facts.extend(
+        unit.endpoints
+            .iter()
+            .map(|endpoint| ("Port", listens(endpoint))),
+    );
+    let carried = unit
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.forwarder);
+    facts.extend(carried.map(|forwarder| ("Forwarder", forwarder_words(forwarder))));
+    facts.extend(unit.names.iter().map(|name| ("Name", name_words(name))));
+    if unit.needed {
+        let told = unit
+            .variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        facts.extend(told.map(|told| ("Told", told)));
+    }
+    facts
+}
+
+fn state(unit: &NetUnit) -> &'static str {
+    match unit.published {
+        true => "published",
+        false => "not published: this is what it would be",
+    }
+}
+
+fn endpoint_words(look: &Look, unit: &NetUnit, endpoint: &NetEndpoint) -> String {
+    let mut text = match &endpoint.name {
+        Some(name) => format!("{name} {}", endpoint.port),
+        None => endpoint.port.to_string(),
+    };
+    if let Some(ip) = unit.listens {
+        text += &format!(" at {ip}");
+    }
+    if let Some(published) = endpoint.published {
+        text += &format!(", published at {published}");
+    }
+    let arrow = look.glyph("→", "->");
+    match (endpoint.address, &endpoint.refusal) {
+        (Some(address), _) => text += &format!(" {arrow} {address}"),
+        (None, Some(refusal)) => text += &format!(" {arrow} {NO_WAY} ({})", refusal.code),
+        (None, None) => {}
+    }
+    text
+}
+
+fn forwarder_words(
+    NetForwarder {
+        listen,
+        to,
+        carriage,
+    }: NetForwarder,
+) -> String {
+    match carriage {
+        Some(Carriage::Direct) => {
+            format!("not needed: the program listens on all addresses, {listen} among them")
+        }
+        Some(Carriage::Forwarder) => format!("carries {listen} to {to}"),
+        Some(Carriage::Planned) => format!(
+            "nothing listens at {listen} yet: one is started with the container, and carries it to {to}"
+        ),
+        Some(Carriage::Other) | None => {
+            format!("carries {listen} to {to}, if the program listens on loopback only")
+        }
+    }
+}
+
+fn name_words(NetName { name, by, ip }: &NetName) -> String {
+    let by = match by {
+        NetNameBy::HostsFile => "hosts file",
+        NetNameBy::NetworkAlias => "alias on the network",
+        NetNameBy::Other => "other",
+    };
+    match ip {
+        Some(ip) => format!("{name} ({by}: {ip})"),
+        None => format!("{name} ({by})"),
+    }
+}
+
+fn place(place: Option<&NetPlace>) -> String {
+    let Some(NetPlace {
+        kind,
+        host,
+        networks,
+    }) = place
+    else {
+        return "elsewhere".to_owned();
+    };
+    let (here, on_host) = match host.as_str() {
+        "local" => (HERE.to_owned(), String::new()),
+        host => (format!("host {host}"), format!(" of host {host}")),
+    };
+    match kind {
+        PlaceKind::Host => here,
+        PlaceKind::Container if networks.is_empty() => format!("a container{on_host}"),
+        PlaceKind::Container => {
+            let each = networks.iter().map(|(name, end)| match end.ip {
+                Some(ip) => format!("{name} ({ip})"),
+                None => name.clone(),
+            });
+            let each: Vec<String> = each.collect();
+            format!("a container on {}{on_host}", each.join(", "))
+        }
+        PlaceKind::Other => "elsewhere".to_owned(),
+    }
+}
+
+/// Every unit, a line for each.
+pub(crate) fn net_map(look: &Look, view: &NetView) -> String {
+    let rows: Vec<Vec<Cell>> = view.items.iter().map(row).collect();
+    let lines = table(look, &COLUMNS, &rows);
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn row(unit: &NetUnit) -> Vec<Cell> {
+    let joined = |each: Vec<String>| match each.is_empty() {
+        true => NOTHING.to_owned(),
+        false => each.join(", "),
+    };
+    let addresses = unit
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.address);
+    let published = unit
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.published);
+    let ports = unit.endpoints.iter().map(|endpoint| match &endpoint.name {
+        Some(name) => format!("{name} {}", endpoint.port),
+        None => endpoint.port.to_string(),
+    });
+    let is_asked_for = unit.kind == UnitKind::Service || !unit.endpoints.is_empty();
+    let refusal = unit.refusal.as_ref().filter(|_| is_asked_for);
+    let (address, why) = match (refusal, &unit.reason) {
+        (Some(refusal), _) => (Cell::painted(NO_WAY, Span::Bad), refusal.code.clone()),
+        (None, reason) => {
+            let span = if unit.published {
+                Span::Good
+            } else {
+                Span::Dim
+            };
+            let reason = reason.as_ref().filter(|_| !unit.endpoints.is_empty());
+            let address = joined(addresses.map(|at| at.to_string()).collect());
+            (
+                Cell::painted(address, span),
+                reason.map_or_else(|| NOTHING.to_owned(), |reason| reason.code.clone()),
+            )
+        }
+    };
+    vec![
+        Cell::new(unit.name.as_str()),
+        Cell::new(unit.target.as_str()),
+        Cell::new(escaped(place(unit.place.as_ref()).as_bytes())),
+        Cell::new(joined(ports.collect())),
+        Cell::new(joined(published.map(|at| at.to_string()).collect())),
+        address,
+        Cell::new(why),
+    ]
+}
+
+const COLUMNS: [Column; 7] = [
+    column("NAME", 0),
+    column("TARGET", 4),
+    column("PLACE", 2),
+    column("PORTS", 3),
+    column("PUBLISHED", 5),
+    column("ADDRESS", 0),
+    column("WHY", 1),
+];
+
+const fn column(heading: &'static str, expendable: u8) -> Column {
+    Column {
+        heading,
+        expendable,
+    }
+}
+
+/// The daemon's own machine.
+const HERE: &str = "this machine";
+const NO_WAY: &str = "no way";
+
+#[cfg(test)]
+mod tests {
+    use harness_core::report::NetView;
+
+    use super::*;
+
+    /// A worker in a container that needs a database in another, and a program of the machine.
+    const WORKER: &str = r#"{"schema_version":1,"stack":"web","asker":"worker",
+        "from":{"kind":"container","host":"local","networks":{"web_default":{"ip":"172.18.0.3","gateway":"172.18.0.1"}}},
+        "items":[
+        {"name":"api","kind":"service","target":"process","place":{"kind":"host","host":"local","networks":{}},
+         "published":true,"told":true,"needed":true,"listens":"127.0.0.1","address":"172.18.0.1:8080","ip":"172.18.0.1",
+         "reason":{"code":"gateway","text":"container to host: gateway of the container's network"},"refusal":null,
+         "endpoints":[{"name":"http","port":8080,"protocol":"tcp","published":null,"address":"172.18.0.1:8080",
+            "url":"http://172.18.0.1:8080","reason":{"code":"gateway","text":"container to host"},"refusal":null,
+            "forwarder":{"listen":"172.18.0.1:8080","to":"127.0.0.1:8080","carriage":"forwarder"}}],
+         "names":[{"name":"api","by":"hosts-file","ip":"172.18.0.1"}],
+         "variables":{"API_ADDR":"172.18.0.1:8080","API_HOST":"172.18.0.1"}},
+        {"name":"db","kind":"service","target":"docker",
+         "place":{"kind":"container","host":"local","networks":{"web_default":{"ip":null,"gateway":"172.18.0.1"}}},
+         "published":false,"told":true,"needed":false,"listens":null,"address":null,"ip":null,"reason":null,
+         "refusal":{"code":"unpublished","text":"it publishes no port","hint":"start `db`"},
+         "endpoints":[{"name":null,"port":5432,"protocol":"tcp","published":"127.0.0.1:40001","address":null,"url":null,
+            "reason":null,"refusal":{"code":"unpublished","text":"it publishes no port","hint":"start `db`"},"forwarder":null}],
+         "names":[],"variables":{}},
+        {"name":"seed","kind":"task","target":"process","place":{"kind":"host","host":"local","networks":{}},
+         "published":false,"told":true,"needed":false,"listens":"127.0.0.1","address":null,"ip":"172.18.0.1",
+         "reason":{"code":"gateway","text":"container to host"},"refusal":null,"endpoints":[],"names":[],"variables":{}}]}"#;
+
+    fn view() -> NetView {
+        serde_json::from_str(WORKER).expect("a view")
+    }
+
+    #[test]
+    fn a_page_says_where_and_why_and_what_carries_it() {
+        let view = view();
+        let pages = view
+            .items
+            .iter()
+            .map(|unit| net_page(&Look::plain(), &view, unit));
+        insta::assert_snapshot!(pages.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_map_has_a_line_for_each() {
+        insta::assert_snapshot!(net_map(&Look::plain(), &view()));
+    }
+
+    #[test]
+    fn what_a_newer_daemon_says_is_shown_all_the_same() {
+        let newer = WORKER
+            .replace("\"kind\":\"container\"", "\"kind\":\"peer\"")
+            .replace("hosts-file", "dns")
+            .replace("\"carriage\":\"forwarder\"", "\"carriage\":\"tunnel\"");
+        let view: NetView = serde_json::from_str(&newer).expect("a view");
+        let page = net_page(&Look::plain(), &view, &view.items[0]);
+        assert!(
+            page.contains("elsewhere") && page.contains("api (other: "),
+            "{page}"
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! Telling how units reach each other, and why so.
+//!
+//! Owns: the answer to a question about addresses, and its sentences. It looks where launches look, so that what it says
+//! is what units are told. Changes nothing, and looks at nothing outside: what listens is filled in by whoever may wait.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use service_registry::{
+    Endpoint, Entry, InstanceKey, Place, Reason, Registry, Resolved, RouteError,
+};
+
+use super::address::{Listing, key};
+use super::container::{Ways, ways};
+use super::turn::Supervisor;
+use super::units::UnitEntry;
+use crate::executors::Forward;
+use crate::report::{
+    Carriage, NetAttachment, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetReason,
+    NetRefusal, NetUnit, NetView, PlaceKind, SCHEMA_VERSION,
+};
+use crate::spec::{Protocol, StackName, TargetKind, TargetSpec, UnitKind};
+use crate::supervisor::NetError;
+
+mod name;
+#[cfg(test)]
+mod tests;
+
+impl Supervisor {
+    /// How units are reached by one of them, or by this machine. Units are named as users do: `api`, `api/2`.
+    pub(super) fn net(
+        &self,
+        stack: &StackName,
+        asker: Option<&str>,
+        wanted: Option<&str>,
+    ) -> Result<NetView, NetError> {
+        let asker = match asker {
+            Some(text) => Some(self.meant(stack, text)?[0]),
+            None => None,
+        };
+        let asked = match wanted {
+            Some(text) => self.meant(stack, text)?,
+            None => self.every(stack)?,
+        };
+        let from = asker.map_or_else(Place::local, |asker| self.place_of(asker));
+        let items = asked.into_iter().map(|other| {
+            let is_itself = asker.is_some_and(|asker| asker.index == other.index);
+            let sight = Sight {
+                asker,
+                // Whoever speaks of itself is where it is.
+                from: if is_itself {
+                    Place::local()
+                } else {
+                    from.clone()
+                },
+                other,
+                place: is_placed(other).then(|| self.place_of(other)),
+                listing: match is_itself {
+                    true => Some(self.own_listing(other)),
+                    false => self.listing(other),
+                },
+                is_told: self.told(other) == key(&other.id),
+            };
+            sight.look(&self.registry)
+        });
+        Ok(NetView {
+            schema_version: SCHEMA_VERSION,
+            stack: stack.clone(),
+            asker: asker.map(|asker| asker.id.local_name()),
+            items: items.collect(),
+            from: net_place(&from),
+        })
+    }
+
+    /// The instance of this unit's service that others are told of.
+    fn told(&self, unit: &UnitEntry) -> InstanceKey {
+        let best = self.registry.best(&key(&unit.id).service);
+        best.map_or_else(
+            || {
+                let first = self.units.instances(&unit.id.stack, &unit.id.name);
+                let first = first.first().map(|index| self.units.get(*index));
+                key(&first.unwrap_or(unit).id)
+            },
+            |entry| entry.key.clone(),
+        )
+    }
+}
+
+/// One unit, and who looks at it from where.
+#[derive(Debug)]
+struct Sight<'a> {
+    /// Absent: this machine.
+    asker: Option<&'a UnitEntry>,
+    from: Place,
+    other: &'a UnitEntry,
+    /// Where the other is, as far as that is known here.
+    place: Option<Place>,
+    /// Absent where nothing can be known before it runs.
+    listing: Option<Listing>,
+    is_told: bool,
+}
+
+impl Sight<'_> {
+    fn look(&self, registry: &Registry) -> NetUnit {
+        let entry = self.listing.as_ref().map(|listing| &listing.entry);
+        let resolved = match entry {
+            Some(entry) => registry
+                .reach(Arc::clone(entry), &self.from)
+                .map_err(|error| self.refusal(&error)),
+            None => Err(self.unknown()),
+        };
+        let found = resolved.as_ref().ok();
+        // Only what is told of the whole unit is carried and named.
+        let ways = found
+            .filter(|_| matches!(self.from, Place::Container { .. }))
+            .map(|resolved| ways(self.other, resolved));
+        let service = self.other.id.name.as_str();
+        NetUnit {
+            name: self.other.id.local_name(),
+            kind: self.other.spec.kind,
+            target: self.other.described().target.kind().to_string(),
+            place: self.place.as_ref().map(net_place),
+            published: self.listing.as_ref().is_some_and(|one| one.is_published),
+            told: self.is_told,
+            needed: self.is_needed(),
+            listens: entry
+                .map(|entry| entry.ip)
+                .filter(|ip| !ip.is_unspecified()),
+            address: found.and_then(|resolved| resolved.endpoints().next().map(|(_, at)| at)),
+            ip: found.map(Resolved::ip),
+            reason: found.map(|resolved| net_reason(resolved.route.reason)),
+            refusal: resolved.as_ref().err().cloned(),
+            endpoints: entry.map_or_else(Vec::new, |entry| {
+                self.endpoints(entry, registry, ways.as_ref())
+            }),
+            names: self.names(found, ways.as_ref()),
+            variables: found
+                .filter(|_| self.other.spec.kind == UnitKind::Service)
+                .map_or_else(BTreeMap::new, |resolved| resolved.variables(service)),
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.asker.is_some_and(|asker| {
+            let mut needed = asker.described().dependencies.iter();
+            needed.any(|one| one.unit == self.other.id.name)
+        })
+    }
+
+    fn endpoints(
+        &self,
+        entry: &Arc<Entry>,
+        registry: &Registry,
+        ways: Option<&Ways>,
+    ) -> Vec<NetEndpoint> {
+        let protocols = self
+            .other
+            .numbered_ports()
+            .map(|(_, port, _)| port.protocol);
+        let protocols = protocols.chain(std::iter::repeat(Protocol::Tcp));
+        let each = entry.endpoints.iter().zip(protocols).enumerate();
+        each.map(|(position, (endpoint, protocol))| {
+            let alone = Entry {
+                endpoints: vec![endpoint.clone()],
+                ..Entry::clone(entry)
+            };
+            let seen = registry.reach(Arc::new(alone), &self.from);
+            let way = seen.as_ref().ok();
+            let forward = ways.and_then(|ways| *ways.forwards.get(position)?);
+            NetEndpoint {
+                protocol,
+                address: way.and_then(|way| way.endpoints().next().map(|(_, at)| at)),
+                url: way.and_then(Resolved::url),
+                reason: way.map(|way| net_reason(way.route.reason)),
+                refusal: seen.as_ref().err().map(|error| self.refusal(error)),
+                forwarder: forward.map(|Forward { listen, to }| NetForwarder {
+                    listen,
+                    to,
+                    carriage: None,
+                }),
+                ..net_endpoint(endpoint)
+            }
+        })
+        .collect()
+    }
+
+    /// By which names a container finds it: those in its hosts file, and those that the engine resolves for it.
+    fn names(&self, found: Option<&Resolved>, ways: Option<&Ways>) -> Vec<NetName> {
+        let is_ours = self.asker.is_some_and(|asker| {
+            asker.index != self.other.index && asker.described().target.kind() == TargetKind::Docker
+        });
+        let (Some(resolved), Some(ways), true) = (found, ways, is_ours) else {
+            return Vec::new();
+        };
+        let own = self.other.id.name.to_string();
+        if let Some(ip) = ways.host {
+            let is_in_file = self.is_needed() && self.other.spec.kind == UnitKind::Service;
+            let in_file = NetName {
+                name: own,
+                by: NetNameBy::HostsFile,
+                ip: Some(ip),
+            };
+            return is_in_file.then_some(in_file).into_iter().collect();
+        }
+        debug_assert_eq!(resolved.route.reason, Reason::SharedNetwork);
+        let aliases = match &self.other.described().target {
+            TargetSpec::Docker(target) => target.aliases.as_slice(),
+            _ => &[],
+        };
+        let names = std::iter::once(own).chain(aliases.iter().cloned());
+        let alias = |name| NetName {
+            name,
+            by: NetNameBy::NetworkAlias,
+            ip: None,
+        };
+        names.map(alias).collect()
+    }
+
+    /// Why there is no way, and what can be done.
+    fn refusal(&self, error: &RouteError) -> NetRefusal {
+        let other = self.other.id.local_name();
+        let is_published = self.listing.as_ref().is_some_and(|one| one.is_published);
+        let hint = match error {
+            RouteError::OnlyLoopback { .. } => format!(
+                "publish the port of `{other}` where others reach it (`ports: [\"0.0.0.0:8080:80\"]`), or put both on one network"
+            ),
+            RouteError::Unpublished { .. } if !is_published => format!(
+                "start `{other}`: the address of a container is known once it runs; or publish its port (`ports`)"
+            ),
+            RouteError::Unpublished { .. } => {
+                format!("publish the port of `{other}` (`ports`), or put both on one network")
+            }
+            RouteError::Unconnected { from, .. } => self.connection_hint(from),
+            _ => String::new(),
+        };
+        NetRefusal {
+            code: error.code().to_owned(),
+            text: error.to_string(),
+            hint,
+        }
+    }
+
+    fn connection_hint(&self, from: &Place) -> String {
+        let asker = self.asker.map(|asker| (asker, asker.id.local_name()));
+        match (from, asker) {
+            (Place::Container { networks, .. }, Some((asker, name))) if networks.is_empty() => {
+                match &asker.described().target {
+                    TargetSpec::Docker(target) if target.network.as_deref() == Some("none") => {
+                        format!("`{name}` has no network: take `network: none` out of its target")
+                    }
+                    _ => {
+                        format!("start `{name}`: the network of a container is known once it runs")
+                    }
+                }
+            }
+            _ => "put both on one machine, or on one network".to_owned(),
+        }
+    }
+
+    /// Nothing can be said of it yet.
+    fn unknown(&self) -> NetRefusal {
+        let other = self.other.id.local_name();
+        NetRefusal {
+            code: "not-published".into(),
+            text: format!("`{other}` has published no address yet"),
+            hint: format!(
+                "start `{other}`: where something of the target `{}` is reached is known once it runs",
+                self.other.described().target.kind()
+            ),
+        }
+    }
+}
+
+/// Fills in what takes the connections that may need a forwarder.
+pub(crate) fn see_forwarders(view: &mut NetView, listeners: &[SocketAddr]) {
+    for forwarder in forwarders(view) {
+        let mut taking = listeners
+            .iter()
+            .filter(|at| crate::listening::covers(**at, forwarder.listen));
+        forwarder.carriage = Some(match taking.next() {
+            // Programs listen at all addresses, or on loopback; a network's gateway is the forwarder's own.
+            Some(at) if at.ip().is_unspecified() => Carriage::Direct,
+            Some(_) => Carriage::Forwarder,
+            None => Carriage::Planned,
+        });
+    }
+}
+
+/// The ways that may need a forwarder.
+pub(crate) fn forwarders(view: &mut NetView) -> impl Iterator<Item = &mut NetForwarder> {
+    let endpoints = view.items.iter_mut().flat_map(|unit| &mut unit.endpoints);
+    endpoints.filter_map(|endpoint| endpoint.forwarder.as_mut())
+}
+
+/// Whether we know where it is at all: what runs elsewhere has no place here yet.
+fn is_placed(unit: &UnitEntry) -> bool {
+    matches!(
+        unit.described().target.kind(),
+        TargetKind::Process
+            | TargetKind::ProcessAttach
+            | TargetKind::Docker
+            | TargetKind::DockerAttach
+    )
+}
+
+fn net_reason(reason: Reason) -> NetReason {
+    NetReason {
+        code: reason.code().into(),
+        text: reason.to_string(),
+    }
+}
+
+fn net_endpoint(endpoint: &Endpoint) -> NetEndpoint {
+    NetEndpoint {
+        name: endpoint.name.clone(),
+        port: endpoint.port,
+        protocol: Protocol::Tcp,
+        published: endpoint.published,
+        address: None,
+        url: None,
+        reason: None,
+        refusal: None,
+        forwarder: None,
+    }
+}
+
+fn net_place(place: &Place) -> NetPlace {
+    let networks = match place {
+        Place::Container { networks, .. } => networks.clone(),
+        _ => BTreeMap::new(),
+    };
+    let attachment = |(name, end): (String, service_registry::Attachment)| {
+        let end = NetAttachment {
+            ip: end.ip,
+            gateway: end.gateway,
+        };
+        (name, end)
+    };
+    NetPlace {
+        kind: match place {
+            Place::Host(_) => PlaceKind::Host,
+            Place::Container { .. } => PlaceKind::Container,
+            _ => PlaceKind::Other,
+        },
+        host: place.host().to_string(),
+        networks: networks.into_iter().map(attachment).collect(),
+    }
+}
