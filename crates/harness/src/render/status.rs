@@ -132,6 +132,9 @@ fn note(look: &Look, unit: &UnitStatus) -> Option<String> {
         )
     } else if !waits.is_empty() {
         (Span::Busy, format!("waits: {}", waits.join("; ")))
+    } else if let (Some(reason), Some(_)) = (&unit.reason, unit.pid) {
+        // It runs, and something about it is not as it should be.
+        (Span::Bad, reason.clone())
     } else {
         return None;
     };

@@ -79,7 +79,7 @@ impl Supervisor {
             required_by,
             instance_id: facts.instance_id.clone(),
             version: None,
-            reason: facts.reason.clone(),
+            reason: facts.unreachable.clone().or_else(|| facts.reason.clone()),
             stop: if has_ended { exit.stop } else { None },
         }
     }

@@ -11,6 +11,7 @@ use super::units::Runner;
 use crate::executors::{AttemptControl, AttemptFacts, LaunchError};
 use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report};
 use crate::report::{EventKind, ExitInfo, Health};
+use crate::spec::UnitKind;
 
 impl Supervisor {
     pub(super) fn notice(&mut self, unit: Index, attempt: Attempt, news: AttemptNews) {
@@ -29,11 +30,11 @@ impl Supervisor {
                 tracing::warn!(unit = %entry.id, reason, "it cannot be reached");
                 entry.health.verdict = Health::Unknown;
                 entry.health.reason = Some(reason.clone());
-                entry.facts.reason = Some(reason);
+                entry.facts.unreachable = Some(reason);
             }
             AttemptNews::Reached => {
                 let entry = self.units.get_mut(unit);
-                entry.facts.reason = None;
+                entry.facts.unreachable = None;
                 entry.health.reason = None;
             }
             AttemptNews::Launched(facts, control) => self.launched(unit, attempt, facts, control),
@@ -163,8 +164,12 @@ impl Supervisor {
     fn exited(&mut self, unit: Index, attempt: Attempt, exit: ExitInfo) {
         let now = self.clock.wall();
         let entry = self.units.get_mut(unit);
+        // What ends a service from outside is no success of it, whatever its exit code. The work of a task is done or not.
+        let by_itself = exit.detail.is_none() || entry.described().kind == UnitKind::Task;
         let end = match exit.exit_code {
-            Some(code) if entry.described().success_exit_codes.contains(&code) => End::Success,
+            Some(code) if by_itself && entry.described().success_exit_codes.contains(&code) => {
+                End::Success
+            }
             Some(_) | None => End::Failure,
         };
         entry.runner = None;
@@ -173,6 +178,7 @@ impl Supervisor {
         entry.facts.pid = None;
         entry.facts.stopped_at = exit.ended_at.or(Some(now));
         entry.facts.exit = Some(exit.clone());
+        entry.facts.unreachable = None;
         if exit.detail.is_some() {
             entry.facts.reason.clone_from(&exit.detail);
         }

@@ -59,6 +59,8 @@ pub(crate) struct Facts {
     pub(crate) stopped_at: Option<DateTime<Utc>>,
     pub(crate) exit: Option<ExitInfo>,
     pub(crate) reason: Option<String>,
+    /// Why whoever runs it cannot be asked, while that is so.
+    pub(crate) unreachable: Option<String>,
     pub(crate) attached: Option<serde_json::Value>,
     /// Its own networks, when it is a container.
     pub(crate) networks: BTreeMap<String, Attachment>,
@@ -250,6 +252,7 @@ impl UnitEntry {
             stopped_at: record.stopped_at,
             exit: record.exit.clone(),
             reason: record.reason.clone(),
+            unreachable: None,
             attached: record.attached.clone(),
             chosen_ports: record.chosen_ports.clone(),
             launched_hash: record.launched_hash.clone(),

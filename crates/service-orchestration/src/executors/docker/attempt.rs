@@ -168,7 +168,14 @@ impl RunningContainer {
             took_ms: u64::try_from(ladder.began.elapsed().as_millis()).ok(),
         });
         if self.end.is_none() {
-            self.end = Some(ExitInfo { stop, ..exit });
+            let while_away = "it ended while its container engine could not be reached";
+            let detail = self.is_told_unreachable.then(|| while_away.to_owned());
+            let detail = exit.detail.or(detail.filter(|_| stop.is_none()));
+            self.end = Some(ExitInfo {
+                stop,
+                detail,
+                ..exit
+            });
             if self.pumping.is_none() {
                 // Whoever took its output may have been cut off before the last of it.
                 self.pump(Duration::ZERO);

@@ -74,10 +74,9 @@ async fn run(engine: Engine, coming: Receiver<Listener>) {
                 pause = FIRST_PAUSE;
                 audience.tell_all(&Heard::Listening);
                 match audience.follow(stream, &coming).await {
-                    Some(error) => crate::error_chain(&error),
                     None if audience.is_empty() && coming.is_closed() => return,
                     None if audience.is_empty() => continue,
-                    None => "the engine has ended its stream of events".to_owned(),
+                    Some(_) | None => format!("lost the container engine at {}", engine.address()),
                 }
             }
             Err(error) => crate::error_chain(&error),
