@@ -58,11 +58,13 @@ impl Home {
         let (directory, file) = (self.directory.clone(), self.file());
         blocking::unblock(move || {
             fs::create_dir_all(&directory)?;
-            let new = directory.join(format!(".home-{}", std::process::id()));
+            // Of one caller only: several containers of a stack are first at once.
+            let id = crate::host::instance_id();
+            let new = directory.join(format!(".home-{id}"));
             let mut options = fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
             let mut writer = options.open(&new)?;
-            writer.write_all(crate::host::instance_id().as_bytes())?;
+            writer.write_all(id.as_bytes())?;
             writer.sync_all()?;
             // Whoever was first stays.
             match fs::hard_link(&new, &file) {
@@ -134,4 +136,31 @@ pub(super) fn container_name(unit: &UnitId) -> String {
 /// The network of a stack.
 pub(super) fn network_name(stack: &str) -> String {
     format!("{stack}_default")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_first_makes_the_identity_and_all_see_the_same() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let home = std::sync::Arc::new(Home::at(directory.path().join("docker")));
+        let makers: Vec<_> = (0..16)
+            .map(|_| {
+                let home = std::sync::Arc::clone(&home);
+                std::thread::spawn(move || {
+                    futures_lite::future::block_on(home.make()).expect("made");
+                    home.id().expect("there")
+                })
+            })
+            .collect();
+        let ids: std::collections::BTreeSet<String> = makers
+            .into_iter()
+            .map(|maker| maker.join().expect("ended"))
+            .collect();
+        assert_eq!(ids.len(), 1);
+        let files = fs::read_dir(home.directory()).expect("there").count();
+        assert_eq!(files, 1);
+    }
 }
