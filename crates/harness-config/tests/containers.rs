@@ -132,3 +132,22 @@ fn targets_that_can_be_run_here_are_no_warning() {
         ""
     );
 }
+
+#[test]
+fn a_container_ends_by_its_images_signal_unless_the_file_names_one() {
+    for (rest, of_the_image) in [
+        ("", true),
+        (", stop_grace_period: 5s", true),
+        (", stop_signal: SIGTERM", false),
+        (", stop: {signal: INT}", false),
+    ] {
+        let text = format!("services: {{a: {{type: docker, image: x{rest}}}}}");
+        let loaded = harness_config::load(&support::sources(&text));
+        let stack = loaded.stack.expect("it loads");
+        let service_orchestration::spec::TargetSpec::Docker(container) = &stack.units["a"].target
+        else {
+            panic!("a container")
+        };
+        assert_eq!(container.image_signal, of_the_image, "{rest}");
+    }
+}

@@ -193,6 +193,7 @@ impl ServiceTarget {
                 volumes,
             } => TargetSpec::Docker(Box::new(ContainerTarget {
                 image: Some(Template::from(image.as_str())),
+                image_signal: true,
                 mounts: volumes
                     .iter()
                     .map(|text| Mount::parse(text))

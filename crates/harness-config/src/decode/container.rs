@@ -15,6 +15,8 @@ use crate::yaml::{Node, Scalar, Value};
 impl Decoder<'_> {
     pub(super) fn container(&mut self, form: Form<'_>) -> ContainerTarget {
         ContainerTarget {
+            // Known once the rest of the unit is read.
+            image_signal: false,
             image: form.node("image").and_then(text),
             build: form.node("build").map(|node| self.build(node)),
             pull: self.pull(form),

@@ -13,7 +13,7 @@ use super::networks::json;
 use super::ports::Ports;
 use super::probe::Asked;
 use super::{Decoder, Edge, Places, Unit, policy};
-use crate::keys::{COMMON, SERVICE, TASK, TargetType, form_of};
+use crate::keys::{COMMON, SERVICE, STOP, TASK, TargetType, form_of};
 use crate::report::Code;
 use crate::source::Span;
 use crate::table::Fields;
@@ -75,6 +75,9 @@ impl Decoder<'_> {
             UnitKind::Task => None,
         };
         spec.stop = self.stop(&common, shutdown, is_shell);
+        if let TargetSpec::Docker(container) = &mut spec.target {
+            container.image_signal = !names_a_signal(&common);
+        }
         spec.ports = ports.specs;
         match kind {
             UnitKind::Service => self.service(&mut spec, node, is_container, &mut places),
@@ -168,6 +171,15 @@ impl Decoder<'_> {
 fn first_network(networks: &Node) -> Option<Span> {
     let mapped = networks.entries().first().map(|entry| entry.key_span);
     mapped.or_else(|| Some(networks.items().first()?.span))
+}
+
+/// Whether the file says by which signal a unit is asked to end.
+fn names_a_signal(common: &Fields<'_>) -> bool {
+    let policy = common
+        .node("stop")
+        .map(|node| Fields::new(node, STOP.fields));
+    let inner = policy.and_then(|fields| fields.entry("signal"));
+    inner.or_else(|| common.entry("stop_signal")).is_some()
 }
 
 fn spans(node: &Node) -> Vec<Span> {

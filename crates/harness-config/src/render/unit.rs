@@ -1,7 +1,7 @@
 //! Services and tasks.
 
 use service_orchestration::spec::{
-    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, StackSpec,
+    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, StackSpec, Stop,
     TargetSpec, UnitKind,
 };
 
@@ -46,7 +46,16 @@ pub(super) fn unit(stack: &StackSpec, unit: &ServiceSpec, secrets: Secrets) -> Y
     }
     let is_shell =
         matches!(&unit.target, TargetSpec::Process(p) if p.program.as_literal() == Some("sh"));
-    put_some(&mut map, "stop", stop(&unit.stop, is_shell, secrets));
+    let mut ending = stop(&unit.stop, is_shell, secrets);
+    let has_image_signal = |target: &TargetSpec| match target {
+        TargetSpec::Docker(container) => container.image_signal,
+        _ => true,
+    };
+    if !has_image_signal(&unit.target) && unit.stop.signal == Stop::default().signal {
+        // Said, so that it is not the image's.
+        ending.put("signal", u64::try_from(unit.stop.signal).unwrap_or(15));
+    }
+    put_some(&mut map, "stop", ending);
     put_some(&mut map, "log", log(&unit.log));
     map.list(
         "profiles",

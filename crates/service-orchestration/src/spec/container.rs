@@ -56,6 +56,10 @@ pub struct ContainerTarget {
     /// Whether it has a terminal: its outputs are then one.
     #[serde(default)]
     pub tty: bool,
+    /// Whether it is asked to end by the signal that its image names, where that names one, and not by that of
+    /// [`Stop`](super::Stop).
+    #[serde(default)]
+    pub image_signal: bool,
     /// The size of `/dev/shm` in bytes; the engine's own when absent.
     #[serde(default)]
     pub shm_size: Option<u64>,

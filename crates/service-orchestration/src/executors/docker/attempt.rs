@@ -19,6 +19,7 @@ use service_registry::Attachment;
 
 use super::control::{ContainerControl, LastHealth, Order};
 use super::hub::Heard;
+use super::identity::stop_signal;
 use super::pump::{Output, PumpError};
 use crate::executors::{AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, StopOrder};
 use crate::report::{ExitInfo, StopInfo};
@@ -29,6 +30,8 @@ pub(super) struct RunningContainer {
     id: ContainerId,
     facts: AttemptFacts,
     tty: bool,
+    /// What asks it to end, where its image says so.
+    own_signal: Option<String>,
     control: Arc<ContainerControl>,
     health: Arc<LastHealth>,
     heard: Receiver<Heard>,
@@ -91,6 +94,7 @@ impl RunningContainer {
                 ..facts(&seen)
             },
             tty: seen.tty,
+            own_signal: stop_signal(&seen.labels),
             control,
             health,
             heard,
@@ -322,7 +326,8 @@ impl RunningContainer {
             was_forced: false,
         });
         if let Some(number) = stop.signal {
-            self.signal(number.to_string());
+            let own = self.own_signal.clone();
+            self.signal(own.unwrap_or_else(|| number.to_string()));
         }
     }
 

@@ -11,7 +11,7 @@ use container_engine::{
     MountSource, NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit, VolumeConfig,
 };
 
-use super::identity::{HOME, container_name, labels, network_name, stack_labels};
+use super::identity::{HOME, container_name, labels, network_name, stack_labels, stop_label};
 use super::pump::Output;
 use super::{Failure, Shared, gone_is_fine, image, machine};
 use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
@@ -47,6 +47,11 @@ pub(super) async fn launch(
     let output = Output::new(&order);
     let mut labels = labels(&home, &order);
     labels.extend([output.label()]);
+    if target.image_signal {
+        let image = image::name(own.image.as_deref(), &order.unit);
+        let image = engine.image(&image).await.map_err(refuse)?;
+        labels.extend(image.stop_signal.map(stop_label));
+    }
     let config =
         config(&order, target, own, labels).map_err(|error| machine(&order.unit, error.0))?;
     let name = target
@@ -196,7 +201,8 @@ fn config(
         mounts: target.mounts.iter().map(mount).collect(),
         network: network(order, target),
         extra_hosts,
-        stop_signal: Some(order.stop.signal.to_string()),
+        // The engine takes that of the image for itself.
+        stop_signal: (!target.image_signal).then(|| order.stop.signal.to_string()),
         stop_timeout: Some(order.stop.grace),
         resources: resources(target),
         cap_add: security.cap_add.clone(),

@@ -24,6 +24,7 @@ pub(super) const INSTANCE: &str = "org.harness.instance";
 const SERVICE: &str = "org.harness.service";
 const REPLICA: &str = "org.harness.replica";
 const ATTEMPT: &str = "org.harness.attempt";
+const STOP_SIGNAL: &str = "org.harness.stop-signal";
 const HASH: &str = "org.harness.hash";
 
 /// The identity of this installation, made when the first container is.
@@ -121,6 +122,16 @@ pub(super) fn labels(home: &str, order: &LaunchOrder) -> BTreeMap<String, String
     ];
     labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
     labels
+}
+
+/// The signal that asks a container to end, where its image names it.
+pub(super) fn stop_label(signal: String) -> (String, String) {
+    (STOP_SIGNAL.to_owned(), signal)
+}
+
+/// See [`stop_label`].
+pub(super) fn stop_signal(labels: &BTreeMap<String, String>) -> Option<String> {
+    labels.get(STOP_SIGNAL).cloned()
 }
 
 /// Which run a container is of.
