@@ -1,6 +1,8 @@
 //! Every saved input, through the same functions as the fuzzer: what it once found stays found.
 
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 
 use fuzz_targets::TARGETS;
@@ -49,5 +51,50 @@ fn saved_inputs_that_are_cut_short_or_changed_are_taken_too() {
                 (target.run)(&changed);
             }
         }
+    }
+}
+
+/// A short run of each target with every test run: pieces of saved inputs, put together anew. Another seed each time, which
+/// is printed; `FUZZ_SEED` repeats one.
+#[test]
+fn inputs_made_of_pieces_of_saved_ones_are_taken() {
+    let seed = match std::env::var("FUZZ_SEED") {
+        Ok(seed) => seed.parse().expect("a number"),
+        Err(_) => RandomState::new().hash_one("seed"),
+    };
+    eprintln!("FUZZ_SEED={seed}");
+    let mut chance = Chance(seed | 1);
+    for target in TARGETS {
+        let inputs = saved(target.name);
+        for round in 0..ROUNDS {
+            let mut made = Vec::new();
+            for _ in 0..=chance.below(3) {
+                let (_, input) = &inputs[chance.below(inputs.len())];
+                let (one, other) = (chance.below(input.len() + 1), chance.below(input.len() + 1));
+                made.extend_from_slice(&input[one.min(other)..one.max(other)]);
+            }
+            if !made.is_empty() {
+                let at = chance.below(made.len());
+                made[at] = u8::try_from(chance.below(256)).expect("a byte");
+            }
+            made.truncate(target.max_bytes);
+            eprintln!("{} {round}", target.name);
+            (target.run)(&made);
+        }
+    }
+}
+
+/// Of each target; together about two seconds in a debug build.
+const ROUNDS: usize = 4000;
+
+/// Xorshift: enough to mix pieces.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("below a usize")
     }
 }
