@@ -2,6 +2,8 @@
 //!
 //! Owns: the way from a small config to an attempt, and the task-free watching of its end. Nobody restarts or probes it.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use command_executor::event::{ProcessEvent, ProcessEventStream};
@@ -10,12 +12,15 @@ use futures::stream;
 
 use super::end::End;
 use super::reading::Reading;
-use super::{ControlError, LaunchError, LaunchOrder, ServiceExecutor, StopOrder};
+use super::{
+    ContainerOrder, ControlError, GroundOrder, LaunchError, LaunchOrder, PortOrder,
+    ServiceExecutor, StopOrder,
+};
 use super::{NetworkInfo, RunningService};
 use crate::config::{ServiceConfig, ServiceTarget};
 use crate::logs::{AttemptFilter, LogError, LogQuery, LogStore};
 use crate::report::ExitInfo;
-use crate::spec::{StackName, TargetSpec, UnitId};
+use crate::spec::{PortNumber, ServiceSpec, StackName, TargetSpec, UnitId};
 
 /// Starts a service.
 pub(super) async fn start(
@@ -23,16 +28,37 @@ pub(super) async fn start(
     root: &Path,
     config: ServiceConfig,
 ) -> Result<RunningService, LaunchError> {
-    let spec = config.to_spec()?;
+    let mut spec = config.to_spec()?;
     let stack = StackName::new("default").expect("`default` is a legal name");
     let unit = UnitId::single(stack, spec.name.clone());
     let instance_id = crate::host::instance_id();
     let log_dir = LogStore::new(root.join("log").join(&instance_id)).directory(&unit);
-    let mut env = crate::host::own_environment();
-    if let ServiceTarget::Process { env: own, .. } = &config.target {
-        env.extend(own.clone());
-    }
+    let env = match config.target {
+        ServiceTarget::Process { env: own, .. } => {
+            let mut env = crate::host::own_environment();
+            env.extend(own);
+            env
+        }
+        // What its image says is its own; nothing of ours fits it.
+        ServiceTarget::Docker { env: own, .. } => own.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
     let directory = crate::host::own_directory();
+    let container = container(&mut spec, &unit)?;
+    if executor.needs_ground(&spec.target) {
+        let ground = GroundOrder {
+            unit: unit.clone(),
+            attempt: 1,
+            target: spec.target.clone(),
+            image: container.as_ref().and_then(|own| own.image.clone()),
+            directory: directory.clone(),
+        };
+        executor.prepare(ground).await?;
+    }
+    let network_info = NetworkInfo {
+        ports: container.iter().flat_map(|own| ports(own)).collect(),
+        ..NetworkInfo::loopback()
+    };
     let (command, working_dir) = match &spec.target {
         TargetSpec::Process(process) => {
             let literal = |template: &crate::spec::Template| {
@@ -53,7 +79,7 @@ pub(super) async fn start(
         instance_id: instance_id.clone(),
         target: spec.target.clone(),
         command,
-        container: None,
+        container,
         env,
         working_dir,
         log: spec.log.clone(),
@@ -71,7 +97,7 @@ pub(super) async fn start(
         name: config.name,
         pid: facts.pid,
         container_id: facts.container_id,
-        network_info: Some(NetworkInfo::loopback()),
+        network_info: Some(network_info),
         start_time,
         attempt: 1,
         unit,
@@ -79,6 +105,48 @@ pub(super) async fn start(
         control: Some(control),
         end: End::of(attempt),
     })
+}
+
+/// What a container is told that is in no stack: it is on the network that the engine has by itself, and its ports are
+/// published at free ones of this machine.
+fn container(
+    spec: &mut ServiceSpec,
+    unit: &UnitId,
+) -> Result<Option<Box<ContainerOrder>>, LaunchError> {
+    let TargetSpec::Docker(target) = &mut spec.target else {
+        return Ok(None);
+    };
+    target.network = Some("bridge".into());
+    let image = target.image.as_ref();
+    let image = image.and_then(|image| image.as_literal().map(str::to_owned));
+    let published = |port: &crate::spec::PortSpec| {
+        let PortNumber::Fixed(inside) = port.port else {
+            return Ok(None);
+        };
+        // Free when it is chosen; another program may take it before the container does.
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        Ok(Some(PortOrder {
+            inside,
+            protocol: port.protocol,
+            published: Some(free),
+        }))
+    };
+    let ports: std::io::Result<Vec<_>> = spec.ports.iter().map(published).collect();
+    let ports = ports.map_err(|source| LaunchError::Machine {
+        program: unit.local_name(),
+        source: source.into(),
+    })?;
+    Ok(Some(Box::new(ContainerOrder {
+        image,
+        ports: ports.into_iter().flatten().collect(),
+        ..ContainerOrder::default()
+    })))
+}
+
+/// Where the ports of a container are reached at this machine, by the number inside.
+fn ports(own: &ContainerOrder) -> impl Iterator<Item = (String, u16)> {
+    let published = |port: &PortOrder| Some((port.inside.to_string(), port.published?.port()));
+    own.ports.iter().filter_map(published)
 }
 
 /// Stops a service and returns when no process of it is left.

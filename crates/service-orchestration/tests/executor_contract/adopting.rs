@@ -16,7 +16,7 @@ pub(crate) async fn a_service_is_found_again_by_the_same_pid(ground: &dyn Ground
     assert_eq!(pid_of(&*again), pid);
     let stop = politely(15, SOON);
     again.control().stop(&stop).await.expect("it runs");
-    assert_eq!(plain(&end_of(&mut *again).await), signal(15));
+    assert_eq!(plain(&end_of(&mut *again).await), ground.by_signal(15));
     assert!(!ground.is_alive(pid));
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn attempts_are_told_apart(ground: &dyn Ground) {
         order.attempt = attempt;
         end_of(&mut *launch(ground, order).await).await;
     }
-    let log = ground.logs().open(&unit());
+    let log = ground.logs().open(&ground.unit());
     for (filter, text) in [
         (AttemptFilter::Last, "this is 3"),
         (AttemptFilter::Previous, "this is 2"),

@@ -5,18 +5,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::StreamExt;
+use futures_lite::{StreamExt, future};
 use service_orchestration::config::ServiceConfig;
 use service_orchestration::executors::{
-    AttemptEvent, LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+    AttemptEvent, GroundOrder, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor,
+    StopOrder, Ticket,
 };
-use service_orchestration::logs::{LogQuery, LogStore, LogStream};
+use service_orchestration::logs::{LogLine, LogQuery, LogStore, LogStream};
 use service_orchestration::report::ExitInfo;
-use service_orchestration::spec::{StackName, StopScope, TargetSpec, UnitId, UnitName};
+use service_orchestration::spec::{StackName, StopScope, UnitId, UnitName};
 use testkit::within;
 
 /// A place where an executor runs programs, the fixture and a POSIX shell among them.
 pub(crate) trait Ground: Sync {
+    /// The unit that all orders are for.
+    fn unit(&self) -> UnitId;
+
     /// A new executor over the same place, as a program has it that was started again.
     fn executor(&self) -> Arc<dyn ServiceExecutor>;
 
@@ -35,6 +39,12 @@ pub(crate) trait Ground: Sync {
     /// Puts a file there that nobody may execute, and names it.
     fn put_plain_file(&self) -> String;
 
+    /// How an end by this signal is told there.
+    fn by_signal(&self, signal: i32) -> Plain;
+
+    /// The same order, as another user.
+    fn as_user(&self, order: LaunchOrder, user: &str) -> LaunchOrder;
+
     /// Whether this process lives there.
     fn is_alive(&self, pid: u32) -> bool;
 
@@ -48,9 +58,12 @@ pub(crate) trait Ground: Sync {
 /// How long anything may take that is not limited otherwise.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// The unit that all orders are for.
-pub(crate) fn unit() -> UnitId {
-    let stack = StackName::new("contract").expect("a legal name");
+/// Exit code, signal, and whether nobody knows.
+pub(crate) type Plain = (Option<i32>, Option<i32>, bool);
+
+/// The one unit of a stack.
+pub(crate) fn unit_of(stack: &str) -> UnitId {
+    let stack = StackName::new(stack).expect("a legal name");
     UnitId::single(stack, UnitName::new("unit").expect("a legal name"))
 }
 
@@ -64,15 +77,6 @@ pub(crate) fn shell(ground: &dyn Ground, script: &str) -> LaunchOrder {
     ground.order(&["/bin/sh", "-c", script])
 }
 
-/// The same order, as another user.
-pub(crate) fn as_user(mut order: LaunchOrder, user: &str) -> LaunchOrder {
-    match &mut order.target {
-        TargetSpec::Process(target) => target.user = Some(user.into()),
-        other => panic!("a target of type {} has no user", other.kind()),
-    }
-    order
-}
-
 pub(crate) fn ticket(order: &LaunchOrder) -> Ticket {
     Ticket {
         unit: order.unit.clone(),
@@ -84,10 +88,37 @@ pub(crate) fn ticket(order: &LaunchOrder) -> Ticket {
 
 pub(crate) async fn launch(ground: &dyn Ground, order: LaunchOrder) -> Box<dyn RunningAttempt> {
     let executor = ground.executor();
+    prepare(&*executor, &order).await;
     let launching = executor.launch(order);
     within(SOON, "the launch", launching)
         .await
         .expect("the program is there")
+}
+
+/// Makes what an attempt stands on, where the executor has it so.
+pub(crate) async fn prepare(executor: &dyn ServiceExecutor, order: &LaunchOrder) {
+    if !executor.needs_ground(&order.target) {
+        return;
+    }
+    let own = order.container.as_deref();
+    let ground = GroundOrder {
+        unit: order.unit.clone(),
+        attempt: order.attempt,
+        target: order.target.clone(),
+        image: own.and_then(|own| own.image.clone()),
+        directory: order.working_dir.clone(),
+    };
+    let preparing = executor.prepare(ground);
+    let prepared = within(SOON, "the ground", preparing).await;
+    prepared.expect("it can be made");
+}
+
+/// A launch that is refused.
+pub(crate) async fn refusal(ground: &dyn Ground, order: LaunchOrder) -> LaunchError {
+    let executor = ground.executor();
+    prepare(&*executor, &order).await;
+    let launched = within(SOON, "the launch", executor.launch(order)).await;
+    launched.map(drop).expect_err("it cannot be launched")
 }
 
 pub(crate) fn pid_of(attempt: &dyn RunningAttempt) -> u32 {
@@ -119,16 +150,12 @@ pub(crate) fn politely(signal: i32, grace: Duration) -> StopOrder {
     }
 }
 
-pub(crate) fn code(code: i32) -> (Option<i32>, Option<i32>, bool) {
+pub(crate) fn code(code: i32) -> Plain {
     (Some(code), None, false)
 }
 
-pub(crate) fn signal(signal: i32) -> (Option<i32>, Option<i32>, bool) {
-    (None, Some(signal), false)
-}
-
 /// The exit without what the stop took.
-pub(crate) fn plain(exit: &ExitInfo) -> (Option<i32>, Option<i32>, bool) {
+pub(crate) fn plain(exit: &ExitInfo) -> Plain {
     (exit.exit_code, exit.signal, exit.exit_unknown)
 }
 
@@ -138,7 +165,7 @@ pub(crate) async fn written(ground: &dyn Ground, stream: LogStream) -> Vec<u8> {
         stream: Some(stream),
         ..LogQuery::default()
     };
-    let lines = ground.logs().open(&unit()).read(query).await;
+    let lines = ground.logs().open(&ground.unit()).read(query).await;
     let mut bytes = Vec::new();
     for line in lines.expect("the log is readable") {
         assert_eq!(line.gap, None, "something is missing");
@@ -150,14 +177,45 @@ pub(crate) async fn written(ground: &dyn Ground, stream: LogStream) -> Vec<u8> {
     bytes
 }
 
-/// The number that the fixture told on stdout as `name number`; waits for it.
-pub(crate) async fn told(ground: &dyn Ground, name: &str) -> u32 {
-    let lines = ground.logs().open(&unit()).follow(LogQuery::default());
+/// The number that the fixture told on stdout as `name number`; waits for it. Whoever waits for what happens to an attempt
+/// may be who takes its output, so that is done too.
+pub(crate) async fn told(ground: &dyn Ground, attempt: &mut dyn RunningAttempt, name: &str) -> u32 {
+    let first = future::or(logged(ground, name), goes_on(attempt));
+    within(SOON, name, first).await
+}
+
+/// The same of one that nobody needs to watch.
+pub(crate) async fn logged(ground: &dyn Ground, name: &str) -> u32 {
+    let lines = ground
+        .logs()
+        .open(&ground.unit())
+        .follow(LogQuery::default());
     let numbers = lines.filter_map(|line| {
         let line = line.expect("the log is readable");
         let text = String::from_utf8(line.bytes).ok()?;
         text.strip_prefix(name)?.trim().parse().ok()
     });
-    let first = async { std::pin::pin!(numbers).next().await };
-    within(SOON, name, first).await.expect("a log has no end")
+    let first = std::pin::pin!(numbers).next().await;
+    first.expect("a log has no end")
+}
+
+/// Nothing happens to it.
+pub(crate) async fn goes_on<T>(attempt: &mut dyn RunningAttempt) -> T {
+    let event = attempt.next().await;
+    panic!("{event:?}")
+}
+
+/// Waits until it has said this line on stdout.
+pub(crate) async fn said(ground: &dyn Ground, attempt: &mut dyn RunningAttempt, text: &str) {
+    let lines = ground
+        .logs()
+        .open(&ground.unit())
+        .follow(LogQuery::default());
+    let is_it = |line: &Result<_, _>| {
+        let line: &LogLine = line.as_ref().expect("the log is readable");
+        line.bytes == text.as_bytes()
+    };
+    let mut lines = std::pin::pin!(lines);
+    let found = async { while !is_it(&lines.next().await.expect("a log has no end")) {} };
+    within(SOON, text, future::or(found, goes_on(attempt))).await;
 }

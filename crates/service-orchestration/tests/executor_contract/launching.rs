@@ -7,7 +7,7 @@ use crate::ground::*;
 
 pub(crate) async fn the_process_named_is_the_service_itself(ground: &dyn Ground) {
     let mut attempt = launch(ground, fixture(ground, &["hold"])).await;
-    assert_eq!(told(ground, "pid").await, pid_of(&*attempt));
+    assert_eq!(told(ground, &mut *attempt, "pid").await, pid_of(&*attempt));
     assert!(ground.is_alive(pid_of(&*attempt)));
     attempt.control().kill().await.expect("it runs");
     end_of(&mut *attempt).await;
@@ -26,7 +26,7 @@ pub(crate) async fn an_exit_code_is_told(ground: &dyn Ground) {
 
 pub(crate) async fn a_fatal_signal_is_told(ground: &dyn Ground) {
     let mut attempt = launch(ground, fixture(ground, &["crash-after", "1"])).await;
-    assert_eq!(plain(&end_of(&mut *attempt).await), signal(6));
+    assert_eq!(plain(&end_of(&mut *attempt).await), ground.by_signal(6));
 }
 
 pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else(
@@ -63,8 +63,8 @@ pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else
 pub(crate) async fn a_missing_program_is_not_runnable(ground: &dyn Ground) {
     let executor = ground.executor();
     for program in ["no-such-program", "/no/such/program"] {
-        match executor.launch(ground.order(&[program])).await.map(drop) {
-            Err(LaunchError::NotRunnable { program: named, .. }) => assert_eq!(named, program),
+        match refusal(ground, ground.order(&[program])).await {
+            LaunchError::NotRunnable { program: named, .. } => assert_eq!(named, program),
             other => panic!("{program}: {other:?}"),
         }
     }
@@ -76,13 +76,8 @@ pub(crate) async fn a_missing_program_is_not_runnable(ground: &dyn Ground) {
 
 pub(crate) async fn a_file_that_may_not_be_executed_is_refused(ground: &dyn Ground) {
     let file = ground.put_plain_file();
-    match ground
-        .executor()
-        .launch(ground.order(&[&file]))
-        .await
-        .map(drop)
-    {
-        Err(LaunchError::NotRunnable { .. } | LaunchError::NotPermitted { .. }) => {}
+    match refusal(ground, ground.order(&[&file])).await {
+        LaunchError::NotRunnable { .. } | LaunchError::NotPermitted { .. } => {}
         other => panic!("{other:?}"),
     }
 }
@@ -90,8 +85,8 @@ pub(crate) async fn a_file_that_may_not_be_executed_is_refused(ground: &dyn Grou
 pub(crate) async fn a_missing_directory_is_refused(ground: &dyn Ground) {
     let mut order = fixture(ground, &["exit", "0"]);
     order.working_dir = "/no/such/directory".into();
-    match ground.executor().launch(order).await.map(drop) {
-        Err(LaunchError::NotRunnable { reason, .. }) => {
+    match refusal(ground, order).await {
+        LaunchError::NotRunnable { reason, .. } => {
             assert!(reason.contains("/no/such/directory"), "{reason}");
         }
         other => panic!("{other:?}"),
@@ -103,7 +98,7 @@ pub(crate) async fn another_user_is_taken_on(ground: &dyn Ground) {
         return;
     }
     let script = "id -un; id -u; echo to the other stream >&2; exit 3";
-    let mut attempt = launch(ground, as_user(shell(ground, script), "nobody")).await;
+    let mut attempt = launch(ground, ground.as_user(shell(ground, script), "nobody")).await;
     assert_eq!(plain(&end_of(&mut *attempt).await), code(3));
     let said = written(ground, LogStream::Stdout).await;
     assert_eq!(String::from_utf8_lossy(&said), "nobody\n65534\n");
@@ -114,9 +109,9 @@ pub(crate) async fn another_user_is_taken_on(ground: &dyn Ground) {
 }
 
 pub(crate) async fn an_unknown_user_is_refused(ground: &dyn Ground) {
-    let order = as_user(shell(ground, "exit 0"), "no-such-user");
-    match ground.executor().launch(order).await.map(drop) {
-        Err(LaunchError::NotPermitted { reason, .. }) => {
+    let order = ground.as_user(shell(ground, "exit 0"), "no-such-user");
+    match refusal(ground, order).await {
+        LaunchError::NotPermitted { reason, .. } => {
             assert!(reason.contains("no-such-user"), "{reason}");
         }
         other => panic!("{other:?}"),

@@ -9,10 +9,10 @@ use service_orchestration::ShimProgram;
 use service_orchestration::config::{ServiceConfig, ServiceTarget};
 use service_orchestration::executors::{LaunchOrder, ProcessExecutor, ServiceExecutor};
 use service_orchestration::logs::LogStore;
-use service_orchestration::spec::{Log, ProcessTarget, Stop, TargetSpec, Template};
+use service_orchestration::spec::{Log, ProcessTarget, Stop, TargetSpec, Template, UnitId};
 use testkit::TempDir;
 
-use crate::ground::{Ground, unit};
+use crate::ground::{Ground, Plain, unit_of};
 
 /// This machine, with run directories and logs in a directory that goes with it.
 pub(crate) struct ProcessGround {
@@ -43,6 +43,10 @@ impl ProcessGround {
 }
 
 impl Ground for ProcessGround {
+    fn unit(&self) -> UnitId {
+        unit_of("contract")
+    }
+
     fn executor(&self) -> Arc<dyn ServiceExecutor> {
         let run_root = self.place.path().join("run");
         Arc::new(ProcessExecutor::in_directory(run_root, self.shim.clone()))
@@ -54,7 +58,7 @@ impl Ground for ProcessGround {
         launched.expect("no test panics here").push(id.clone());
         let templates = |words: &[&str]| words.iter().map(|word| Template::from(*word)).collect();
         LaunchOrder {
-            unit: unit(),
+            unit: self.unit(),
             attempt: 1,
             instance_id: id,
             target: TargetSpec::Process(ProcessTarget {
@@ -67,7 +71,7 @@ impl Ground for ProcessGround {
             env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
             working_dir: "/".into(),
             log: Log::default(),
-            log_dir: self.logs.directory(&unit()),
+            log_dir: self.logs.directory(&self.unit()),
             log_totals: Vec::new(),
             stop: Stop {
                 grace: std::time::Duration::from_millis(500),
@@ -103,6 +107,18 @@ impl Ground for ProcessGround {
         let path = self.place.path().join("plain");
         std::fs::write(&path, "#!/bin/sh\n").expect("the directory is ours");
         path.to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    fn by_signal(&self, signal: i32) -> Plain {
+        (None, Some(signal), false)
+    }
+
+    fn as_user(&self, mut order: LaunchOrder, user: &str) -> LaunchOrder {
+        let TargetSpec::Process(target) = &mut order.target else {
+            unreachable!("all orders here are for processes")
+        };
+        target.user = Some(user.into());
+        order
     }
 
     fn is_alive(&self, pid: u32) -> bool {

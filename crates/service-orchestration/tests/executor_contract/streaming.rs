@@ -70,12 +70,23 @@ pub(crate) async fn a_reader_is_told_what_is_said_while_it_reads(ground: &dyn Gr
 
 pub(crate) async fn a_stop_returns_when_the_service_is_gone(ground: &dyn Ground) {
     let executor = ground.executor();
-    let config = ground.config(&[ground.fixture(), "hold"]);
+    let config = ground.config(&[ground.fixture(), "signals", "--exit-on", "TERM"]);
     let service = executor.start(config).await.expect("the fixture is there");
+    let mut reader = executor.stream_events(&service).await.expect("a log");
+    let listening = async {
+        while !reader
+            .next()
+            .await
+            .expect("no end yet")
+            .data
+            .starts_with("ready")
+        {}
+    };
+    within(SOON, "a program that listens", listening).await;
     let exit = within(SOON, "the stop", executor.stop(&service))
         .await
         .expect("it ends");
-    assert_eq!(plain(&exit), signal(15));
+    assert_eq!(plain(&exit), code(0));
     assert!(!ground.is_alive(service.pid.expect("a process")));
     assert_eq!(service.wait().await, exit);
     assert_eq!(
@@ -84,12 +95,16 @@ pub(crate) async fn a_stop_returns_when_the_service_is_gone(ground: &dyn Ground)
     );
 }
 
-pub(crate) async fn a_signal_is_the_last_event(ground: &dyn Ground) {
+pub(crate) async fn an_end_by_a_signal_is_the_last_event(ground: &dyn Ground) {
     let executor = ground.executor();
     let config = ground.config(&[ground.fixture(), "crash-after", "1"]);
     let service = executor.start(config).await.expect("the fixture is there");
     let read = events(&*executor, &service).await;
-    assert_eq!(read[read.len() - 1].data, "signal 6");
+    let told = match ground.by_signal(6) {
+        (Some(code), None, false) => code.to_string(),
+        (_, signal, _) => format!("signal {}", signal.expect("one or the other")),
+    };
+    assert_eq!(read[read.len() - 1].data, told.as_str());
 }
 
 /// All events, to the end.

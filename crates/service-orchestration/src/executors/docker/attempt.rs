@@ -40,6 +40,8 @@ pub(super) struct RunningContainer {
     output: Option<Output>,
     /// What goes on, kept over a dropped `next`.
     pumping: Option<Task<Result<(), PumpError>>>,
+    /// Whether it was begun after the end. Docker cuts off whoever follows the output of one that dies while it says much.
+    is_last_pump: bool,
     looking: Option<Task<Result<Container, EngineError>>>,
     signalling: Option<Task<Result<(), EngineError>>>,
     finishing: Option<Task<()>>,
@@ -101,6 +103,7 @@ impl RunningContainer {
             orders,
             output,
             pumping: None,
+            is_last_pump: false,
             looking: None,
             signalling: None,
             finishing: None,
@@ -116,13 +119,15 @@ impl RunningContainer {
 
     /// Takes its output, from where it was left off, after a pause.
     fn pump(&mut self, pause: Duration) {
+        self.is_last_pump = self.end.is_some();
         if let Some(output) = self.output.clone() {
             let (engine, id, tty) = (self.engine.clone(), self.id.clone(), self.tty);
+            let follow = !self.is_last_pump;
             self.pumping = Some(Box::pin(async move {
                 if !pause.is_zero() {
                     Timer::after(pause).await;
                 }
-                output.pump(engine, id, tty).await
+                output.pump(engine, id, tty, follow).await
             }));
         }
     }
@@ -181,7 +186,6 @@ impl RunningContainer {
                 ..exit
             });
             if self.pumping.is_none() {
-                // Whoever took its output may have been cut off before the last of it.
                 self.pump(Duration::ZERO);
             }
         }
@@ -284,13 +288,13 @@ impl RunningContainer {
             (None, _) if self.looking.is_none() => self.look(),
             // The last of it is still there: it is asked for again.
             (Some(_), Some(PumpError::Engine(_))) => self.pump(PUMP_AGAIN),
+            (Some(_), _) if !self.is_last_pump => self.pump(Duration::ZERO),
             (None | Some(_), _) => {}
         }
     }
 
     /// Removed behind our back: of its end is known what the engine said of it, if anything.
     fn removed(&mut self) {
-        self.pumping = None;
         let code = self.died_with.and_then(|code| i32::try_from(code).ok());
         self.ended(ExitInfo {
             exit_code: code,

@@ -303,6 +303,8 @@ fn network(order: &LaunchOrder, target: &ContainerTarget) -> NetworkMode {
     let name = match target.network.as_deref() {
         Some("host") => return NetworkMode::Host,
         Some("none") => return NetworkMode::None,
+        // The engine's own, where it takes no names.
+        Some("bridge") => return NetworkMode::EngineDefault,
         Some(name) => name.to_owned(),
         None => network_name(order.unit.stack.as_str()),
     };
@@ -352,18 +354,46 @@ fn log(order: &LaunchOrder) -> LogConfig {
 }
 
 fn refused(order: &LaunchOrder, error: EngineError) -> LaunchError {
-    let program = order.unit.local_name();
+    let unit = order.unit.local_name();
+    let program = || program(order).unwrap_or_else(|| unit.clone());
     match error {
+        EngineError::Refused { message, .. } if is_about_user(&message) => {
+            LaunchError::NotPermitted {
+                program: program(),
+                reason: message,
+            }
+        }
+        EngineError::NotRunnable { .. } => LaunchError::NotRunnable {
+            program: program(),
+            reason: crate::error_chain(&error),
+        },
         EngineError::NoSuchImage { .. }
-        | EngineError::NotRunnable { .. }
         | EngineError::NameTaken { .. }
         | EngineError::NotFound { .. } => LaunchError::NotRunnable {
-            program,
+            program: unit,
             reason: crate::error_chain(&error),
         },
         error => LaunchError::Machine {
-            program,
+            program: unit,
             source: error.into(),
         },
     }
+}
+
+/// The engines have no status for it.
+fn is_about_user(message: &str) -> bool {
+    [
+        "unable to find user",
+        "unable to find group",
+        "no matching entries in",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// What was to be run, where it is not left to the image.
+fn program(order: &LaunchOrder) -> Option<String> {
+    let own = order.container.as_deref()?;
+    let words = [&own.entrypoint, &own.command];
+    words.into_iter().flatten().flatten().next().cloned()
 }

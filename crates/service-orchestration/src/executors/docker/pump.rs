@@ -46,12 +46,13 @@ impl Output {
         Some(Self { policy, attempt })
     }
 
-    /// Takes what the container has said and says, until it says no more: it has ended, or the engine has.
+    /// Takes what the container has said, and what it says until it says no more: it has ended, or the engine has.
     pub(super) async fn pump(
         self,
         engine: Engine,
         id: ContainerId,
         tty: bool,
+        follow: bool,
     ) -> Result<(), PumpError> {
         let mut log = self.open().await?;
         if log.is_ended() {
@@ -60,7 +61,7 @@ impl Output {
         let point = log.resume_point();
         let query = LogsQuery {
             since_ns: point.map(|point| point.since_ns),
-            follow: true,
+            follow,
             tty: Some(tty),
             ..LogsQuery::default()
         };
