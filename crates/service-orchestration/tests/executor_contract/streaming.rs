@@ -11,7 +11,7 @@ pub(crate) async fn every_reader_gets_everything_from_the_first_byte_and_the_exi
     ground: &dyn Ground,
 ) {
     let executor = ground.executor();
-    let config = ground.config(&[ground.fixture(), "lines", "300", "--rate", "2000"]);
+    let config = ground.config(&[ground.fixture(), "lines", "300", "--rate", "300"]);
     let service = executor.start(config).await.expect("the fixture is there");
     let readers = (0..3).map(|_| events(&*executor, &service));
     let together = futures::future::join_all(readers).await;

@@ -433,3 +433,6 @@ const PUMP_AGAIN: Duration = Duration::from_secs(1);
 
 /// Between two tries to end it by force.
 const FORCE_AGAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -397,3 +397,6 @@ fn program(order: &LaunchOrder) -> Option<String> {
     let words = [&own.entrypoint, &own.command];
     words.into_iter().flatten().flatten().next().cloned()
 }
+
+#[cfg(test)]
+mod tests;

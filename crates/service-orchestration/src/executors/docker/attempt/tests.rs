@@ -1,0 +1,222 @@
+//! What a container's attempt makes of what it hears, one step after another.
+
+use std::path::Path;
+
+use async_channel::Sender;
+use container_engine::{ContainerState, ContainerStatus, Object};
+
+use super::*;
+use crate::executors::LaunchOrder;
+use crate::spec::{Log, StackName, Stop, StopScope, TargetSpec, UnitId, UnitName};
+
+fn container(status: ContainerStatus, exit_code: Option<i64>) -> Container {
+    Container {
+        id: ContainerId::new("0123"),
+        name: "shop-db-1".into(),
+        created_ns: None,
+        state: ContainerState {
+            status,
+            pid: Some(7),
+            exit_code,
+            is_oom_killed: false,
+            error: None,
+            started_ns: None,
+            finished_ns: Some(1_000),
+            health: None,
+        },
+        image: String::new(),
+        image_id: String::new(),
+        labels: BTreeMap::new(),
+        command: Vec::new(),
+        tty: false,
+        network_mode: "none".into(),
+        networks: BTreeMap::new(),
+        published_ports: Vec::new(),
+        exposed_ports: Vec::new(),
+        log_driver: "json-file".into(),
+        restart_count: 0,
+        mounts: BTreeMap::new(),
+    }
+}
+
+fn running() -> Container {
+    container(ContainerStatus::Running, None)
+}
+
+fn ended(code: i64) -> Step {
+    looked(Ok(container(ContainerStatus::Exited, Some(code))))
+}
+
+fn looked(seen: Result<Container, EngineError>) -> Step {
+    Step::Looked(Box::new(seen))
+}
+
+/// One that runs, on an engine that nobody can reach.
+fn attempt(output: Option<Output>) -> (RunningContainer, Sender<Heard>) {
+    let engine = Engine::at_socket(Path::new("/nonexistent/docker.sock"));
+    let (telling, heard) = async_channel::unbounded();
+    (
+        RunningContainer::new(engine, running(), heard, output),
+        telling,
+    )
+}
+
+fn output(directory: &Path) -> Output {
+    let stack = StackName::new("shop").expect("a legal name");
+    Output::new(&LaunchOrder {
+        unit: UnitId::single(stack, UnitName::new("db").expect("a legal name")),
+        attempt: 1,
+        instance_id: "0123456789ab".into(),
+        target: TargetSpec::Docker(Box::default()),
+        command: Vec::new(),
+        container: None,
+        env: BTreeMap::new(),
+        working_dir: "/".into(),
+        log: Log::default(),
+        log_dir: directory.join("log"),
+        log_totals: Vec::new(),
+        stop: Stop::default(),
+        notify: false,
+    })
+}
+
+fn not_found() -> EngineError {
+    EngineError::NotFound {
+        object: Object::Engine,
+    }
+}
+
+fn no_answer() -> EngineError {
+    EngineError::TimedOut {
+        object: Object::Engine,
+        within: Duration::ZERO,
+    }
+}
+
+#[test]
+fn an_engine_that_is_away_is_told_once_and_so_is_its_return() {
+    let (mut attempt, _telling) = attempt(None);
+    let deaf = || Step::Heard(Some(Heard::Deaf("gone".into())));
+    let told = attempt.digest(deaf());
+    assert_eq!(told, Some(AttemptEvent::Unreachable("gone".into())));
+    assert_eq!(attempt.digest(deaf()), None);
+    assert_eq!(attempt.digest(looked(Err(no_answer()))), None);
+    assert_eq!(attempt.digest(Step::Heard(Some(Heard::Listening))), None);
+    assert!(attempt.looking.is_some(), "whoever listens again looks");
+    let told = attempt.digest(looked(Ok(running())));
+    assert_eq!(told, Some(AttemptEvent::Reached));
+    assert_eq!(attempt.digest(looked(Ok(running()))), None);
+    assert!(matches!(
+        attempt.digest(deaf()),
+        Some(AttemptEvent::Unreachable(_))
+    ));
+}
+
+#[test]
+fn an_end_that_was_missed_is_no_return_but_an_end() {
+    let (mut attempt, _telling) = attempt(None);
+    attempt.digest(Step::Heard(Some(Heard::Deaf("gone".into()))));
+    assert_eq!(attempt.digest(ended(3)), None);
+    let told = async_io::block_on(attempt.next());
+    assert!(
+        matches!(&told, AttemptEvent::Exited(exit) if exit.exit_code == Some(3)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_end_is_told_after_its_output_was_taken_to_the_last_of_it() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (mut attempt, _telling) = attempt(Some(output(place.path())));
+    assert!(attempt.pumping.is_some(), "its output is followed at once");
+    attempt.digest(ended(0));
+    attempt.finish();
+    assert!(attempt.finishing.is_none(), "its output is still taken");
+    // Whoever followed it may have been cut off by its end.
+    attempt.pumping = None;
+    attempt.digest(Step::Pumped(Ok(())));
+    attempt.finish();
+    assert!(attempt.pumping.is_some() && attempt.finishing.is_none());
+    // An engine that does not answer now still has it.
+    attempt.pumping = None;
+    attempt.digest(Step::Pumped(Err(no_answer().into())));
+    attempt.finish();
+    assert!(attempt.pumping.is_some() && attempt.finishing.is_none());
+    attempt.pumping = None;
+    attempt.digest(Step::Pumped(Ok(())));
+    let told = async_io::block_on(attempt.next());
+    assert!(matches!(told, AttemptEvent::Exited(_)), "{told:?}");
+}
+
+#[test]
+fn output_that_breaks_off_is_asked_for_again_once_it_is_seen_to_run() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (mut attempt, _telling) = attempt(Some(output(place.path())));
+    attempt.pumping = None;
+    attempt.digest(Step::Pumped(Ok(())));
+    assert!(attempt.looking.is_some() && attempt.pumping.is_none());
+    attempt.digest(looked(Ok(running())));
+    assert!(attempt.pumping.is_some());
+}
+
+#[test]
+fn a_stop_asks_and_uses_force_after_its_grace() {
+    let (mut attempt, _telling) = attempt(None);
+    let stop = StopOrder {
+        signal: Some(15),
+        grace: Duration::from_secs(3600),
+        scope: StopScope::Main,
+    };
+    attempt.digest(Step::Ordered(Order::Stop(stop)));
+    assert!(attempt.signalling.is_some(), "it is asked");
+    let ladder = attempt.ladder.as_ref().expect("a stop");
+    assert!(!ladder.was_forced && ladder.force_at.is_some());
+    attempt.signalling = None;
+    attempt.digest(Step::GraceOver);
+    assert!(attempt.signalling.is_some(), "force is used");
+    let ladder = attempt.ladder.as_ref().expect("a stop");
+    assert!(ladder.was_forced && ladder.force_at.is_some(), "and again");
+    attempt.digest(ended(137));
+    let exit = attempt.end.clone().expect("it has ended");
+    assert_eq!(exit.stop.expect("it was stopped").escalation, "killed");
+    assert!(attempt.ladder.is_none() && attempt.signalling.is_none());
+}
+
+#[test]
+fn a_stop_without_a_signal_only_waits() {
+    let (mut attempt, _telling) = attempt(None);
+    let stop = StopOrder {
+        signal: None,
+        grace: Duration::from_secs(3600),
+        scope: StopScope::Main,
+    };
+    attempt.digest(Step::Ordered(Order::Stop(stop)));
+    assert!(attempt.signalling.is_none() && attempt.ladder.is_some());
+    attempt.digest(ended(0));
+    let exit = attempt.end.clone().expect("it has ended");
+    assert_eq!(exit.stop.expect("it was stopped").escalation, "none");
+}
+
+#[test]
+fn of_one_that_was_removed_is_known_what_was_heard_of_its_end() {
+    for (heard, code, is_unknown) in [(Some(7), Some(7), false), (None, None, true)] {
+        let (mut attempt, _telling) = attempt(None);
+        if let Some(code) = heard {
+            let died = ContainerAction::Die {
+                exit_code: Some(code),
+            };
+            attempt.digest(Step::Heard(Some(Heard::Happened(died))));
+        }
+        attempt.digest(looked(Err(not_found())));
+        let exit = attempt.end.clone().expect("it has ended");
+        assert_eq!((exit.exit_code, exit.exit_unknown), (code, is_unknown));
+        assert!(exit.detail.is_some(), "who is to blame");
+    }
+}
+
+#[test]
+fn one_that_is_observed_is_found_again_by_its_id_and_takes_no_orders() {
+    let (attempt, _telling) = attempt(None);
+    assert_eq!(attempt.facts().ticket, Some("0123".into()));
+    assert!(attempt.control.orders.is_none());
+}
