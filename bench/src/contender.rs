@@ -128,15 +128,21 @@ impl Kind {
 /// `BENCH_ONLY=floor,harness` in the environment leaves the others out.
 #[must_use]
 pub fn present() -> (Vec<Kind>, Vec<&'static str>) {
-    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
-    let is_wanted =
-        |kind: &Kind| only.is_empty() || only.split(',').any(|name| name == kind.name());
     let (here, absent): (Vec<Kind>, Vec<Kind>) =
         Kind::ALL.iter().copied().partition(|kind| kind.is_here());
     (
-        here.into_iter().filter(is_wanted).collect(),
+        here.into_iter()
+            .filter(|kind| is_wanted(kind.name()))
+            .collect(),
         absent.into_iter().map(Kind::name).collect(),
     )
+}
+
+/// Whether `BENCH_ONLY` leaves this one in.
+#[must_use]
+pub fn is_wanted(contender: &str) -> bool {
+    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
+    only.is_empty() || only.split(',').any(|name| name == contender)
 }
 
 /// Runs a command to its end and returns what it wrote.

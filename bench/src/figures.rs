@@ -41,6 +41,13 @@ impl Figures {
             .unwrap_or(f64::NAN)
     }
 
+    /// How many times as much each is as the one of the same round in `other`.
+    #[must_use]
+    pub fn ratio_to(&self, other: &Self) -> Self {
+        let pairs = self.0.iter().zip(&other.0);
+        Self(pairs.map(|(own, other)| own / other).collect())
+    }
+
     /// All of them, as they came.
     #[must_use]
     pub fn all(&self) -> &[f64] {

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`contender`] (what is compared) and [`stage`] (how services tell that they run).
 
+pub mod compose;
 pub mod contender;
 pub mod failure;
 pub mod figures;

@@ -22,6 +22,7 @@ pub struct Ours {
     program: PathBuf,
     layout: Layout,
     file: PathBuf,
+    variables: Vec<(&'static str, String)>,
     is_closed: bool,
 }
 
@@ -82,8 +83,29 @@ impl Ours {
             program: Self::program()?,
             layout: Layout::below(stage.path())?,
             file,
+            variables: Vec::new(),
             is_closed: false,
         })
+    }
+
+    /// A stack file that is there already, with what it asks of the environment, and a daemon that runs.
+    ///
+    /// # Errors
+    /// When the daemon does not come up.
+    pub fn of_file(
+        stage: &Stage,
+        file: PathBuf,
+        variables: &[(&'static str, String)],
+    ) -> Result<Self, Failure> {
+        let ours = Self {
+            program: Self::program()?,
+            layout: Layout::below(stage.path())?,
+            file,
+            variables: variables.to_vec(),
+            is_closed: false,
+        };
+        ours.run(&["daemon", "start"])?;
+        Ok(ours)
     }
 
     /// A command of `harness` on this stack, not started yet.
@@ -93,6 +115,7 @@ impl Ours {
         command
             .args(arguments)
             .envs(self.layout.variables())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("HARNESS_LISTEN", "127.0.0.1:0")
             .env("HARNESS_FILE", &self.file)
             .env("HARNESS_PROGRESS", "quiet");
@@ -129,6 +152,19 @@ impl Ours {
         Ok(items
             .filter_map(|item| Some((item["name"].as_str()?.to_owned(), item["pid"].as_u64()?)))
             .collect())
+    }
+
+    /// Where a service answers, as `status` tells it.
+    ///
+    /// # Errors
+    /// When it tells none.
+    pub fn address(&self, service: &str) -> Result<String, Failure> {
+        let status = self.json(&["status", "-o", "json"])?;
+        let mut items = status["items"].as_array().into_iter().flatten();
+        let found = items.find(|item| item["name"] == service);
+        found
+            .and_then(|item| Some(item["address"].as_str()?.to_owned()))
+            .ok_or_else(|| Failure::Wrong(format!("no address of {service}: {status}")))
     }
 
     /// A connection that is held.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::compose::Form;
 use crate::contender::Kind;
 use crate::failure::Failure;
 use crate::figures::Figures;
@@ -38,14 +39,22 @@ pub enum Column {
     Copy,
     /// Of a third floor: a splice from pipe to file.
     Splice,
+    /// Of the engine's command line.
+    Docker,
+    /// Of Docker Compose.
+    Compose(Form),
 }
 
 impl Column {
-    fn name(self) -> &'static str {
+    /// Its name at the head of the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Of(kind) => kind.name(),
             Self::Copy => "pipe, copied",
             Self::Splice => "pipe, spliced",
+            Self::Docker => "docker",
+            Self::Compose(form) => form.name(),
         }
     }
 }

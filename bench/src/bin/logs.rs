@@ -111,6 +111,9 @@ fn set_up(
         Column::Of(kind) => kind.set_up(stage, services)?,
         Column::Copy => Box::new(Pump::new(Way::Copy, stage, services)),
         Column::Splice => Box::new(Pump::new(Way::Splice, stage, services)),
+        Column::Docker | Column::Compose(_) => {
+            return Err(Failure::Wrong(format!("no logs of {}", column.name())));
+        }
     })
 }
 
