@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::engine;
 use crate::fault::Fault;
 use crate::row::{Order, Row};
 use crate::tools;
@@ -61,6 +62,13 @@ fn tell(row: &Row, order: Order) -> bool {
             let on_stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             match output.status.code() {
                 Some(0) => (true, said),
+                Some(engine::NO_ENGINE) if row.needs_engine() => {
+                    let missing = Fault::Missing {
+                        what: "a container engine of its own".to_owned(),
+                        advice: "`docker-test-env/isolated busybox -- true` says what is missing, `cargo xtask setup` brings it",
+                    };
+                    (false, format!("{missing}\n{}", last_lines(&on_stderr)))
+                }
                 Some(1) => (false, format!("{said}\n{}", last_lines(&on_stderr))),
                 _ => (
                     false,
@@ -100,10 +108,21 @@ fn isolated(row: &Row, order: Order) -> Result<Output, Fault> {
     let own = std::env::current_exe().map_err(Fault::io("find", "this program"))?;
     let mut command = Command::new("timeout");
     let limit = order.pick(QUICK_LIMIT, LIMIT).as_secs().to_string();
-    command.args(["--signal=KILL", &limit, "unshare"]);
-    command.args(["--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]);
-    // A shell as the first process: it takes in what loses its parent, as the init of a machine does.
-    command.args(["--", "/bin/sh", "-c", "\"$0\" \"$@\"; exit $?"]);
+    command.args(["--signal=KILL", &limit]);
+    if row.needs_engine() {
+        command.args(engine::isolated());
+    } else {
+        command.args([
+            "unshare",
+            "--pid",
+            "--fork",
+            "--mount",
+            "--mount-proc",
+            "--kill-child",
+        ]);
+        // A shell as the first process: it takes in what loses its parent, as the init of a machine does.
+        command.args(["--", "/bin/sh", "-c", "\"$0\" \"$@\"; exit $?"]);
+    }
     command
         .arg(own)
         .args(["row", row.name, "--seed", &order.seed.to_string()]);

@@ -4,6 +4,7 @@
 
 mod asked;
 mod chance;
+mod engine;
 mod fault;
 mod invariants;
 mod lanes;
@@ -12,8 +13,10 @@ mod oracle;
 mod place;
 mod player;
 mod proc;
+mod proxy;
 mod row;
 mod rows;
+mod talk;
 mod tools;
 mod tracer;
 mod wait;

@@ -2,8 +2,8 @@
 
 use crate::row::{Row, When};
 use crate::rows::{
-    beside, clock, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors, exact,
-    identity, peers, races, remote, storms, tree_limits, trees, upgrade, upgrade_adopt,
+    beside, clock, containers, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors,
+    exact, identity, peers, races, remote, storms, tree_limits, trees, upgrade, upgrade_adopt,
 };
 
 /// Every row.
@@ -97,6 +97,48 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "the same on tmpfs",
         when: When::Always,
         run: exact::shim_tmpfs,
+    },
+    Row {
+        name: "containers-daemon",
+        promise: "the daemon killed again and again while containers write: same containers, every line on both outputs, every exit code",
+        when: When::Always,
+        run: containers::daemon,
+    },
+    Row {
+        name: "containers-cut",
+        promise: "the way to the engine cut at random: no line is lost or doubled, nothing is started again",
+        when: When::Always,
+        run: containers::cut,
+    },
+    Row {
+        name: "containers-engine",
+        promise: "an engine killed, restarted, and one that leaves containers running: said to be out of reach, then as its policy says, nothing twice",
+        when: When::Always,
+        run: containers::engine,
+    },
+    Row {
+        name: "containers-points",
+        promise: "a daemon killed at any request of `start`, `stop` or `restart` leaves one container or none, and the same order completes it",
+        when: When::Always,
+        run: containers::points,
+    },
+    Row {
+        name: "containers-stale",
+        promise: "a dead container of ours gives up its name; one of others is left alone, and the error says whose it is",
+        when: When::Always,
+        run: containers::stale,
+    },
+    Row {
+        name: "containers-removed",
+        promise: "containers that others remove, stop, kill or pause have a state and a reason, and are restarted by policy",
+        when: When::Always,
+        run: containers::removed,
+    },
+    Row {
+        name: "containers-missing",
+        promise: "an image or an engine that is not there: the reason, an exit code, and recovery by itself",
+        when: When::Always,
+        run: containers::missing,
     },
     Row {
         name: "identity-reuse",

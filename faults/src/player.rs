@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use testkit::lines::line;
 
+use crate::talk;
+
 /// What a service writes as its line of this number.
 pub(crate) fn text(instance: &str, number: u64) -> String {
     line(instance, number)
@@ -62,8 +64,8 @@ impl Account {
 
 /// Runs as the service that the arguments say. Returns the exit code.
 ///
-/// `writer [--rate N] [--count N] [--exit CODE]`: takes the lock of its unit, then writes lines. Without a count it writes
-/// for ever; without a rate, as fast as it can. `storm`: starts itself again and again, each of which does the same.
+/// `writer [--rate N] [--count N] [--exit CODE] [--talk]`: takes the lock of its unit, then writes lines. Without a count it
+/// writes for ever; without a rate, as fast as it can. With `--talk` they are those of [`crate::talk`]. `storm`: starts itself again and again, each of which does the same.
 pub(crate) fn play(arguments: &[String]) -> i32 {
     let number = |name: &str| -> Option<u64> {
         let at = arguments.iter().position(|word| word == name)?;
@@ -71,7 +73,11 @@ pub(crate) fn play(arguments: &[String]) -> i32 {
     };
     let part = arguments.first().map(String::as_str);
     let played = match part {
-        Some("writer") => writer(number("--rate"), number("--count").unwrap_or(u64::MAX)),
+        Some("writer") => writer(
+            number("--rate"),
+            number("--count").unwrap_or(u64::MAX),
+            arguments.iter().any(|word| word == "--talk"),
+        ),
         Some("storm") => storm(number("--seconds").unwrap_or(60)).map(Some),
         Some(_) | None => return 64,
     };
@@ -139,7 +145,7 @@ fn is_bounded() -> bool {
 const MOST_PROCESSES: u64 = 1000;
 
 /// `None` when another attempt of the unit is alive.
-fn writer(rate: Option<u64>, count: u64) -> io::Result<Option<()>> {
+fn writer(rate: Option<u64>, count: u64, talks: bool) -> io::Result<Option<()>> {
     let unit = std::env::var("HARNESS_SERVICE").unwrap_or_default();
     let instance = std::env::var("HARNESS_INSTANCE_ID").unwrap_or_default();
     let account = Account::of(&std::env::current_dir()?);
@@ -158,10 +164,14 @@ fn writer(rate: Option<u64>, count: u64) -> io::Result<Option<()>> {
     let begun = Instant::now();
     let mut output = io::stdout().lock();
     for number in 0..count {
-        let line = format!("{}\n", text(&instance, number));
-        // One write a line: what is shorter than a page goes into a pipe whole or not at all.
-        output.write_all(line.as_bytes())?;
-        output.flush()?;
+        if talks {
+            talk::say(&instance, number)?;
+        } else {
+            let line = format!("{}\n", text(&instance, number));
+            // One write a line: what is shorter than a page goes into a pipe whole or not at all.
+            output.write_all(line.as_bytes())?;
+            output.flush()?;
+        }
         told.write_all_at(format!("{:020}\n", number + 1).as_bytes(), 0)?;
         if let Some(rate) = rate {
             let due = Duration::from_secs_f64((number + 1) as f64 / rate as f64);

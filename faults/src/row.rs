@@ -16,6 +16,13 @@ pub(crate) struct Row {
     pub(crate) run: fn(&Order) -> Result<String, Fault>,
 }
 
+impl Row {
+    /// Whether it is tried beside a container engine of its own.
+    pub(crate) fn needs_engine(&self) -> bool {
+        self.name.starts_with("containers-")
+    }
+}
+
 /// In which runs a row takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {

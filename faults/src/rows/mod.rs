@@ -2,6 +2,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod clock;
+pub(crate) mod containers;
 pub(crate) mod crash_daemon;
 pub(crate) mod crash_shim;
 pub(crate) mod daemon_stop;

@@ -242,7 +242,7 @@ impl RunningContainer {
             Step::Ordered(Order::Kill) => self.force(),
             Step::GraceOver => self.force(),
             Step::Looked(seen) => return self.looked(*seen),
-            Step::Pumped(outcome) => self.pumped(outcome),
+            Step::Pumped(outcome) => return self.pumped(outcome),
             Step::Signalled(
                 Ok(()) | Err(EngineError::NotRunning { .. } | EngineError::NotFound { .. }),
             ) => {
@@ -274,7 +274,7 @@ impl RunningContainer {
     }
 
     /// Its output has come to an end, or broke off.
-    fn pumped(&mut self, outcome: Result<(), PumpError>) {
+    fn pumped(&mut self, outcome: Result<(), PumpError>) -> Option<AttemptEvent> {
         let error = match outcome {
             // It says no more: that is its end, or the engine's. Nothing is left to take of one that is gone.
             Ok(()) | Err(PumpError::Engine(EngineError::NotFound { .. })) => None,
@@ -287,10 +287,14 @@ impl RunningContainer {
         match (&self.end, error) {
             (None, _) if self.looking.is_none() => self.look(),
             // The last of it is still there: it is asked for again.
-            (Some(_), Some(PumpError::Engine(_))) => self.pump(PUMP_AGAIN),
+            (Some(_), Some(PumpError::Engine(error))) => {
+                self.pump(PUMP_AGAIN);
+                return self.unreachable(crate::error_chain(&error));
+            }
             (Some(_), _) if !self.is_last_pump => self.pump(Duration::ZERO),
             (None | Some(_), _) => {}
         }
+        None
     }
 
     /// Removed behind our back: of its end is known what the engine said of it, if anything.
@@ -317,8 +321,9 @@ impl RunningContainer {
     }
 
     fn unreachable(&mut self, reason: String) -> Option<AttemptEvent> {
+        // Also when its end is known already: it is told only after its output was taken.
         let is_first = !std::mem::replace(&mut self.is_told_unreachable, true);
-        (is_first && self.end.is_none()).then_some(AttemptEvent::Unreachable(reason))
+        is_first.then_some(AttemptEvent::Unreachable(reason))
     }
 
     fn stop(&mut self, stop: StopOrder) {

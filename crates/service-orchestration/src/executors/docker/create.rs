@@ -5,13 +5,18 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Component;
+use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use container_engine::{
-    ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError, LogConfig, Mount,
-    MountSource, NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit, VolumeConfig,
+    Container, ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError, LogConfig,
+    Mount, MountSource, NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit,
+    VolumeConfig,
 };
 
-use super::identity::{HOME, container_name, labels, network_name, stack_labels, stop_label};
+use super::identity::{
+    COMPOSE_PROJECT, HOME, STACK, container_name, labels, network_name, stack_labels, stop_label,
+};
 use super::pump::Output;
 use super::{Failure, Shared, gone_is_fine, image, machine};
 use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
@@ -58,9 +63,7 @@ pub(super) async fn launch(
         .container_name
         .clone()
         .unwrap_or_else(|| container_name(&order.unit));
-    let id = create(engine, &home, &name, &config)
-        .await
-        .map_err(refuse)?;
+    let id = create(engine, &home, &name, &config, &order).await?;
     let heard = shared.hub.listen(engine, id.clone());
     if let Err(error) = begin(&output, engine, &id).await {
         // Nothing of it runs; what cannot be removed now is found by its labels.
@@ -104,30 +107,61 @@ async fn begin(output: &Output, engine: &Engine, id: &ContainerId) -> Result<(),
     }
 }
 
-/// Makes the container. A name that a dead container of ours still has is freed.
+/// Makes the container. A name that a dead container of ours still has is freed: the engine says that it removes one
+/// before its name is free.
 async fn create(
     engine: &Engine,
     home: &str,
     name: &str,
     config: &ContainerConfig,
-) -> Result<ContainerId, EngineError> {
-    match engine.create(name, config).await {
-        Err(EngineError::NameTaken { object, by }) => {
-            let holder = match engine.inspect(&ContainerId::new(name)).await {
-                Ok(holder) => holder,
-                // Gone in the meantime.
-                Err(EngineError::NotFound { .. }) => return engine.create(name, config).await,
-                Err(error) => return Err(error),
-            };
-            let is_ours = holder.labels.get(HOME).is_some_and(|label| label == home);
-            if !is_ours || holder.state.status.is_alive() {
-                return Err(EngineError::NameTaken { object, by });
+    order: &LaunchOrder,
+) -> Result<ContainerId, LaunchError> {
+    let refuse = |error: EngineError| refused(order, error);
+    let given_up_at = Instant::now() + UNTIL_A_NAME_IS_FREE;
+    loop {
+        let taken = match engine.create(name, config).await {
+            Err(error @ EngineError::NameTaken { .. }) => error,
+            made => return made.map_err(refuse),
+        };
+        match engine.inspect(&ContainerId::new(name)).await {
+            Ok(holder) => {
+                let is_ours = holder.labels.get(HOME).is_some_and(|label| label == home);
+                if !is_ours || holder.state.status.is_alive() {
+                    return Err(LaunchError::NotRunnable {
+                        program: order.unit.local_name(),
+                        reason: whose(name, &holder, is_ours),
+                    });
+                }
+                let removed = engine.remove(&holder.id, false, true).await;
+                gone_is_fine(removed).map_err(refuse)?;
             }
-            gone_is_fine(engine.remove(&holder.id, false, true).await)?;
-            engine.create(name, config).await
+            // Gone in the meantime.
+            Err(EngineError::NotFound { .. }) => {}
+            Err(error) => return Err(refuse(error)),
         }
-        made => made,
+        if Instant::now() >= given_up_at {
+            return Err(refuse(taken));
+        }
+        Timer::after(BETWEEN_TRIES).await;
     }
+}
+
+/// Who has the name, and what can be done.
+fn whose(name: &str, holder: &Container, is_ours: bool) -> String {
+    let label = |label: &str| holder.labels.get(label);
+    let owner = match (is_ours, label(STACK), label(COMPOSE_PROJECT)) {
+        (true, Some(stack), _) => format!("which runs for stack `{stack}` here"),
+        (false, Some(stack), _) => format!("of stack `{stack}` of another installation"),
+        (_, None, Some(project)) => format!("of Compose project `{project}`"),
+        (_, None, None) => "which somebody else made".to_owned(),
+    };
+    let id = holder.id.as_str();
+    format!(
+        "the name `{name}` is taken by container {} of image `{}`, {owner}: remove or rename that, or give \
+         another `container_name`",
+        id.get(..SHORT_ID).unwrap_or(id),
+        holder.image
+    )
 }
 
 /// The stack's volumes that this container mounts.
@@ -186,11 +220,13 @@ fn config(
     let security = &target.security;
     let devices: Result<Vec<Device>, Failure> =
         security.devices.iter().map(|text| device(text)).collect();
+    let mut environment = order.env.clone();
+    environment.insert("HARNESS_INSTANCE_ID".into(), order.instance_id.clone());
     Ok(ContainerConfig {
         image: image::name(own.image.as_deref(), &order.unit),
         command: own.command.clone(),
         entrypoint: own.entrypoint.clone(),
-        environment: order.env.iter().collect(),
+        environment: environment.iter().collect(),
         labels,
         user: target.user.clone(),
         group_add: security.groups.clone(),
@@ -397,6 +433,13 @@ fn program(order: &LaunchOrder) -> Option<String> {
     let words = [&own.entrypoint, &own.command];
     words.into_iter().flatten().flatten().next().cloned()
 }
+
+/// An engine that removes a container has freed its name by then, or will not soon.
+const UNTIL_A_NAME_IS_FREE: Duration = Duration::from_secs(10);
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// As docker's command line shows an id.
+const SHORT_ID: usize = 12;
 
 #[cfg(test)]
 mod tests;

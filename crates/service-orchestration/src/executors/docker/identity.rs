@@ -19,6 +19,8 @@ use crate::spec::UnitId;
 pub(super) const HOME: &str = "org.harness.home";
 /// Of which stack.
 pub(super) const STACK: &str = "org.harness.stack";
+/// Of which stack, for tools that know Compose.
+pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 /// Which run.
 pub(super) const INSTANCE: &str = "org.harness.instance";
 const SERVICE: &str = "org.harness.service";
@@ -90,13 +92,9 @@ impl Home {
 
 /// The labels of whatever belongs to a stack.
 pub(super) fn stack_labels(home: &str, stack: &str) -> BTreeMap<String, String> {
-    [
-        (HOME, home),
-        (STACK, stack),
-        ("com.docker.compose.project", stack),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+    [(HOME, home), (STACK, stack), (COMPOSE_PROJECT, stack)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// The labels of a container: its own, those of its file and those that tools for Compose know.

@@ -62,7 +62,7 @@ fn what_is_not_said_is_left_to_the_image_and_the_engine() {
     let config = made(ContainerTarget::default(), ContainerOrder::default());
     let expected = ContainerConfig {
         image: "shop-db".into(),
-        environment: Environment::from_iter([("A", "1")]),
+        environment: Environment::from_iter([("A", "1"), ("HARNESS_INSTANCE_ID", "0123456789ab")]),
         network: NetworkMode::Networks(vec![NetworkAttachment {
             network: "shop_default".into(),
             aliases: words(&["db"]),

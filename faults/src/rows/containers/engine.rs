@@ -1,0 +1,148 @@
+//! The engine killed, restarted, and one that leaves containers running while it is away.
+
+use super::stage::Stage;
+use crate::asked::Unit;
+use crate::fault::{Fault, promise};
+use crate::row::Order;
+use crate::talk::Ends;
+use crate::wait::{Look, PATIENCE, until};
+
+/// While it is away that is said, and nothing is started; when it is back, containers are as their policy says.
+pub(crate) fn engine(order: &Order) -> Result<String, Fault> {
+    let stage = Stage::new(SERVICES)?;
+    stage.place.ok(&["start", "--wait"])?;
+    let rounds = order.pick(1, 4);
+    let mut reason = String::new();
+    for _ in 0..rounds {
+        for end in [End::Kill, End::Order] {
+            reason = ended(&stage, end).map_err(|fault| fault.at(format!("{end:?}")))?;
+        }
+    }
+    // From here on by an engine that leaves them running.
+    stage.engine.stop()?;
+    stage.engine.up(&["--live-restore"])?;
+    restarted(&stage)?;
+    for _ in 0..rounds {
+        for end in [End::Order, End::Kill] {
+            survived(&stage, end).map_err(|fault| fault.at(format!("live-restore, {end:?}")))?;
+        }
+    }
+    let lines = stage.finish(&["kept", "once"], Ends::Short)?;
+    Ok(format!(
+        "{} ends of the engine, {} that containers survived; {lines} lines, none doubled or out of order; meanwhile: {reason}",
+        2 * rounds + 1,
+        2 * rounds
+    ))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Kill,
+    Order,
+}
+
+impl End {
+    fn end(self, stage: &Stage) -> Result<(), Fault> {
+        match self {
+            Self::Kill => stage.engine.kill(),
+            Self::Order => stage.engine.stop(),
+        }
+    }
+}
+
+/// Ends an engine whose containers end with it, and starts it again. Why they were said to be out of reach.
+fn ended(stage: &Stage, end: End) -> Result<String, Fault> {
+    let before = stage.containers(&UNITS)?;
+    end.end(stage)?;
+    let reason = said(stage, &before)?;
+    stage.engine.up(&[])?;
+    restarted(stage)?;
+    let now = stage.containers(&UNITS)?;
+    promise(
+        now[0] != before[0],
+        "a container that ended is made anew",
+        || now[0].clone(),
+    )?;
+    Ok(reason)
+}
+
+/// What is restarted by policy is, and the end of the other is known; it is started again.
+fn restarted(stage: &Stage) -> Result<(), Fault> {
+    let place = &stage.place;
+    place.until_unit("kept", "restarted by its policy", |unit| {
+        unit.is_up() && unit.0["ready"] == true && unit.0["restarts"] != 0
+    })?;
+    let once = place.until_unit("once", "known to have ended", |unit| {
+        !unit.is_up() && unit.is_settled()
+    })?;
+    promise(
+        once.0["exit_code"].is_number(),
+        "the engine knows the exit code",
+        || once.0.to_string(),
+    )?;
+    promise(
+        !gives_engine_as_reason(&once),
+        "what has ended is not said to be out of reach",
+        || once.0.to_string(),
+    )?;
+    stage.sound()?;
+    place.ok(&["start", "--wait", "once"])?;
+    stage.until_more("kept")
+}
+
+/// Ends an engine whose containers go on, and starts it again.
+fn survived(stage: &Stage, end: End) -> Result<(), Fault> {
+    let before = stage.containers(&UNITS)?;
+    end.end(stage)?;
+    said(stage, &before)?;
+    stage.engine.up(&["--live-restore"])?;
+    until(PATIENCE, "they are in reach again", || {
+        let status = stage.place.status()?;
+        let away = status.units().into_iter().find(is_away);
+        Ok(match away {
+            None => Look::Holds(()),
+            Some(unit) => Look::NotYet(unit.0.to_string()),
+        })
+    })?;
+    promise(
+        stage.containers(&UNITS)? == before,
+        "containers that survived are the same",
+        || format!("{before:?}"),
+    )?;
+    stage.sound()?;
+    stage.until_more("kept")
+}
+
+/// Without an engine nothing has ended, and nothing is started. What is said of them.
+fn said(stage: &Stage, before: &[String]) -> Result<String, Fault> {
+    let mut reason = String::new();
+    for name in UNITS {
+        let unit = stage
+            .place
+            .until_unit(name, "out of reach, with a reason", is_away)?;
+        reason = unit.0["reason"].as_str().unwrap_or_default().to_owned();
+    }
+    promise(
+        stage.containers(&UNITS)? == before,
+        "nothing has ended or is started while the engine is away",
+        || format!("{before:?}"),
+    )?;
+    Ok(reason)
+}
+
+/// A unit that runs as far as anybody knows, with a reason why nobody does.
+pub(super) fn is_away(unit: &Unit) -> bool {
+    unit.is_up() && gives_engine_as_reason(unit)
+}
+
+fn gives_engine_as_reason(unit: &Unit) -> bool {
+    let reason = unit.0["reason"].as_str().unwrap_or_default();
+    reason.contains("the container engine at")
+}
+
+const UNITS: [&str; 2] = ["kept", "once"];
+
+const SERVICES: &str = "  \
+  kept: {TALKER, command: [--rate, \"200\"], restart: {policy: always, backoff: {initial: 50ms, max: 200ms}, crash_loop: {limit: 100, window: 1m}}}
+  once: {TALKER, command: [--rate, \"200\"], restart: \"no\"}
+";

@@ -1,0 +1,97 @@
+//! Images and engines that are not there.
+
+use super::engine::is_away;
+use super::stage::Stage;
+use crate::fault::{Fault, promise};
+use crate::proxy::Proxy;
+use crate::row::Order;
+use crate::talk::Ends;
+
+/// What is missing is said, with an exit code; what is there again is used without being asked.
+pub(crate) fn missing(_order: &Order) -> Result<String, Fault> {
+    let mut stage = Stage::new(SERVICES)?;
+    let proxy = Proxy::new(stage.place.path())?;
+    stage.place.set("DOCKER_HOST", proxy.address());
+    refused(&stage, "never", "pull: never")?;
+    refused(&stage, "remote", "127.0.0.1:1")?;
+    // The image comes: the next order starts it.
+    stage
+        .engine
+        .docker(&["tag", "harness-test/busybox", "harness-test/not-there"])?;
+    stage.place.ok(&["start", "--wait", "never"])?;
+    stage.place.ok(&["stop"])?;
+    stage.sound()?;
+    let said = engine(&stage, &proxy)?;
+    let lines = stage.finish(&["a"], Ends::Whole)?;
+    Ok(format!(
+        "2 images missing, one of them found later; without an engine: {said}; {lines} lines exact"
+    ))
+}
+
+/// `start` says why, and so does the state that it leaves.
+fn refused(stage: &Stage, unit: &str, why: &str) -> Result<(), Fault> {
+    let run = stage.place.run(&["start", "--wait", unit])?;
+    promise(
+        run.code == 1 && run.stderr.contains(why),
+        &format!("`start {unit}` fails and says `{why}`"),
+        || format!("{}: {}", run.code, run.stderr),
+    )?;
+    let known = stage.place.unit(unit)?;
+    let reason = known.0["reason"].as_str().unwrap_or_default();
+    promise(
+        reason.contains(why) && !known.is_up(),
+        "its state has the reason",
+        || known.0.to_string(),
+    )?;
+    stage.place.ok(&["stop", unit])?;
+    stage.sound()
+}
+
+/// No engine at `start`; then one; then none under a running container; then one again.
+fn engine(stage: &Stage, proxy: &Proxy) -> Result<String, Fault> {
+    let place = &stage.place;
+    proxy.close()?;
+    let run = place.run(&["start", "--wait", "once"])?;
+    let said = run.stderr.trim().to_owned();
+    promise(
+        run.code == 1 && said.contains("engine.sock"),
+        "`start` without an engine fails and says where none answers",
+        || format!("{}: {said}", run.code),
+    )?;
+    // It waits for what comes of it, as a user would.
+    let mut waiting = place.spawn(&["start", "--wait", "a"])?;
+    place.until_unit("a", "waiting for another try, with the reason", |unit| {
+        let reason = unit.0["reason"].as_str().unwrap_or_default();
+        unit.state() == "backoff" && reason.contains("engine.sock")
+    })?;
+    proxy.open()?;
+    place.until_unit("a", "started by itself once an engine is there", |unit| {
+        unit.is_up() && unit.0["ready"] == true
+    })?;
+    let waited = waiting.wait().map_err(Fault::io("await", place.path()))?;
+    promise(waited.success(), "who waited for it is told", || {
+        waited.to_string()
+    })?;
+    stage.until_more("a")?;
+    let before = stage.container("a")?;
+    proxy.close()?;
+    place.until_unit("a", "out of reach", is_away)?;
+    proxy.open()?;
+    place.until_unit("a", "in reach again", |unit| !is_away(unit) && unit.is_up())?;
+    promise(
+        stage.container("a")? == before,
+        "what was out of reach is the same",
+        || before.clone(),
+    )?;
+    stage.sound()?;
+    let mut lines = said.lines().map(str::trim);
+    let why = lines.find(|line| line.contains("engine.sock"));
+    Ok(format!("`{}`", why.unwrap_or_default()))
+}
+
+const SERVICES: &str = "  \
+  a: {TALKER, command: [--rate, \"200\"], restart: {policy: on-failure, backoff: {initial: 50ms, max: 500ms}, crash_loop: {limit: 100, window: 1m}}}
+  once: {TALKER, command: [--rate, \"200\"], profiles: [once], restart: \"no\"}
+  never: {type: docker, image: harness-test/not-there, pull: never, command: [sleep, \"1000\"], profiles: [n], restart: \"no\", stop: {grace: 100ms}}
+  remote: {type: docker, image: \"127.0.0.1:1/none/none:1\", command: [sleep, \"1000\"], profiles: [r], restart: \"no\"}
+";
