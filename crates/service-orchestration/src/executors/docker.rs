@@ -19,8 +19,9 @@ pub use attach::DockerAttachExecutor;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use async_lock::Mutex;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
@@ -146,8 +147,17 @@ impl DockerExecutor {
             .home
             .filters()?
             .label(identity::STACK, stack.as_str());
-        for container in engine.list(&filters).await? {
-            gone_is_fine(engine.remove(&container.id, false, true).await)?;
+        let until = Instant::now() + REMOVAL;
+        loop {
+            // A removal that is under way is told to be, and holds the network until it is done.
+            let left = engine.list(&filters).await?;
+            for container in &left {
+                gone_is_fine(engine.remove(&container.id, false, true).await)?;
+            }
+            if left.is_empty() || Instant::now() >= until {
+                break;
+            }
+            Timer::after(BETWEEN_LOOKS).await;
         }
         self.shared.forwarders.end(stack.as_str()).await;
         for network in engine.networks(&filters).await? {
@@ -336,6 +346,12 @@ fn machine(
         source: error.into(),
     }
 }
+
+/// How long the removal of a dead container may take.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// Between two looks whether it is gone.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// How long a start of the daemon waits for an engine that does not answer.
 const AT_START: Duration = Duration::from_secs(2);
