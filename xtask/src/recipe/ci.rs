@@ -25,7 +25,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     };
     let tally = test::run()?;
     containers::check()?;
-    faults::rows(&["--quick"])?;
+    // The same points each time, so that the gate says the same of the same tree; other ones are for the whole run and the soak.
+    faults::rows(&["--quick", "--seed", "27312"])?;
     for name in example::NAMES {
         example::run(name)?;
     }
