@@ -162,8 +162,15 @@ impl Keeper {
         match &self.under_way {
             Some(writing) if writing.is_overdue => None,
             Some(writing) => Some(writing.since.saturating_add(OVERDUE_AFTER)),
+            // The retry tells of itself. Due at once, it would never come to run: the loop has no time left for it.
+            None if self.is_left_alone() => None,
             None => Some(self.next_since?.saturating_add(COMPANY)),
         }
+    }
+
+    /// Whether the store failed, and it is not yet time to try it again.
+    fn is_left_alone(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failure| !failure.may_try)
     }
 
     /// Takes back a launch that waits for the store. Answers whether there was one.
@@ -196,8 +203,7 @@ impl Keeper {
             return released;
         }
         // Nor for one that fails.
-        let is_failing = self.failed.as_ref().is_some_and(|failure| !failure.may_try);
-        if is_failing || self.next.batch.is_empty() {
+        if self.is_left_alone() || self.next.batch.is_empty() {
             return std::mem::take(&mut self.next.deferred);
         }
         let since = *self.next_since.get_or_insert(now);
@@ -353,5 +359,27 @@ impl Supervisor {
                 Deferred::End => self.ended = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn a_store_that_failed_is_not_due_before_its_retry() {
+        let mut keeper = Keeper::new(Arc::new(MemoryStore));
+        // Something was decided while the write that failed was under way.
+        keeper.next_since = Some(Duration::from_millis(1));
+        assert!(keeper.due().is_some());
+        keeper.failed = Some(Failure {
+            full: false,
+            _retry: None,
+            may_try: false,
+        });
+        assert_eq!(keeper.due(), None);
+        keeper.retry();
+        assert!(keeper.due().is_some());
     }
 }
