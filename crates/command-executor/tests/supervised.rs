@@ -3,6 +3,8 @@
 
 #[path = "supervised/forward.rs"]
 mod forward;
+#[path = "supervised/loss.rs"]
+mod loss;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -102,6 +104,16 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_forwarder_without_its_address_says_why", || {
         in_time(forward::says_why())
+    }),
+    ("output_outlives_shim_and_service", || {
+        in_time(loss::output_outlives_shim_and_service())
+    }),
+    ("a_successor_for_an_order_is_no_zombie", || {
+        in_time(loss::a_successor_for_an_order_is_no_zombie())
+    }),
+    // Last, for those after it would have its limit.
+    ("services_begin_with_the_limit_we_began_with", || {
+        in_time(loss::services_begin_with_the_limit_we_began_with())
     }),
 ];
 
@@ -438,25 +450,25 @@ async fn exit_of(process: &mut SupervisedProcess) -> ExitRecord {
 
 /// Kills whichever shim serves the attempt, once one does.
 async fn kill_shim(run_dir: &Path) {
+    let shim = shim_of(run_dir).await;
+    shim.signal(service_shim::Signal::KILL).expect("own");
+}
+
+/// Whichever shim serves the attempt, once one does.
+async fn shim_of(run_dir: &Path) -> service_shim::ProcessRef {
+    use service_shim::protocol::{self, Notice, Request};
     use std::io::{BufRead, Write};
     loop {
         let stream = RunDir::open(run_dir).and_then(|run| run.connect());
         if let Ok(mut stream) = stream {
-            let request = service_shim::protocol::encode(service_shim::protocol::Request::Status);
             let mut line = String::new();
-            let asked = stream.write_all(&request).is_ok()
+            let asked = stream.write_all(&protocol::encode(Request::Status)).is_ok()
                 && std::io::BufReader::new(&stream)
                     .read_line(&mut line)
                     .is_ok();
-            if asked
-                && let Ok(service_shim::protocol::Notice::Status(status)) =
-                    service_shim::protocol::decode(line.as_bytes())
-            {
-                let shim = service_shim::ProcessRef::capture(status.shim_pid).expect("procfs");
-                shim.expect("it just answered")
-                    .signal(service_shim::Signal::KILL)
-                    .expect("own");
-                return;
+            if asked && let Ok(Notice::Status(status)) = protocol::decode(line.as_bytes()) {
+                let shim = service_shim::ProcessRef::capture(status.shim_pid);
+                return shim.expect("procfs").expect("it just answered");
             }
         }
         smol::Timer::after(Duration::from_millis(2)).await;

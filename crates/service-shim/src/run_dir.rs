@@ -111,8 +111,21 @@ impl RunDir {
         UnixStream::connect(self.short_path(CONTROL))
     }
 
-    /// Opens the FIFOs of the output, so that what is in them stays there while nobody else has them open: for the time
-    /// between a shim that has died and its successor. None of one that is not there.
+    /// Makes the FIFOs of the output where they are missing, and opens them as [`RunDir::hold_output`] does. Done before a
+    /// shim is started, nothing that its service writes can be lost, whoever is killed, for as long as they are held.
+    ///
+    /// # Errors
+    /// One of them can be neither made nor opened.
+    pub fn make_output(&self) -> io::Result<Vec<OwnedFd>> {
+        let make = |name| {
+            self.make_fifo(name)?;
+            self.open_fifo(name, OFlags::RDONLY)
+        };
+        [STDOUT, STDERR].into_iter().map(make).collect()
+    }
+
+    /// Opens the FIFOs of the output, so that what is in them stays there while nobody else has them open: when a shim and
+    /// its service die together. None of one that is not there.
     pub fn hold_output(&self) -> Vec<OwnedFd> {
         let open = |name| self.open_fifo(name, OFlags::RDONLY).ok();
         [STDOUT, STDERR].into_iter().filter_map(open).collect()

@@ -37,6 +37,8 @@ pub enum Adopted {
 /// # Cancellation
 /// Safe: dropping the future leaves the attempt as it is, perhaps with a new shim.
 pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptError> {
+    // First, for the service may end any moment. A few local system calls that do not wait: worth no trip to another thread.
+    let output = RunDir::open(run_dir).map_or_else(|_| Vec::new(), |run| run.hold_output());
     match find(run_dir, shim).await? {
         Found::Ended(exit) => Ok(Adopted::Ended(exit)),
         Found::Alive(contact) => {
@@ -46,6 +48,7 @@ pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptE
                 contact.identity,
                 contact.notices,
                 contact.child,
+                output,
             );
             process.remember(contact.notify);
             Ok(Adopted::Alive(process))
@@ -146,27 +149,15 @@ async fn wait_for_adopter(started: Started) -> Result<Option<Found>, AdoptError>
     // No limit: it may have leftovers to end first, for as long as their grace lasts. It always answers or dies.
     match notices.next().await {
         Ok(Some(Notice::Started { .. })) => Ok(greet(notices, child).await.unwrap_or(None)),
-        Ok(Some(Notice::Exited { exit })) => {
-            reap(child);
-            Ok(Some(Found::Ended(exit)))
-        }
-        Ok(Some(Notice::Failed { failure })) => {
-            reap(child);
-            match failure.kind {
-                // Somebody else was quicker: ask that one.
-                StartFailureKind::Locked => Ok(None),
-                _ => Err(AdoptError::Refused {
-                    message: failure.message,
-                }),
-            }
-        }
+        Ok(Some(Notice::Exited { exit })) => Ok(Some(Found::Ended(exit))),
+        Ok(Some(Notice::Failed { failure })) => match failure.kind {
+            // Somebody else was quicker: ask that one.
+            StartFailureKind::Locked => Ok(None),
+            _ => Err(AdoptError::Refused {
+                message: failure.message,
+            }),
+        },
         Ok(Some(_) | None) | Err(_) => Ok(None),
-    }
-}
-
-fn reap(child: Option<ShimChild>) {
-    if let Some(child) = child {
-        child.reap();
     }
 }
 
@@ -183,10 +174,7 @@ async fn greet(mut notices: NoticeReader, child: Option<ShimChild>) -> io::Resul
             notices,
             child,
         }))),
-        Some(Introduction::Ended(exit)) => {
-            reap(child);
-            Ok(Some(Found::Ended(exit)))
-        }
+        Some(Introduction::Ended(exit)) => Ok(Some(Found::Ended(exit))),
         None => Ok(None),
     }
 }

@@ -1,9 +1,10 @@
 //! Launches an attempt.
 
 use std::io::Write;
+use std::os::fd::OwnedFd;
 
 use service_shim::protocol::{LaunchOrder, Notice};
-use service_shim::{RunDir, Task, remove_run_dir};
+use service_shim::{LogMode, RunDir, Task, remove_run_dir};
 
 use super::adopt::{Adopted, adopt};
 use super::error::LaunchError;
@@ -28,7 +29,7 @@ pub async fn launch(
 ) -> Result<SupervisedProcess, LaunchError> {
     let run_dir = order.run_dir();
     let starter = shim.clone();
-    let started = unblock(move || start(order, &starter)).await?;
+    let (started, output) = unblock(move || start(order, &starter)).await?;
     let Started {
         stream,
         shim: child,
@@ -47,12 +48,10 @@ pub async fn launch(
                     identity,
                     notices,
                     child,
+                    output,
                 ));
             }
             Ok(Some(Notice::Failed { failure })) => {
-                if let Some(child) = child {
-                    child.reap();
-                }
                 // Nothing ran. What cannot be removed now is found, ended, when run directories are next looked at.
                 drop(unblock(move || remove_run_dir(&run_dir)).await);
                 return Err(LaunchError::Refused {
@@ -64,11 +63,11 @@ pub async fn launch(
             Ok(None) | Err(_) => break,
         }
     }
-    if let Some(child) = child {
-        child.reap();
-    }
+    drop(child);
     // The shim is gone. Whether it came as far as starting the service, only its successor can tell.
-    match adopt(&run_dir, shim).await {
+    let adopted = adopt(&run_dir, shim).await;
+    drop(output);
+    match adopted {
         Ok(Adopted::Alive(process)) => Ok(process),
         Ok(Adopted::Ended(exit)) => Err(LaunchError::ShimDied {
             exit: Box::new(exit),
@@ -77,9 +76,24 @@ pub async fn launch(
     }
 }
 
-fn start(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Started, LaunchError> {
+/// Starts the shim. With it comes a hold on the output, taken before anybody could write to it.
+fn start(
+    order: SupervisedLaunch,
+    shim: &ShimProgram,
+) -> Result<(Started, Vec<OwnedFd>), LaunchError> {
     let path = order.run_dir();
     let run = RunDir::create(&order.run_root, &order.instance_id).map_err(|source| {
+        LaunchError::RunDirectory {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    let output = match order.log.mode {
+        LogMode::Capture => run.make_output(),
+        LogMode::File => Ok(Vec::new()),
+    };
+    let output = output.map_err(|source| {
+        drop(remove_run_dir(&path));
         LaunchError::RunDirectory {
             path: path.clone(),
             source,
@@ -90,12 +104,13 @@ fn start(order: SupervisedLaunch, shim: &ShimProgram) -> Result<Started, LaunchE
         started.stream.write_all(&line)?;
         Ok(started)
     });
-    started.map_err(|source| {
+    let started = started.map_err(|source| {
         // Without a complete order the shim has started nothing.
         drop(remove_run_dir(&path));
         LaunchError::Shim {
             program: shim.path(),
             source,
         }
-    })
+    })?;
+    Ok((started, output))
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use futures_lite::AsyncReadExt;
 use service_shim::protocol::{self, LineBuffer, Notice, NotifyState};
-use service_shim::{ExitRecord, Identity, RunDir};
+use service_shim::{ExitRecord, Identity};
 
 use super::adopt::{Address, Contact, Found, find};
 use super::control::Control;
@@ -34,8 +34,8 @@ pub struct SupervisedProcess {
     line: Arc<Line>,
     child: Option<ShimChild>,
     waiting: VecDeque<SupervisedEvent>,
-    /// The pipes of its output while no shim has them: else what is in them would end with the service.
-    held: Vec<OwnedFd>,
+    /// The pipes of its output: what is in them must not end with the shim and the service, should both be killed.
+    output: Vec<OwnedFd>,
 }
 
 /// What happens to a service.
@@ -85,6 +85,7 @@ impl SupervisedProcess {
         identity: Identity,
         notices: NoticeReader,
         child: Option<ShimChild>,
+        output: Vec<OwnedFd>,
     ) -> SupervisedProcess {
         let address = Address { run_dir, shim };
         let line = Arc::new(Line::default());
@@ -96,7 +97,7 @@ impl SupervisedProcess {
             line,
             child,
             waiting: VecDeque::new(),
-            held: Vec::new(),
+            output,
         }
     }
 
@@ -139,11 +140,8 @@ impl SupervisedProcess {
                         Ok(Some(notice)) => self.hear(notice),
                         // Gone, with its service or without: the run directory knows.
                         Ok(None) | Err(_) => {
-                            // At once: the service may end any moment.
-                            let run = RunDir::open(&self.address.run_dir);
-                            self.held = run.map_or_else(|_| Vec::new(), |run| run.hold_output());
                             self.line.lead_to(None);
-                            self.forget_shim();
+                            self.child = None;
                             self.link = Link::Lost { retry: false };
                         }
                     }
@@ -157,10 +155,7 @@ impl SupervisedProcess {
                     self.link = Link::Finding(Search(Box::pin(search)));
                 }
                 Link::Finding(search) => match search.await {
-                    Ok(Found::Ended(exit)) => {
-                        self.held.clear();
-                        self.over(exit);
-                    }
+                    Ok(Found::Ended(exit)) => self.over(exit),
                     Ok(Found::Alive(contact)) => self.connect(contact),
                     Err(error) => {
                         self.link = Link::Lost { retry: true };
@@ -180,7 +175,6 @@ impl SupervisedProcess {
 
     fn connect(&mut self, contact: Contact) {
         self.child = contact.child;
-        self.held.clear();
         self.line.lead_to(Some(contact.notices.stream()));
         self.link = Link::Connected(contact.notices);
         self.remember(contact.notify);
@@ -192,7 +186,7 @@ impl SupervisedProcess {
             Notice::Stopping => self.waiting.push_back(SupervisedEvent::Stopping),
             Notice::Exited { exit } => {
                 self.line.lead_to(None);
-                self.forget_shim();
+                self.child = None;
                 self.over(exit);
             }
             Notice::Done | Notice::Refused { .. } => self.line.answered(notice),
@@ -200,15 +194,8 @@ impl SupervisedProcess {
         }
     }
 
-    fn forget_shim(&mut self) {
-        if let Some(child) = self.child.take() {
-            child.reap();
-        }
-    }
-
     fn over(&mut self, exit: ExitRecord) {
-        // A successor that an order to end had to bring up.
-        ShimChild::reap_left_alone(&self.address.run_dir);
+        self.output.clear();
         self.link = Link::Over(exit);
     }
 }

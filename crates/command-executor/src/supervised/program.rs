@@ -16,7 +16,7 @@ use async_io::Async;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use service_shim::{EMBEDDED_FLAG, FORWARD_VERB, RunDir, Task};
 
-use crate::{blocking, driver};
+use crate::{blocking, driver, open_files};
 
 /// How shims are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,52 +150,33 @@ impl ShimProgram {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let child = command.spawn()?;
-        let run_dir = run.path().to_owned();
+        // Before it has its order: so its service has the same.
+        open_files::restore_for(&child);
         Ok(Started {
             stream,
-            shim: Some(ShimChild(Some(Box::new((run_dir, child))))),
+            shim: Some(ShimChild(Some(Box::new(child)))),
         })
     }
 }
 
-/// The shim as our child process, which has to be waited for once it has ended.
+/// The shim as our child process. Once nobody holds this any more it is waited for in the background, however long it goes
+/// on: whoever started it may be stopped at any moment, and then nobody else knows of it.
 #[derive(Debug)]
-pub(super) struct ShimChild(Option<Box<(PathBuf, Child)>>);
-
-impl ShimChild {
-    /// Waits for a shim that is about to end, in the background.
-    pub(super) fn reap(mut self) {
-        if let Some(mut child) = self.0.take()
-            && matches!(child.1.try_wait(), Ok(None))
-        {
-            driver::run(async move {
-                if ended(&child.1).await.is_err() {
-                    left_alone().push(*child);
-                } else if matches!(child.1.try_wait(), Ok(None)) {
-                    // It has ended, but a tracer has yet to see it: for as long as that takes it can only be waited for.
-                    blocking::unblock_detached(move || drop(child.1.wait()));
-                }
-            });
-        }
-    }
-
-    /// The same for those of an attempt that nobody held any more.
-    pub(super) fn reap_left_alone(run_dir: &Path) {
-        let is_meant = |child: &mut (PathBuf, Child)| child.0 == run_dir;
-        let meant: Vec<_> = left_alone().extract_if(.., is_meant).collect();
-        for child in meant {
-            ShimChild(Some(Box::new(child))).reap();
-        }
-    }
-}
+pub(super) struct ShimChild(Option<Box<Child>>);
 
 impl Drop for ShimChild {
-    /// Keeps a shim that goes on (its service was let go) in mind, to be waited for when the next one is started.
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take()
-            && matches!(child.1.try_wait(), Ok(None))
+            && matches!(child.try_wait(), Ok(None))
         {
-            left_alone().push(*child);
+            driver::run(async move {
+                if ended(&child).await.is_err() {
+                    unwatched().push(*child);
+                } else if matches!(child.try_wait(), Ok(None)) {
+                    // It has ended, but a tracer has yet to see it: for as long as that takes it can only be waited for.
+                    blocking::unblock_detached(move || drop(child.wait()));
+                }
+            });
         }
     }
 }
@@ -207,11 +188,11 @@ async fn ended(child: &Child) -> io::Result<()> {
 }
 
 fn sweep() {
-    left_alone().retain_mut(|child| matches!(child.1.try_wait(), Ok(None)));
+    unwatched().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
 }
 
-fn left_alone() -> std::sync::MutexGuard<'static, Vec<(PathBuf, Child)>> {
-    LEFT_ALONE
+fn unwatched() -> std::sync::MutexGuard<'static, Vec<Child>> {
+    UNWATCHED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -220,8 +201,9 @@ fn is_executable(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
 }
 
-/// Children that nobody holds any more, each with its run directory. A lock because any thread may let one go; held for a few system calls.
-static LEFT_ALONE: Mutex<Vec<(PathBuf, Child)>> = Mutex::new(Vec::new());
+/// Children for which there was no descriptor to wait with: they are waited for when the next one is started. A lock because
+/// any thread may bring one; held for a few system calls.
+static UNWATCHED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 const NAME: &str = "harness-shim";
 

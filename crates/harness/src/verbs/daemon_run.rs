@@ -54,6 +54,8 @@ pub(super) async fn serve(args: RunArgs, context: &Context) -> Result<(), Failur
     // What this process makes is its user's alone, also where a library makes it and says nothing. Services get a mask of
     // their own from their shims.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // Each service costs three descriptors, each client one.
+    command_executor::raise_open_files();
     // Before the services are taken over: from here on a signal is an order to end, in order.
     let mut interrupts = Interrupts::new().map_err(Failure::io("listen to signals"))?;
     let daemon = BaseDaemon::builder()
