@@ -5,6 +5,7 @@ use std::time::Duration;
 use command_executor::raise_open_files;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use service_shim::{ProcessRef, Signal};
+use testkit::eventually;
 
 use super::{Place, WithStdin, embedded, exit_of, kill_shim, shim_of, start};
 
@@ -23,13 +24,12 @@ pub(super) async fn output_outlives_shim_and_service() {
     input.write_stdin(b"go\n").await.expect("it reads");
     shim.signal(Signal::STOP).expect("own");
     let comm = format!("/proc/{}/comm", process.pid());
-    while std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() != "sleep") {
-        smol::Timer::after(Duration::from_millis(2)).await;
-    }
+    eventually(LIMIT, "it has said all", || {
+        std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() == "sleep")
+    })
+    .await;
     service.signal(Signal::KILL).expect("own");
-    while service.identity().is_alive() {
-        smol::Timer::after(Duration::from_millis(2)).await;
-    }
+    eventually(LIMIT, "it has ended", || !service.identity().is_alive()).await;
     shim.signal(Signal::KILL).expect("own");
     exit_of(&mut process).await;
     assert_eq!(
@@ -53,9 +53,8 @@ pub(super) async fn a_successor_for_an_order_is_no_zombie() {
     // It goes on until the grace is over.
     let successor = shim_of(process.run_dir()).await;
     let successor = format!("/proc/{}", successor.identity().pid);
-    while std::path::Path::new(&successor).exists() {
-        smol::Timer::after(Duration::from_millis(2)).await;
-    }
+    let is_gone = || !std::path::Path::new(&successor).exists();
+    eventually(LIMIT, "the successor was waited for", is_gone).await;
 }
 
 /// A process of its own: the limit belongs to all of its tests.
@@ -72,3 +71,5 @@ pub(super) async fn services_begin_with_the_limit_we_began_with() {
     exit_of(&mut process).await;
     assert_eq!(place.output(), b"200\n");
 }
+
+const LIMIT: Duration = Duration::from_secs(20);
