@@ -27,6 +27,8 @@ use crate::time;
 pub struct EventsQuery {
     /// Those since then as well, as far as the engine has kept them; `None`: only what comes.
     pub since_ns: Option<u64>,
+    /// None after then: the stream ends once the engine has told what it has. `None`: it goes on.
+    pub until_ns: Option<u64>,
     /// Narrowed by `type`, `event`, `label`, `container` …
     pub filters: Filters,
 }
@@ -135,6 +137,9 @@ impl Engine {
         let mut target = Target::new(&["events"]).with_filters(&query.filters);
         if let Some(since) = query.since_ns {
             target = target.with("since", &time::as_query(since));
+        }
+        if let Some(until) = query.until_ns {
+            target = target.with("until", &time::as_query(until));
         }
         let body = self.follow(&Call::get(target, Object::Engine)).await?;
         Ok(EventStream {

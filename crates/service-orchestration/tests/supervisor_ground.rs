@@ -16,7 +16,7 @@ use service_orchestration::ServiceManager;
 use service_orchestration::config::ServiceConfig;
 use service_orchestration::executors::*;
 use service_orchestration::model::Goal;
-use service_orchestration::report::ExitInfo;
+use service_orchestration::report::{ExitInfo, Health};
 use service_orchestration::spec::*;
 use service_orchestration::supervisor::Waited;
 use testkit::{eventually, eventually_async};
@@ -32,6 +32,8 @@ struct Yard {
 struct State {
     /// How often a ground cannot be made yet.
     failures: u32,
+    /// How often nobody can be asked for one.
+    unanswered: u32,
     /// Grounds that are made only once something comes through here.
     door: Option<Receiver<()>>,
     begun: u32,
@@ -47,6 +49,12 @@ impl Yard {
 
     fn order(&self, unit: &str) -> LaunchOrder {
         self.state().orders[unit].clone()
+    }
+
+    /// Something happens to a unit.
+    fn tell(&self, unit: &str, event: AttemptEvent) {
+        let sent = self.state().news[unit].try_send(event);
+        sent.expect("it is watched");
     }
 
     async fn manager(&self, world: &World) -> ServiceManager {
@@ -122,6 +130,14 @@ impl ServiceExecutor for Yard {
             door.recv().await.expect("the test holds the other side");
         }
         making.1 = true;
+        let unanswered = self.state().unanswered;
+        if unanswered > 0 {
+            self.state().unanswered -= 1;
+            return Err(LaunchError::Unreachable {
+                unit: order.unit.local_name(),
+                source: "no engine at /run/docker.sock".into(),
+            });
+        }
         let failures = self.state().failures;
         if failures > 0 {
             self.state().failures -= 1;
@@ -188,6 +204,13 @@ fn with_containers(text: &str, names: &[&str]) -> StackSpec {
         unit.restart.backoff.initial = Duration::from_millis(1);
     }
     spec
+}
+
+fn ready() -> AttemptEvent {
+    AttemptEvent::Notified {
+        ready: true,
+        status: None,
+    }
 }
 
 fn set_up() -> (Yard, World) {
@@ -281,10 +304,7 @@ fn one_that_is_out_of_reach_stays_what_it_is_and_says_why_nobody_knows() {
         begin(&manager, with_containers("db", &["db"])).await;
         comes_to(&manager, "db", "ready").await;
         let before = status(&manager, "db").await;
-        let tell = |event| {
-            let sent = yard.state().news["db"].try_send(event);
-            sent.expect("it is watched");
-        };
+        let tell = |event| yard.tell("db", event);
         tell(AttemptEvent::Unreachable("the engine is away".into()));
         eventually_async(PATIENCE, "its reason", async || {
             status(&manager, "db").await.reason.is_some()
@@ -304,6 +324,116 @@ fn one_that_is_out_of_reach_stays_what_it_is_and_says_why_nobody_knows() {
         let back = status(&manager, "db").await;
         assert_eq!(back.state, "ready");
         assert_eq!(yard.stage.acts(), ["launch db"]);
+    });
+}
+
+#[test]
+fn without_an_engine_a_start_waits_says_why_and_goes_on_once_there_is_one() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        yard.state().unanswered = u32::MAX;
+        let manager = yard.manager(&world).await;
+        let mut spec = with_containers("db", &["db"]);
+        let db = spec.units.get_mut(&unit("db")).expect("defined");
+        db.startup_timeout = Some(Duration::from_millis(300));
+        db.readiness = Some(Probe::new(ProbeAction::Notify));
+        begin(&manager, spec).await;
+        eventually(PATIENCE, "it is tried again", || yard.state().begun > 3).await;
+        let waiting = status(&manager, "db").await;
+        assert_eq!((waiting.state.as_str(), waiting.restarts), ("starting", 0));
+        let reason = waiting.reason.expect("a reason");
+        assert!(reason.contains("no engine at /run/docker.sock"), "{reason}");
+        let why = manager.why(&stack_name(), &unit("db")).await;
+        let why = why.expect("a known unit").reasons[0].reason.clone();
+        assert!(why.contains("no engine at /run/docker.sock"), "{why}");
+        let first = waiting.instance_id;
+        yard.state().unanswered = 0;
+        comes_to(&manager, "db", "settling").await;
+        yard.tell("db", ready());
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        let up = status(&manager, "db").await;
+        assert_eq!((up.reason, up.restarts), (None, 0));
+        assert_eq!(up.instance_id, first, "it was one attempt all the time");
+    });
+}
+
+#[test]
+fn a_stop_ends_the_waiting_for_an_engine_at_once() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        yard.state().unanswered = u32::MAX;
+        let manager = yard.manager(&world).await;
+        begin(&manager, with_containers("db", &["db"])).await;
+        eventually(PATIENCE, "it is tried again", || yard.state().begun > 1).await;
+        let stopping = manager.order(&stack_name(), &[], STOP).await;
+        stopping.expect("known units");
+        assert_eq!(wait(&manager, &[], Goal::Stopped).await, Waited::Reached);
+        let after = status(&manager, "db").await;
+        assert_eq!((after.state.as_str(), after.reason), ("idle", None));
+    });
+}
+
+#[test]
+fn one_that_is_paused_is_not_ready_and_comes_back_as_it_was() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        let manager = yard.manager(&world).await;
+        let mut spec = with_containers("plain; probed", &["plain", "probed"]);
+        let probed = spec.units.get_mut(&unit("probed")).expect("defined");
+        probed.readiness = Some(Probe::new(ProbeAction::Notify));
+        probed.on_unhealthy = OnUnhealthy::Restart;
+        begin(&manager, spec).await;
+        comes_to(&manager, "probed", "settling").await;
+        yard.tell("probed", ready());
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        for name in ["plain", "probed"] {
+            yard.tell(name, AttemptEvent::Paused);
+            eventually_async(PATIENCE, "it is not ready", async || {
+                !status(&manager, name).await.ready
+            })
+            .await;
+            let paused = status(&manager, name).await;
+            assert_eq!(paused.health, Health::Unhealthy);
+            assert_eq!(paused.health_reason.as_deref(), Some("paused"));
+            assert_eq!(paused.reason.as_deref(), Some("paused"));
+            let why = manager.why(&stack_name(), &unit(name)).await;
+            let why = why.expect("a known unit").reasons[0].reason.clone();
+            assert!(why.contains("paused by somebody else"), "{why}");
+            yard.tell(name, AttemptEvent::Resumed);
+            eventually_async(PATIENCE, "it is ready again", async || {
+                status(&manager, name).await.ready
+            })
+            .await;
+            let back = status(&manager, name).await;
+            assert_eq!((back.reason, back.health_reason), (None, None));
+            assert_eq!(back.restarts, 0);
+        }
+        assert_eq!(status(&manager, "probed").await.health, Health::Healthy);
+    });
+}
+
+#[test]
+fn one_that_was_ready_by_a_notice_is_healthy_again_once_it_is_in_reach() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        let manager = yard.manager(&world).await;
+        let mut spec = with_containers("db", &["db"]);
+        let db = spec.units.get_mut(&unit("db")).expect("defined");
+        db.readiness = Some(Probe::new(ProbeAction::Notify));
+        begin(&manager, spec).await;
+        comes_to(&manager, "db", "settling").await;
+        yard.tell("db", ready());
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        yard.tell("db", AttemptEvent::Unreachable("the engine is away".into()));
+        eventually_async(PATIENCE, "nobody knows", async || {
+            status(&manager, "db").await.health == Health::Unknown
+        })
+        .await;
+        yard.tell("db", AttemptEvent::Reached);
+        eventually_async(PATIENCE, "it is known to be well", async || {
+            status(&manager, "db").await.health == Health::Healthy
+        })
+        .await;
     });
 }
 

@@ -79,11 +79,17 @@ impl Tracker {
         let to = match event.event_type {
             EventKind::ServiceUnhealthy => "unhealthy",
             EventKind::ServiceHealthy => "healthy",
+            EventKind::ServiceStarting | EventKind::TaskStarting
+                if text("unreachable").is_some() =>
+            {
+                "waiting"
+            }
             _ => text("state")?,
         };
         let detail = match to {
             "unhealthy" => text("health_reason").map(str::to_owned),
             "ready" => text("address").map(str::to_owned),
+            "waiting" => text("unreachable").map(str::to_owned),
             "failed" | "crash-loop" | "lost" | "backoff" => text("reason")
                 .map(str::to_owned)
                 .or_else(|| ending(&event.event_data)),
@@ -206,6 +212,28 @@ mod tests {
             stack: None,
             event_data: data,
         }
+    }
+
+    #[test]
+    fn whoever_waits_for_an_engine_is_told_why_once() {
+        let mut tracker = Tracker::default();
+        let data = |more: Value| {
+            let mut data = json!({"service_name": "db", "state": "starting"});
+            let own = data.as_object_mut().expect("an object");
+            own.extend(more.as_object().cloned().unwrap_or_default());
+            data
+        };
+        let kind = EventKind::ServiceStarting;
+        let begun = tracker.event(&event(0, kind, data(json!({}))));
+        assert_eq!(begun.expect("a change").to, "starting");
+        let away = json!({"unreachable": "no engine"});
+        let waits = tracker.event(&event(1, kind, data(away.clone())));
+        let waits = waits.expect("a change");
+        assert_eq!(
+            (waits.to.as_str(), waits.detail.as_deref()),
+            ("waiting", Some("no engine"))
+        );
+        assert_eq!(tracker.event(&event(2, kind, data(away))), None);
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub enum AttemptEvent {
     Unreachable(String),
     /// It can be reached again, and runs.
     Reached,
+    /// It was frozen by somebody else, and answers nobody until [`AttemptEvent::Resumed`].
+    Paused,
+    /// It goes on.
+    Resumed,
     /// It ended, and no process of it is left.
     Exited(ExitInfo),
 }

@@ -51,8 +51,8 @@ pub struct DockerExecutor {
 /// What managed and attached containers have in common.
 #[derive(Debug)]
 struct Shared {
-    /// Looked for when it is needed first.
-    engine: OnceLock<Result<Engine, NoEngine>>,
+    /// Looked for when it is needed, until it is found.
+    engine: OnceLock<Engine>,
     hub: Hub,
     home: Home,
     forwarders: Forwarders,
@@ -60,11 +60,6 @@ struct Shared {
     /// second has to see what came of the first, and the engine lets two networks of one name come to be.
     turn: Mutex<()>,
 }
-
-/// Why there is no engine, told to everybody who asks for one.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-struct NoEngine(Arc<EngineError>);
 
 impl DockerExecutor {
     /// With what must be kept below this directory, which outlives us: who we are towards the engine, and the
@@ -75,14 +70,10 @@ impl DockerExecutor {
 
     /// The same, by this engine.
     pub fn with_engine(engine: Engine, directory: impl Into<PathBuf>, shim: ShimProgram) -> Self {
-        Self::at(OnceLock::from(Ok(engine)), directory, shim)
+        Self::at(OnceLock::from(engine), directory, shim)
     }
 
-    fn at(
-        engine: OnceLock<Result<Engine, NoEngine>>,
-        directory: impl Into<PathBuf>,
-        shim: ShimProgram,
-    ) -> Self {
+    fn at(engine: OnceLock<Engine>, directory: impl Into<PathBuf>, shim: ShimProgram) -> Self {
         let directory = directory.into();
         let shared = Shared {
             engine,
@@ -221,20 +212,23 @@ impl DockerExecutor {
             match attempt.next().await {
                 AttemptEvent::Exited(exit) => return Ok(Adoption::Ended(exit)),
                 AttemptEvent::Unreachable(reason) => return Err(reason.into()),
-                AttemptEvent::Notified { .. } | AttemptEvent::Reached => {}
+                AttemptEvent::Notified { .. }
+                | AttemptEvent::Reached
+                | AttemptEvent::Paused
+                | AttemptEvent::Resumed => {}
             }
         }
     }
 }
 
 impl Shared {
-    fn engine(&self) -> Result<&Engine, NoEngine> {
-        let find =
-            || Engine::discover(&Discovery::from_env()).map_err(|error| NoEngine(Arc::new(error)));
-        match self.engine.get_or_init(find) {
-            Ok(engine) => Ok(engine),
-            Err(error) => Err(error.clone()),
+    /// One that is not there now may be when it is asked for next.
+    fn engine(&self) -> Result<&Engine, EngineError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
         }
+        let found = Engine::discover(&Discovery::from_env())?;
+        Ok(self.engine.get_or_init(|| found))
     }
 }
 
@@ -252,7 +246,7 @@ impl ServiceExecutor for DockerExecutor {
         let engine = self
             .shared
             .engine()
-            .map_err(|error| machine(&order.unit, error))?;
+            .map_err(|error| refusal(&order.unit, error))?;
         self.shared
             .home
             .make()
@@ -334,6 +328,17 @@ fn gone_is_fine(removed: Result<(), EngineError>) -> Result<(), EngineError> {
     match removed {
         Err(EngineError::NotFound { .. } | EngineError::BeingRemoved { .. }) => Ok(()),
         other => other,
+    }
+}
+
+/// An engine that gives no answer has made nothing that is not found again: it is asked once more when it is back.
+fn refusal(unit: &crate::spec::UnitId, error: EngineError) -> LaunchError {
+    match error.is_no_answer() {
+        true => LaunchError::Unreachable {
+            unit: unit.local_name(),
+            source: error.into(),
+        },
+        false => machine(unit, error),
     }
 }
 

@@ -48,7 +48,9 @@ impl End {
                     AttemptEvent::Exited(exit) => exit,
                     AttemptEvent::Notified { .. }
                     | AttemptEvent::Unreachable(_)
-                    | AttemptEvent::Reached => continue,
+                    | AttemptEvent::Reached
+                    | AttemptEvent::Paused
+                    | AttemptEvent::Resumed => continue,
                 },
                 Watched::Told(receiver) => receiver.recv().await.unwrap_or(ExitInfo {
                     exit_unknown: true,

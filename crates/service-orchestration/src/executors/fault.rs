@@ -61,6 +61,15 @@ pub enum LaunchError {
         #[source]
         source: crate::logs::LogError,
     },
+    /// Whoever is to run it gives no answer. Nothing of it runs; it may be asked for once more, as often as one likes.
+    #[error("`{unit}` cannot be launched yet")]
+    Unreachable {
+        /// The unit.
+        unit: String,
+        /// Why there is no answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Nobody can say whether it runs: it must be treated as alive, and looked for.
     #[error("it is not known whether it was launched")]
     Unclear(#[source] AdoptError),

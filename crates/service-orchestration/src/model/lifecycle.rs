@@ -49,7 +49,8 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         SetupRequired, Starting, Stopping,
     };
     use Report::{
-        Dead, Exited, Healthy, LaunchFailed, Launched, SetupComplete, SetupFailed, Unhealthy,
+        Dead, Exited, Healthy, LaunchFailed, Launched, Paused, Postponed, SetupComplete,
+        SetupFailed, Unhealthy,
     };
 
     match (life.phase, event) {
@@ -62,6 +63,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         (Backoff { .. } | CrashLoop { .. }, Timer) => life.go(Idle, turn),
 
         (Starting, Told(Launched)) => life.settle(policy, turn),
+        (Starting, Told(Postponed)) => life.postpone(turn),
         (Starting, Told(LaunchFailed(how))) => life.not_launched(how, policy, turn),
         (Starting | Settling { .. } | SetupRequired | SettingUp | Ready, Told(Exited(end))) => {
             life.end(end, policy, turn)
@@ -78,7 +80,8 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
             life.unhealthy = false;
         }
         (Settling { .. } | Ready, Told(Unhealthy)) => life.lose_health(policy, turn),
-        (SetupRequired | SettingUp, Told(Unhealthy)) => life.unhealthy = true,
+        (Settling { .. } | Ready, Told(Paused)) => life.dim(turn),
+        (SetupRequired | SettingUp, Told(Unhealthy | Paused)) => life.unhealthy = true,
         (Ready, Told(Healthy)) => life.regain_health(policy, turn),
         (Settling { .. } | SetupRequired | SettingUp | Ready, Told(Dead)) => {
             life.stop(Purpose::Fault(Cause::Dead), policy, turn);
@@ -140,8 +143,17 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         )
         | (
             Starting,
-            Told(Healthy | Unhealthy | Dead | SetupComplete | Report::SetupRequired | SetupFailed),
+            Told(
+                Healthy
+                | Unhealthy
+                | Paused
+                | Dead
+                | SetupComplete
+                | Report::SetupRequired
+                | SetupFailed,
+            ),
         )
+        | (Settling { .. } | SetupRequired | SettingUp | Ready, Told(Postponed))
         | (Settling { .. } | SetupRequired | SettingUp | Ready, Told(LaunchFailed(_)))
         | (Settling { proven: false }, Told(SetupComplete | Report::SetupRequired | SetupFailed))
         | (SetupRequired, Told(SetupComplete | Report::SetupRequired))
@@ -149,7 +161,16 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         | (
             Stopping { .. } | Lost,
             Halt
-            | Told(Healthy | Unhealthy | Dead | SetupComplete | Report::SetupRequired | SetupFailed),
+            | Told(
+                Healthy
+                | Unhealthy
+                | Paused
+                | Postponed
+                | Dead
+                | SetupComplete
+                | Report::SetupRequired
+                | SetupFailed,
+            ),
         )
         | (
             Stopping {

@@ -84,10 +84,22 @@ impl Life {
         self.arm(until.saturating_sub(turn.now), turn);
     }
 
+    /// It cannot be launched yet. No time runs meanwhile: what it has begins with its launch.
+    pub(super) fn postpone(&mut self, turn: &mut Turn<'_>) {
+        self.deadline = None;
+        self.go(Phase::Starting, turn);
+    }
+
     /// It runs. A service without a probe is proven by that; a task is proven by its end.
     pub(super) fn settle(&mut self, policy: &Policy, turn: &mut Turn<'_>) {
         self.allow_a_look(policy, turn);
         (self.launched, self.confirmed) = (true, true);
+        if policy.kind == UnitKind::Service && self.deadline.is_none() {
+            // Its launch was postponed, or it has no limit.
+            self.deadline = policy
+                .startup_timeout
+                .map(|limit| turn.now.saturating_add(limit));
+        }
         self.go(Phase::Settling { proven: false }, turn);
         self.observe(policy, turn);
     }
@@ -159,7 +171,15 @@ impl Life {
         self.unhealthy = true;
         if policy.restart_on_unhealthy {
             self.stop(Purpose::Fault(Cause::Unhealthy), policy, turn);
-        } else if self.phase == Phase::Ready {
+        } else {
+            self.dim(turn);
+        }
+    }
+
+    /// Is not there for others, whatever the reason.
+    pub(super) fn dim(&mut self, turn: &mut Turn<'_>) {
+        self.unhealthy = true;
+        if self.phase == Phase::Ready {
             self.go(Phase::Ready, turn);
         }
     }

@@ -202,6 +202,11 @@ pub enum Report {
     Healthy,
     /// Its readiness is lost, or could not be proven in as many tries as it has.
     Unhealthy,
+    /// It was frozen from outside: it answers nobody, which is no fault of its own. `Healthy` ends that.
+    Paused,
+    /// Whoever is to launch it cannot be reached; nothing of it exists, and it is tried again. No failure, and no time that
+    /// it has taken.
+    Postponed,
     /// Its liveness probe failed: it must be restarted.
     Dead,
     /// Its setup was found complete, or was performed and validated.

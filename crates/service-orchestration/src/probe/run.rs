@@ -37,6 +37,21 @@ impl Probes {
         self.all().next().is_none()
     }
 
+    /// Leaves those that can be asked again of one that was ready before: what its start has proven, or a line or notice
+    /// of its has, is so for good. Returns whether nothing that is left says whether it is ready.
+    pub(crate) fn keep_repeatable(&mut self) -> bool {
+        self.startup = None;
+        let is_once =
+            |asked: &Option<Asked>| asked.as_ref().is_none_or(|one| one.awaited().is_some());
+        if is_once(&self.readiness) {
+            self.readiness = None;
+        }
+        if is_once(&self.liveness) {
+            self.liveness = None;
+        }
+        self.readiness.is_none()
+    }
+
     fn get(&self, role: Role) -> Option<&Asked> {
         match role {
             Role::Startup => self.startup.as_ref(),

@@ -36,7 +36,7 @@ pub enum EventKind {
     StackDefined,
     /// A stack was forgotten.
     StackForgotten,
-    /// A launch was ordered.
+    /// A launch was ordered. Told once more with `unreachable`, the reason, while nobody can be asked for it.
     ServiceStarting,
     /// It runs. `dependencies`, `pid`.
     ServiceStarted,

@@ -79,7 +79,10 @@ impl Supervisor {
             required_by,
             instance_id: facts.instance_id.clone(),
             version: None,
-            reason: facts.unreachable.clone().or_else(|| facts.reason.clone()),
+            reason: facts.unreachable.clone().or_else(|| match facts.paused {
+                true => Some("paused".to_owned()),
+                false => facts.reason.clone(),
+            }),
             stop: if has_ended { exit.stop } else { None },
         }
     }
@@ -89,6 +92,7 @@ impl Supervisor {
         let has_probe =
             spec.readiness.is_some() || spec.liveness.is_some() || spec.startup.is_some();
         match (has_probe, self.world.verdict(entry.index, Goal::Running)) {
+            (_, Verdict::Reached) if entry.facts.paused => Health::Unhealthy,
             (true, Verdict::Reached) if entry.health.verdict == Health::None => Health::Starting,
             (true, Verdict::Reached) => entry.health.verdict,
             (false, _) | (true, Verdict::Pending | Verdict::Never { .. }) => Health::None,
@@ -172,7 +176,15 @@ impl Supervisor {
             Because::NotWanted => "nobody has started it, or it was stopped".into(),
             Because::Held => "it is kept down by the operator".into(),
             Because::Gates => "it waits for what it needs".into(),
-            Because::Launching => "it is being launched".into(),
+            Because::Launching => match self.unreachable(unit) {
+                Some(reason) => format!("it is launched once that is possible: {reason}"),
+                None => "it is being launched".into(),
+            },
+            Because::Working | Because::Up if self.is_paused(unit) => PAUSED.into(),
+            Because::Up if self.unreachable(unit).is_some() => {
+                let reason = self.unreachable(unit).unwrap_or_default();
+                format!("it was up when it could be asked last: {reason}")
+            }
             Because::Proving => self.health_sentence(unit),
             Because::Unhealthy => self.health_sentence(unit),
             Because::Setup => "its setup is being performed".into(),
@@ -229,11 +241,24 @@ impl Supervisor {
         }
     }
 
+    fn is_paused(&self, unit: Index) -> bool {
+        self.units
+            .find(unit)
+            .is_some_and(|entry| entry.facts.paused)
+    }
+
+    fn unreachable(&self, unit: Index) -> Option<&str> {
+        self.units.find(unit)?.facts.unreachable.as_deref()
+    }
+
     /// What is the matter with a unit that runs and is not ready.
     pub(super) fn health_sentence(&self, unit: Index) -> String {
         let Some(entry) = self.units.find(unit) else {
             return "it is not defined".into();
         };
+        if entry.facts.paused {
+            return PAUSED.to_owned();
+        }
         let health = &entry.health;
         let said = match health.verdict {
             Health::Unhealthy => "its health check fails",
@@ -303,6 +328,9 @@ fn cause_words(cause: Cause) -> &'static str {
         Cause::SetupFailed => "its setup failed",
     }
 }
+
+/// We pause nothing.
+const PAUSED: &str = "it was paused by somebody else";
 
 fn condition(state: State, unhealthy: bool) -> &'static str {
     match (state, unhealthy) {

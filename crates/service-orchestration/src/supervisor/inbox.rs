@@ -39,6 +39,12 @@ pub(crate) enum AttemptNews {
     Unreachable(String),
     /// It can be reached again.
     Reached,
+    /// It was frozen by somebody else.
+    Paused,
+    /// It goes on after that.
+    Resumed,
+    /// It may be launched now, which was not possible before.
+    TryAgain,
     /// It runs.
     Launched(AttemptFacts, Arc<dyn AttemptControl>),
     /// It could not be launched.

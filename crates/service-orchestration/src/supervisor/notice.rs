@@ -9,7 +9,7 @@ use super::inbox::{AttemptNews, SetupNews};
 use super::turn::Supervisor;
 use super::units::Runner;
 use crate::executors::{AttemptControl, AttemptFacts, LaunchError};
-use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report};
+use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report, State};
 use crate::report::{EventKind, ExitInfo, Health};
 use crate::spec::UnitKind;
 
@@ -36,6 +36,18 @@ impl Supervisor {
                 let entry = self.units.get_mut(unit);
                 entry.facts.unreachable = None;
                 entry.health.reason = None;
+                self.probe_anew(unit, attempt);
+            }
+            AttemptNews::Paused => self.paused(unit, attempt),
+            AttemptNews::Resumed => {
+                let entry = self.units.get_mut(unit);
+                entry.facts.paused = false;
+                entry.health.reason = None;
+                self.probe_anew(unit, attempt);
+            }
+            AttemptNews::TryAgain => {
+                self.launch(unit, attempt);
+                return;
             }
             AttemptNews::Launched(facts, control) => self.launched(unit, attempt, facts, control),
             AttemptNews::NotLaunched(error) => self.not_launched(unit, attempt, &error),
@@ -99,6 +111,10 @@ impl Supervisor {
             data.insert("pid".into(), pid.into());
         });
         self.tell(unit, attempt, Report::Launched);
+        if self.world.unit(unit).unhealthy && !self.policy(unit).probed {
+            // Nothing but having been frozen speaks against it, and if it still is, that is told next.
+            self.tell(unit, attempt, Report::Healthy);
+        }
         self.give_pending_order(unit, attempt, control);
         self.adoption_settled(unit);
     }
@@ -115,6 +131,9 @@ impl Supervisor {
         entry.facts.attached = facts.ticket;
         entry.facts.networks = facts.networks;
         entry.facts.reason = None;
+        entry.facts.unreachable = None;
+        entry.facts.paused = false;
+        entry.facts.postponed = 0;
         if let Some(runner) = &mut entry.runner {
             runner.control = Some(Arc::clone(control));
         }
@@ -137,6 +156,12 @@ impl Supervisor {
     }
 
     fn not_launched(&mut self, unit: Index, attempt: Attempt, error: &LaunchError) {
+        if let LaunchError::Unreachable { source, .. } = error
+            && self.world.unit(unit).state == State::Starting
+        {
+            let reason = crate::error_chain(&**source);
+            return self.launch_later(unit, attempt, reason);
+        }
         let failure = match error {
             LaunchError::NotRunnable { .. }
             | LaunchError::NotPermitted { .. }
@@ -147,6 +172,7 @@ impl Supervisor {
             | LaunchError::NoSuchProcess(_)
             | LaunchError::Log { .. }
             | LaunchError::Unclear(_)
+            | LaunchError::Unreachable { .. }
             | LaunchError::Machine { .. } => LaunchFailure::Transient,
         };
         let now = self.clock.wall();
@@ -159,6 +185,19 @@ impl Supervisor {
         self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
+    }
+
+    /// It was frozen by somebody else: nobody asks it anything meanwhile, and nobody is sent to it.
+    fn paused(&mut self, unit: Index, attempt: Attempt) {
+        let entry = self.units.get_mut(unit);
+        entry.facts.paused = true;
+        entry.probes = None;
+        entry.health.verdict = Health::Unhealthy;
+        entry.health.reason = Some("paused".into());
+        if entry.described().kind == UnitKind::Service {
+            self.emit_unit(EventKind::ServiceUnhealthy, unit, |_| {});
+            self.tell(unit, attempt, Report::Paused);
+        }
     }
 
     fn exited(&mut self, unit: Index, attempt: Attempt, exit: ExitInfo) {
@@ -179,6 +218,8 @@ impl Supervisor {
         entry.facts.stopped_at = exit.ended_at.or(Some(now));
         entry.facts.exit = Some(exit.clone());
         entry.facts.unreachable = None;
+        entry.facts.postponed = 0;
+        entry.facts.paused = false;
         if exit.detail.is_some() {
             entry.facts.reason.clone_from(&exit.detail);
         }

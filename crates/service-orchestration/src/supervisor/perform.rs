@@ -13,9 +13,9 @@ use super::turn::Supervisor;
 use super::units::{Ending, Runner};
 use super::{ending, runner};
 use crate::executors::LaunchError;
-use crate::model::{Attempt, Effect, Index, State};
-use crate::report::ExitInfo;
-use crate::spec::TargetKind;
+use crate::model::{Attempt, Effect, Index, Report, State};
+use crate::report::{EventKind, ExitInfo};
+use crate::spec::{TargetKind, UnitKind};
 
 impl Supervisor {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -35,7 +35,7 @@ impl Supervisor {
         }
     }
 
-    fn launch(&mut self, unit: Index, attempt: Attempt) {
+    pub(super) fn launch(&mut self, unit: Index, attempt: Attempt) {
         let reporter = self.reporter(unit, attempt);
         // Its end was ordered while the launch was being kept: that finds that there is nothing to end.
         if !self.is_in(unit, attempt, |state| state == State::Starting) {
@@ -58,6 +58,29 @@ impl Supervisor {
             return;
         }
         self.launch_now(unit, attempt);
+    }
+
+    /// Nobody can be asked for its launch now: that is no failure of it, and it goes on once somebody can be.
+    pub(super) fn launch_later(&mut self, unit: Index, attempt: Attempt, reason: String) {
+        let reporter = self.reporter(unit, attempt);
+        let entry = self.units.get_mut(unit);
+        let tries = entry.facts.postponed;
+        let kind = match entry.described().kind {
+            UnitKind::Service => EventKind::ServiceStarting,
+            UnitKind::Task => EventKind::TaskStarting,
+        };
+        entry.facts.postponed = tries.saturating_add(1);
+        if entry.facts.unreachable.as_ref() != Some(&reason) {
+            tracing::warn!(unit = %entry.id, reason, "it cannot be launched yet");
+            entry.facts.unreachable = Some(reason.clone());
+            self.emit_unit(kind, unit, |data| {
+                data.insert("unreachable".into(), reason.into());
+            });
+        }
+        self.watch(unit, attempt, runner::try_later(tries, reporter));
+        // Nothing of it exists: whoever stops it now need not wait.
+        self.units.get_mut(unit).is_preparing = true;
+        self.tell(unit, attempt, Report::Postponed);
     }
 
     /// What an attempt stands on is there now.

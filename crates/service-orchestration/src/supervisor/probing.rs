@@ -14,7 +14,7 @@ use super::turn::{Reporter, Supervisor};
 use super::units::{Probes, UnitEntry};
 use crate::executors::LaunchError;
 use crate::logs::{AttemptFilter, LogQuery, UnitLog};
-use crate::model::{Attempt, Index, Report};
+use crate::model::{Attempt, Index, Report, State};
 use crate::probe::{self, Asked, Checked, Feed, PrepareError, ProbeEvent, Surroundings};
 use crate::report::{EventKind, Health};
 use crate::spec::{Probe, TargetSpec};
@@ -22,12 +22,42 @@ use crate::spec::{Probe, TargetSpec};
 impl Supervisor {
     /// Begins to probe an attempt.
     pub(super) fn probe(&mut self, unit: Index, attempt: Attempt) {
+        self.begin_to_probe(unit, attempt, false);
+    }
+
+    /// Asks an attempt anew that could not be asked for a while. What was proven once, and is not asked twice, stands.
+    pub(super) fn probe_anew(&mut self, unit: Index, attempt: Attempt) {
+        let is_proven = match self.world.unit(unit).state {
+            State::Ready | State::SetupRequired | State::SettingUp => true,
+            State::Idle
+            | State::Starting
+            | State::Settling
+            | State::Stopping
+            | State::Backoff
+            | State::CrashLoop
+            | State::Done
+            | State::Failed
+            | State::Lost
+            | State::Held => false,
+        };
+        let entry = self.units.get_mut(unit);
+        if entry.facts.paused {
+            // Nobody answers there, whoever asks.
+            entry.health.verdict = Health::Unhealthy;
+            entry.health.reason = Some("paused".into());
+            return;
+        }
+        entry.probes = None;
+        self.begin_to_probe(unit, attempt, is_proven);
+    }
+
+    fn begin_to_probe(&mut self, unit: Index, attempt: Attempt, is_proven: bool) {
         if !self.is_up(unit, attempt) {
             return;
         }
         let reporter = self.reporter(unit, attempt);
         let entry = self.units.get(unit);
-        let probes = match self.prepare(entry) {
+        let mut probes = match self.prepare(entry) {
             Ok(probes) => probes,
             Err(error) => {
                 let reason = crate::error_chain(&error);
@@ -38,9 +68,18 @@ impl Supervisor {
                 return;
             }
         };
+        if is_proven && probes.keep_repeatable() {
+            let was_unhealthy = self.world.unit(unit).unhealthy;
+            self.units.get_mut(unit).health.verdict = Health::Healthy;
+            self.tell(unit, attempt, Report::Healthy);
+            if was_unhealthy {
+                self.emit_unit(EventKind::ServiceHealthy, unit, |_| {});
+            }
+        }
         if probes.is_empty() {
             return;
         }
+        let entry = self.units.get(unit);
         let feed = probes.feed();
         if entry.health.notified {
             feed.notify();

@@ -59,6 +59,19 @@ pub(super) async fn prepare(
     });
 }
 
+/// Reports that a launch may be tried once more: nobody tells when whoever is to do it can be reached again.
+pub(super) async fn try_later(tries: u32, reporter: Reporter) {
+    let pause = FIRST_TRY.saturating_mul(1 << tries.min(16));
+    async_io::Timer::after(pause.min(LAST_TRY)).await;
+    reporter.report(AttemptNews::TryAgain);
+}
+
+/// Before a launch that nobody could be asked for is tried once more; twice as long each time.
+const FIRST_TRY: Duration = Duration::from_millis(100);
+
+/// The longest such pause.
+const LAST_TRY: Duration = Duration::from_secs(5);
+
 /// Finds an attempt again and reports what happened and happens to it, to its end. Looks again, less and less often,
 /// while nobody can say what became of it.
 pub(super) async fn adopt(
@@ -101,6 +114,8 @@ async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &R
             }
             AttemptEvent::Unreachable(reason) => reporter.report(AttemptNews::Unreachable(reason)),
             AttemptEvent::Reached => reporter.report(AttemptNews::Reached),
+            AttemptEvent::Paused => reporter.report(AttemptNews::Paused),
+            AttemptEvent::Resumed => reporter.report(AttemptNews::Resumed),
             AttemptEvent::Exited(exit) => {
                 return report_end(exit, log, reporter).await;
             }

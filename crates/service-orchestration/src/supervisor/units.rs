@@ -61,6 +61,10 @@ pub(crate) struct Facts {
     pub(crate) reason: Option<String>,
     /// Why whoever runs it cannot be asked, while that is so.
     pub(crate) unreachable: Option<String>,
+    /// How often its launch was postponed because nobody could be asked for it.
+    pub(crate) postponed: u32,
+    /// Whether it was frozen by somebody else.
+    pub(crate) paused: bool,
     pub(crate) attached: Option<serde_json::Value>,
     /// Its own networks, when it is a container.
     pub(crate) networks: BTreeMap<String, Attachment>,
@@ -253,6 +257,8 @@ impl UnitEntry {
             exit: record.exit.clone(),
             reason: record.reason.clone(),
             unreachable: None,
+            postponed: 0,
+            paused: false,
             attached: record.attached.clone(),
             chosen_ports: record.chosen_ports.clone(),
             launched_hash: record.launched_hash.clone(),

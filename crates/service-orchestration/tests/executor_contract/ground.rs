@@ -132,7 +132,10 @@ pub(crate) async fn end_of(attempt: &mut dyn RunningAttempt) -> ExitInfo {
             match attempt.next().await {
                 AttemptEvent::Exited(exit) => return exit,
                 AttemptEvent::Notified { .. } => {}
-                event @ (AttemptEvent::Unreachable(_) | AttemptEvent::Reached) => {
+                event @ (AttemptEvent::Unreachable(_)
+                | AttemptEvent::Reached
+                | AttemptEvent::Paused
+                | AttemptEvent::Resumed) => {
                     panic!("{event:?}")
                 }
             }

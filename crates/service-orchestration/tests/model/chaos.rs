@@ -133,7 +133,7 @@ impl Chaos {
         self.forget(|happening| {
             matches!(
                 happening,
-                Happening::Told(_, _, Report::Unhealthy | Report::Dead)
+                Happening::Told(_, _, Report::Unhealthy | Report::Paused | Report::Dead)
             )
         });
         for (unit, attempt) in self.alive.clone() {
@@ -237,7 +237,7 @@ impl Chaos {
         let unit = Index(self.dice.below(self.policies.len() as u64 + 1) as u32);
         let attempt = Attempt(self.dice.below(4));
         let end = [End::Success, End::Failure][self.dice.below(2) as usize];
-        let input = match self.dice.below(13) {
+        let input = match self.dice.below(15) {
             0 => Input::Timer {
                 unit,
                 token: Token(self.dice.below(20)),
@@ -254,6 +254,8 @@ impl Chaos {
                     Report::Exited(end),
                     Report::Healthy,
                     Report::Unhealthy,
+                    Report::Paused,
+                    Report::Postponed,
                     Report::Dead,
                     Report::SetupComplete,
                     Report::SetupRequired,

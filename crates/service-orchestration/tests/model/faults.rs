@@ -102,7 +102,8 @@ impl Chaos {
             for _ in 0..self.dice.below(4) {
                 let report = match self.dice.below(8) {
                     0 => Report::Dead,
-                    1..4 if probed => Report::Unhealthy,
+                    1..3 if probed => Report::Unhealthy,
+                    3 if probed => Report::Paused,
                     _ if probed => Report::Healthy,
                     _ => continue,
                 };

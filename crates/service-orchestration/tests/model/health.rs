@@ -60,6 +60,43 @@ fn readiness_lost_restarts_where_the_policy_says_so_up_to_its_limit() {
 }
 
 #[test]
+fn a_paused_service_closes_its_gates_and_is_not_restarted_for_it() {
+    let mut sim = Sim::parse("db probed restart-unhealthy; plain; api needs db, plain");
+    sim.up("db").up("plain").settle();
+    for name in ["db", "plain"] {
+        sim.tell(name, Report::Paused).settle();
+        assert_eq!(sim.state(name), State::Ready);
+        assert!(!sim.is_published(name) && sim.view(name).unhealthy);
+    }
+    sim.up("api").settle();
+    assert_eq!(sim.state("api"), State::Idle);
+    sim.tell("db", Report::Healthy)
+        .tell("plain", Report::Healthy);
+    sim.settle();
+    assert!(sim.is_published("db") && sim.is_published("plain"));
+    assert_eq!(sim.state("api"), State::Ready);
+    assert_eq!(sim.launched().len(), 3);
+}
+
+#[test]
+fn a_launch_that_is_postponed_takes_no_time_and_counts_for_nothing() {
+    let mut sim = Sim::parse("db probed startup=5");
+    sim.behave("db").unanswered = true;
+    sim.behave("db").healthy = None;
+    sim.up("db");
+    sim.run_for(secs(4)).tell("db", Report::Postponed);
+    sim.run_for(secs(3600)).tell("db", Report::Postponed);
+    assert_eq!(
+        (sim.state("db"), sim.view("db").restarts),
+        (State::Starting, 0)
+    );
+    sim.tell("db", Report::Launched).run_for(secs(4));
+    assert_eq!(sim.state("db"), State::Settling);
+    sim.run_for(secs(2));
+    assert_eq!(sim.view("db").cause, Some(Cause::StartupTimeout));
+}
+
+#[test]
 fn a_dead_service_is_stopped_and_restarted_by_policy() {
     let mut sim = Sim::parse("db; once never");
     sim.up_all().settle();

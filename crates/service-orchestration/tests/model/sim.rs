@@ -19,6 +19,8 @@ use super::text::parse;
 pub(crate) struct Behaviour {
     /// Its launch fails so.
     pub(crate) launch_fails: Option<LaunchFailure>,
+    /// Nobody can be asked to launch it.
+    pub(crate) unanswered: bool,
     /// Its readiness probe succeeds; `None`: it says nothing.
     pub(crate) healthy: Option<bool>,
     /// It ends by itself, so long after its launch.
@@ -35,6 +37,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             launch_fails: None,
+            unanswered: false,
             healthy: Some(true),
             ends: None,
             deaf: false,
@@ -339,6 +342,9 @@ impl Sim {
                 ms(5),
                 Happening::Told(unit, attempt, Report::LaunchFailed(how)),
             );
+        }
+        if behaviour.unanswered {
+            return self.happens(ms(5), Happening::Told(unit, attempt, Report::Postponed));
         }
         assert_eq!(
             self.alive.insert(unit, attempt),

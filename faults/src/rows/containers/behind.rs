@@ -21,7 +21,7 @@ pub(crate) fn removed(_order: &Order) -> Result<String, Fault> {
     }
     paused(&stage)?;
     // Removed while it is stopped by order: that is its end, and no error.
-    let lines = stage.finish(&["kept"], Ends::Whole)?;
+    let lines = stage.finish(&["kept"], &Ends::Whole)?;
     Ok(format!(
         "{} ways and `pause`; {lines} lines exact; {}",
         BEHIND.len(),
@@ -79,6 +79,23 @@ fn paused(stage: &Stage) -> Result<(), Fault> {
         "a paused container has not ended",
         || place.daemon_log(),
     )?;
+    for name in ["kept", "once"] {
+        let unit = place.until_unit(name, "not ready, with the reason", |unit| {
+            unit.0["ready"] == false && unit.0["reason"] == "paused"
+        })?;
+        promise(
+            unit.0["health"] == "unhealthy",
+            "a paused container is unhealthy",
+            || unit.0.to_string(),
+        )?;
+    }
+    words[0] = "unpause";
+    engine.docker(&words)?;
+    for name in ["kept", "once"] {
+        place.until_unit(name, "ready again", |unit| unit.0["ready"] == true)?;
+    }
+    words[0] = "pause";
+    engine.docker(&words)?;
     place.ok(&["stop"])?;
     stage.sound()?;
     place.ok(&["start", "--wait"])?;

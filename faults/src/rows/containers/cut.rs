@@ -44,7 +44,7 @@ pub(crate) fn cut(order: &Order) -> Result<String, Fault> {
         mayfly.0.to_string()
     })?;
     talkers.push("mayfly");
-    let lines = stage.finish(&talkers, Ends::Whole)?;
+    let lines = stage.finish(&talkers, &Ends::Whole)?;
     promise(cuts > 0, "something was cut", String::new)?;
     Ok(format!(
         "{cuts} connections cut in {} s; {lines} lines, none lost, doubled or torn; nothing started again",

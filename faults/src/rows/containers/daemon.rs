@@ -43,7 +43,7 @@ pub(crate) fn daemon(order: &Order) -> Result<String, Fault> {
     }
     let mut talkers = WRITERS.to_vec();
     talkers.push("mayfly");
-    let lines = stage.finish(&talkers, Ends::Whole)?;
+    let lines = stage.finish(&talkers, &Ends::Whole)?;
     Ok(format!(
         "{kills} kills, as many exits known; {lines} lines on two outputs, none lost, doubled or torn"
     ))

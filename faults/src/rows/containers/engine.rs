@@ -1,5 +1,7 @@
 //! The engine killed, restarted, and one that leaves containers running while it is away.
 
+use std::collections::BTreeMap;
+
 use super::stage::Stage;
 use crate::asked::Unit;
 use crate::fault::{Fault, promise};
@@ -12,9 +14,11 @@ pub(crate) fn engine(order: &Order) -> Result<String, Fault> {
     let stage = Stage::new(SERVICES)?;
     stage.place.ok(&["start", "--wait"])?;
     let rounds = order.pick(1, 4);
+    let mut killed = BTreeMap::new();
     let mut reason = String::new();
     for _ in 0..rounds {
         for end in [End::Kill, End::Order] {
+            killed.extend(under(&stage, end)?);
             reason = ended(&stage, end).map_err(|fault| fault.at(format!("{end:?}")))?;
         }
     }
@@ -24,15 +28,61 @@ pub(crate) fn engine(order: &Order) -> Result<String, Fault> {
     restarted(&stage)?;
     for _ in 0..rounds {
         for end in [End::Order, End::Kill] {
+            for instance in under(&stage, end)? {
+                *killed.entry(instance.0).or_default() += 1;
+            }
             survived(&stage, end).map_err(|fault| fault.at(format!("live-restore, {end:?}")))?;
         }
     }
-    let lines = stage.finish(&["kept", "once"], Ends::Short)?;
+    let away = done(&stage)?;
+    let short = killed.len();
+    killed.insert(away, 1);
+    let lines = stage.finish(&["kept", "once", "brief"], &Ends::But(killed))?;
     Ok(format!(
-        "{} ends of the engine, {} that containers survived; {lines} lines, none doubled or out of order; meanwhile: {reason}",
+        "{} ends of the engine, {} that containers survived; {lines} lines, none doubled or out of order, none missing but of {short} \
+         attempts under which it was killed; meanwhile: {reason}",
         2 * rounds + 1,
         2 * rounds
     ))
+}
+
+/// The attempts under which it is killed.
+fn under(stage: &Stage, end: End) -> Result<BTreeMap<String, u32>, Fault> {
+    let mut killed = BTreeMap::new();
+    if let End::Kill = end {
+        for name in UNITS {
+            let unit = stage.place.unit(name)?;
+            killed.extend(unit.instance().map(|instance| (instance.to_owned(), 1)));
+        }
+    }
+    Ok(killed)
+}
+
+/// One that ends well while its engine is away, which leaves it alone, has ended well. The attempt: what it says
+/// meanwhile is never seen by an engine of Docker.
+fn done(stage: &Stage) -> Result<String, Fault> {
+    let place = &stage.place;
+    place.ok(&["start", "--wait", "brief"])?;
+    let account = place.account();
+    let attempts = account.attempts("brief");
+    let told = || attempts.last().map_or(0, |attempt| account.told(attempt));
+    until(PATIENCE, "brief has begun", || {
+        Ok(crate::wait::seen(told() > 2, &told()))
+    })?;
+    stage.engine.stop()?;
+    until(PATIENCE, "brief has said all", || {
+        Ok(crate::wait::seen(told() == 60, &told()))
+    })?;
+    stage.engine.up(&["--live-restore"])?;
+    let brief = place.until_unit("brief", "known to have ended", |unit| {
+        !unit.is_up() && unit.is_settled()
+    })?;
+    promise(
+        brief.state() == "done" && brief.0["exit_code"] == 0 && brief.0["restarts"] == 0,
+        "what ended well while the engine was away is done",
+        || brief.0.to_string(),
+    )?;
+    Ok(brief.instance().unwrap_or_default().to_owned())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -145,4 +195,5 @@ const UNITS: [&str; 2] = ["kept", "once"];
 const SERVICES: &str = "  \
   kept: {TALKER, command: [--rate, \"200\"], restart: {policy: always, backoff: {initial: 50ms, max: 200ms}, crash_loop: {limit: 100, window: 1m}}}
   once: {TALKER, command: [--rate, \"200\"], restart: \"no\"}
+  brief: {TALKER, command: [--rate, \"15\", --count, \"60\"], restart: {policy: on-failure}, profiles: [brief]}
 ";

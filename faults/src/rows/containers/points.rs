@@ -35,7 +35,7 @@ pub(crate) fn points(order: &Order) -> Result<String, Fault> {
             all.len()
         ));
     }
-    let lines = stage.finish(&["a"], Ends::Whole)?;
+    let lines = stage.finish(&["a"], &Ends::Whole)?;
     Ok(format!(
         "points: {}; {lines} lines exact, nothing left over",
         figures.join(", ")

@@ -121,7 +121,7 @@ impl Stage {
 
     /// Stops everything, compares the logs of these with their account, and ends with nothing left. How many lines they
     /// have.
-    pub(super) fn finish(self, talkers: &[&str], ends: Ends) -> Result<u64, Fault> {
+    pub(super) fn finish(self, talkers: &[&str], ends: &Ends) -> Result<u64, Fault> {
         self.sound()?;
         self.place.ok(&["stop"])?;
         let mut lines = 0;

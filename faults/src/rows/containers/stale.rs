@@ -58,7 +58,7 @@ pub(crate) fn stale(_order: &Order) -> Result<String, Fault> {
     )?;
     engine.docker(&["rm", "faults-a-1"])?;
     place.ok(&["start", "--wait", "a"])?;
-    let lines = stage.finish(&["a"], Ends::Whole)?;
+    let lines = stage.finish(&["a"], &Ends::Whole)?;
     Ok(format!(
         "2 of ours taken over, 1 of others refused (`{reason}`); {lines} lines exact"
     ))

@@ -10,7 +10,7 @@ use command_executor::event::ProcessEventStream;
 use container_engine::{ContainerId, EngineError};
 
 use super::attempt::RunningContainer;
-use super::{Failure, Shared, machine};
+use super::{Shared, refusal};
 use crate::config::ServiceConfig;
 use crate::executors::{
     AdoptError, Adoption, ControlError, LaunchError, LaunchOrder, RunningAttempt, RunningService,
@@ -31,12 +31,12 @@ impl DockerAttachExecutor {
     }
 
     /// The container, when it runs.
-    async fn observe(&self, name: &ContainerId) -> Result<Option<RunningContainer>, Failure> {
+    async fn observe(&self, name: &ContainerId) -> Result<Option<RunningContainer>, EngineError> {
         let engine = self.shared.engine()?;
         let seen = match engine.inspect(name).await {
             Ok(seen) => seen,
             Err(EngineError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         if !seen.state.status.is_alive() {
             return Ok(None);
@@ -66,7 +66,7 @@ impl ServiceExecutor for DockerAttachExecutor {
             });
         };
         let found = self.observe(&ContainerId::new(container.as_str())).await;
-        match found.map_err(|error| machine(&order.unit, error.0))? {
+        match found.map_err(|error| refusal(&order.unit, error))? {
             Some(running) => Ok(Box::new(running)),
             None => Err(LaunchError::NoSuchProcess(format!(
                 "no container `{container}` runs on this engine"
@@ -89,7 +89,7 @@ impl ServiceExecutor for DockerAttachExecutor {
             Err(error) => Err(AdoptError {
                 unit: ticket.unit,
                 instance_id: ticket.instance_id,
-                source: error.0,
+                source: error.into(),
             }),
         }
     }

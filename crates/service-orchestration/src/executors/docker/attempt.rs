@@ -1,7 +1,9 @@
 //! A container that runs, or has run and is not told to have ended yet.
 //!
-//! Owns: the order of its end: the container is gone, its output is taken, and only then is the end told. The ladder of a
-//! stop too: signal, grace, force.
+//! Owns: what it hears and is ordered, one step after another, and the ladder of a stop: signal, grace, force. How it ends
+//! stands in [`ending`].
+
+mod ending;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,17 +14,17 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use async_io::Timer;
 use async_trait::async_trait;
-use chrono::DateTime;
 use container_engine::{Container, ContainerAction, ContainerId, Engine, EngineError};
 use futures_lite::future;
 use service_registry::Attachment;
 
+use self::ending::Blame;
 use super::control::{ContainerControl, LastHealth, Order};
 use super::hub::Heard;
 use super::identity::stop_signal;
 use super::pump::{Output, PumpError};
 use crate::executors::{AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, StopOrder};
-use crate::report::{ExitInfo, StopInfo};
+use crate::report::ExitInfo;
 
 /// See the module.
 pub(super) struct RunningContainer {
@@ -44,9 +46,13 @@ pub(super) struct RunningContainer {
     is_last_pump: bool,
     looking: Option<Task<Result<Container, EngineError>>>,
     signalling: Option<Task<Result<(), EngineError>>>,
+    /// Whose doing an end was that came while the engine was out of reach.
+    judging: Option<Task<Result<Blame, EngineError>>>,
     finishing: Option<Task<()>>,
     ladder: Option<Ladder>,
     is_told_unreachable: bool,
+    is_paused: bool,
+    is_told_paused: bool,
     /// What the engine's event of its end said, should nobody be able to look any more.
     died_with: Option<i64>,
     end: Option<ExitInfo>,
@@ -69,6 +75,7 @@ enum Step {
     Pumped(Result<(), PumpError>),
     Signalled(Result<(), EngineError>),
     GraceOver,
+    Judged(Result<Blame, EngineError>),
     Finished,
 }
 
@@ -106,9 +113,12 @@ impl RunningContainer {
             is_last_pump: false,
             looking: None,
             signalling: None,
+            judging: None,
             finishing: None,
             ladder: None,
             is_told_unreachable: false,
+            is_paused: false,
+            is_told_paused: false,
             died_with: None,
             end: None,
         };
@@ -142,56 +152,6 @@ impl RunningContainer {
         self.signalling = Some(Box::pin(async move { engine.kill(&id, &signal).await }));
     }
 
-    /// How the container is. Once it does not run any more, that is its end.
-    fn take_in(&mut self, seen: Container) {
-        self.health
-            .set(seen.state.health.as_ref().map(|health| health.status));
-        if seen.state.status.is_alive() {
-            return;
-        }
-        let code = seen
-            .state
-            .exit_code
-            .and_then(|code| i32::try_from(code).ok());
-        self.ended(ExitInfo {
-            exit_code: code,
-            exit_unknown: code.is_none(),
-            detail: seen
-                .state
-                .is_oom_killed
-                .then(|| "the kernel ended something in it for want of memory".to_owned()),
-            ended_at: seen
-                .state
-                .finished_ns
-                .and_then(|ns| i64::try_from(ns).ok())
-                .map(DateTime::from_timestamp_nanos),
-            ..ExitInfo::default()
-        });
-    }
-
-    fn ended(&mut self, exit: ExitInfo) {
-        let stop = self.ladder.take().map(|ladder| StopInfo {
-            escalation: if ladder.was_forced { "killed" } else { "none" }.into(),
-            leftovers: Vec::new(),
-            leftover_count: 0,
-            took_ms: u64::try_from(ladder.began.elapsed().as_millis()).ok(),
-        });
-        if self.end.is_none() {
-            let while_away = "it ended while its container engine could not be reached";
-            let detail = self.is_told_unreachable.then(|| while_away.to_owned());
-            let detail = exit.detail.or(detail.filter(|_| stop.is_none()));
-            self.end = Some(ExitInfo {
-                stop,
-                detail,
-                ..exit
-            });
-            if self.pumping.is_none() {
-                self.pump(Duration::ZERO);
-            }
-        }
-        self.signalling = None;
-    }
-
     /// What happens next. Every future that goes on is kept in `self`, so dropping this one loses nothing.
     async fn step(&mut self) -> Step {
         let heard = async {
@@ -220,9 +180,10 @@ impl RunningContainer {
         let pumped = going(&mut self.pumping, Step::Pumped);
         let looked = going(&mut self.looking, |seen| Step::Looked(Box::new(seen)));
         let signalled = going(&mut self.signalling, Step::Signalled);
+        let judged = going(&mut self.judging, Step::Judged);
         let finished = going(&mut self.finishing, |()| Step::Finished);
         let own = future::or(ordered, future::or(looked, future::or(signalled, grace)));
-        let output = future::or(pumped, finished);
+        let output = future::or(pumped, future::or(judged, finished));
         // Its events before the rest: an end is told as soon as it can be.
         future::or(heard, future::or(own, output)).await
     }
@@ -249,6 +210,7 @@ impl RunningContainer {
                 self.look();
             }
             Step::Signalled(Err(error)) => return self.unreachable(crate::error_chain(&error)),
+            Step::Judged(blame) => return self.judged(blame),
             Step::Finished => {
                 let exit = self
                     .end
@@ -297,17 +259,6 @@ impl RunningContainer {
         None
     }
 
-    /// Removed behind our back: of its end is known what the engine said of it, if anything.
-    fn removed(&mut self) {
-        let code = self.died_with.and_then(|code| i32::try_from(code).ok());
-        self.ended(ExitInfo {
-            exit_code: code,
-            exit_unknown: code.is_none(),
-            detail: Some("its container was removed by somebody else".to_owned()),
-            ..ExitInfo::default()
-        });
-    }
-
     fn happened(&mut self, action: ContainerAction) {
         match action {
             ContainerAction::Health(status) => self.health.set(Some(status)),
@@ -315,9 +266,25 @@ impl RunningContainer {
                 self.died_with = exit_code;
                 self.look();
             }
+            ContainerAction::Pause => self.is_paused = true,
+            ContainerAction::Unpause => self.is_paused = false,
+            // Nobody but us removes what is ours, and we only what has been told to have ended.
+            ContainerAction::Destroy if self.end.is_some() => self.blame_a_stranger(),
             ContainerAction::Destroy | ContainerAction::Start | ContainerAction::Oom => self.look(),
             _ => {}
         }
+    }
+
+    /// What is to be told of its being frozen.
+    fn frozen_or_not(&mut self) -> Option<AttemptEvent> {
+        if self.end.is_some() || self.is_paused == self.is_told_paused {
+            return None;
+        }
+        self.is_told_paused = self.is_paused;
+        Some(match self.is_paused {
+            true => AttemptEvent::Paused,
+            false => AttemptEvent::Resumed,
+        })
     }
 
     fn unreachable(&mut self, reason: String) -> Option<AttemptEvent> {
@@ -353,30 +320,6 @@ impl RunningContainer {
         });
         self.signal("KILL".to_owned());
     }
-
-    /// The end is known and the output is taken: what is left is to write that down.
-    fn finish(&mut self) {
-        if self.end.is_none() || self.pumping.is_some() || self.finishing.is_some() {
-            return;
-        }
-        let end = self.end.as_ref().and_then(|exit| exit.ended_at);
-        let at_ns = end
-            .or_else(|| Some(chrono::Utc::now()))
-            .and_then(|at| at.timestamp_nanos_opt())
-            .and_then(|ns| u64::try_from(ns).ok())
-            .unwrap_or_default();
-        let output = self.output.take();
-        self.finishing = Some(Box::pin(async move {
-            if let Some(output) = output
-                && let Err(error) = output.end(at_ns).await
-            {
-                tracing::warn!(
-                    error = crate::error_chain(&error),
-                    "the end of its output is not recorded"
-                );
-            }
-        }));
-    }
 }
 
 #[async_trait]
@@ -392,6 +335,9 @@ impl RunningAttempt for RunningContainer {
     async fn next(&mut self) -> AttemptEvent {
         loop {
             self.finish();
+            if let Some(event) = self.frozen_or_not() {
+                return event;
+            }
             let step = self.step().await;
             if let Some(event) = self.digest(step) {
                 return event;

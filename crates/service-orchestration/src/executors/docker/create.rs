@@ -18,7 +18,7 @@ use super::identity::{
     COMPOSE_PROJECT, HOME, STACK, container_name, labels, network_name, stack_labels, stop_label,
 };
 use super::pump::Output;
-use super::{Failure, Shared, gone_is_fine, image, machine};
+use super::{Failure, Shared, gone_is_fine, image, machine, refusal};
 use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
 use crate::spec::{ContainerTarget, MountKind, Protocol, TargetSpec};
 
@@ -36,7 +36,7 @@ pub(super) async fn launch(
     let refuse = |error: EngineError| refused(&order, error);
     let engine = shared
         .engine()
-        .map_err(|error| machine(&order.unit, error))?;
+        .map_err(|error| refusal(&order.unit, error))?;
     let home = shared
         .home
         .id()
@@ -409,10 +409,7 @@ fn refused(order: &LaunchOrder, error: EngineError) -> LaunchError {
             program: unit,
             reason: crate::error_chain(&error),
         },
-        error => LaunchError::Machine {
-            program: unit,
-            source: error.into(),
-        },
+        error => refusal(&order.unit, error),
     }
 }
 

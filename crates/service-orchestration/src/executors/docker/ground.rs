@@ -8,7 +8,7 @@ use container_engine::{Engine, EngineError, Network, NetworkConfig};
 use service_registry::Attachment;
 
 use super::identity::{Home, network_name, stack_labels};
-use super::{Shared, image, machine};
+use super::{Shared, image, refusal};
 use crate::executors::{Ground, GroundOrder, LaunchError};
 use crate::spec::{ContainerTarget, TargetSpec};
 
@@ -26,7 +26,7 @@ pub(super) async fn prepare(
     let network = async {
         let _turn = shared.turn.lock().await;
         let found = network(engine, &shared.home, &order, target).await;
-        found.map_err(|error| machine(&order.unit, error))
+        found.map_err(|error| refusal(&order.unit, error))
     };
     let image = image::ready(engine, &order, target);
     let (network, ()) = futures_lite::future::try_zip(network, image).await?;

@@ -6,7 +6,7 @@
 use async_process::{Command, Stdio};
 use container_engine::{Engine, EngineError};
 
-use super::machine;
+use super::{machine, refusal};
 use crate::executors::{GroundOrder, LaunchError};
 use crate::spec::{Build, ContainerTarget, Pull, UnitId};
 
@@ -20,7 +20,7 @@ pub(super) async fn ready(
     let is_there = match engine.image(&name).await {
         Ok(_) => true,
         Err(EngineError::NoSuchImage { .. } | EngineError::NotFound { .. }) => false,
-        Err(error) => return Err(machine(&order.unit, error)),
+        Err(error) => return Err(refusal(&order.unit, error)),
     };
     match (target.pull, &target.build) {
         (Pull::Build, Some(recipe)) => build(engine, order, &name, recipe).await,

@@ -117,6 +117,8 @@ fn an_end_that_was_missed_is_no_return_but_an_end() {
     let (mut attempt, _telling) = attempt(None);
     attempt.digest(Step::Heard(Some(Heard::Deaf("gone".into()))));
     assert_eq!(attempt.digest(ended(3)), None);
+    attempt.judging = None;
+    assert_eq!(attempt.digest(Step::Judged(Ok(Blame::Itself))), None);
     let told = async_io::block_on(attempt.next());
     assert!(
         matches!(&told, AttemptEvent::Exited(exit) if exit.exit_code == Some(3)),
@@ -211,6 +213,60 @@ fn of_one_that_was_removed_is_known_what_was_heard_of_its_end() {
         let exit = attempt.end.clone().expect("it has ended");
         assert_eq!((exit.exit_code, exit.exit_unknown), (code, is_unknown));
         assert!(exit.detail.is_some(), "who is to blame");
+    }
+}
+
+#[test]
+fn an_end_that_nobody_watched_is_its_own_unless_its_engine_took_it_along() {
+    for (blame, is_its_own) in [(Blame::Itself, true), (Blame::Engine, false)] {
+        let (mut attempt, _telling) = attempt(None);
+        attempt.digest(Step::Heard(Some(Heard::Deaf("gone".into()))));
+        attempt.digest(ended(0));
+        assert!(attempt.judging.is_some(), "the engine is asked");
+        attempt.finish();
+        assert!(attempt.finishing.is_none(), "and nothing is told before");
+        attempt.judging = None;
+        attempt.digest(Step::Judged(Err(no_answer())));
+        assert!(attempt.judging.take().is_some(), "it is asked again");
+        attempt.digest(Step::Judged(Ok(blame)));
+        let exit = attempt.end.clone().expect("it has ended");
+        assert_eq!(
+            (exit.exit_code, exit.detail.is_none()),
+            (Some(0), is_its_own)
+        );
+    }
+}
+
+#[test]
+fn one_that_is_frozen_says_so_and_so_it_does_when_it_goes_on() {
+    let (mut attempt, _telling) = attempt(None);
+    let happened = |action| Step::Heard(Some(Heard::Happened(action)));
+    assert_eq!(attempt.frozen_or_not(), None);
+    attempt.digest(happened(ContainerAction::Pause));
+    assert_eq!(attempt.frozen_or_not(), Some(AttemptEvent::Paused));
+    assert_eq!(attempt.frozen_or_not(), None);
+    attempt.digest(happened(ContainerAction::Unpause));
+    assert_eq!(attempt.frozen_or_not(), Some(AttemptEvent::Resumed));
+    // What was missed is seen by looking.
+    attempt.digest(looked(Ok(container(ContainerStatus::Paused, None))));
+    assert_eq!(attempt.frozen_or_not(), Some(AttemptEvent::Paused));
+    attempt.digest(ended(137));
+    assert_eq!(attempt.frozen_or_not(), None, "its end is what counts");
+}
+
+#[test]
+fn a_removal_is_named_whether_it_is_seen_before_or_after_the_end() {
+    let (mut early, _telling) = attempt(None);
+    early.digest(looked(Ok(container(ContainerStatus::Removing, Some(137)))));
+    let (mut late, _telling) = attempt(None);
+    late.digest(ended(137));
+    let destroyed = Heard::Happened(ContainerAction::Destroy);
+    late.digest(Step::Heard(Some(destroyed)));
+    for attempt in [early, late] {
+        let exit = attempt.end.expect("it has ended");
+        let detail = exit.detail.unwrap_or_default();
+        assert!(detail.contains("removed by somebody else"), "{detail}");
+        assert_eq!(exit.exit_code, Some(137));
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "docker-tests")]
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
