@@ -22,13 +22,17 @@ const GRAPH: &str = include_str!("../../harness-config/tests/fixtures/graph-stac
 /// Long enough for images of some size and for probes that ask every ten seconds.
 const WAIT: &str = "--wait-timeout=90s";
 
-/// Takes one HTTP request on standard input, and answers that all is well.
-const ANSWER: &str = r#"cr=$(printf '\r')
-while read -r name value && [ "$name" != "$cr" ]; do
-  case $name in Content-Length:) length=${value%"$cr"} ;; esac
-done
-head -c "${length:-0}" >/dev/null
-printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}'"#;
+/// The key of the first account of a chain of anvil's, as its documentation publishes it.
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+const JSON: &str = "Content-Type: application/json";
+
+/// A contract that answers 42, and what of it is on the chain then.
+const CREATION: &str = "0x600a600c600039600a6000f3602a60005260206000f3";
+const CODE: &str = "0x602a60005260206000f3";
+
+/// Where the first contract of [`KEY`]'s account lies on every chain.
+const CONTRACT: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
 /// One file under a project's name of its own, because names of containers are those of the project.
 struct Stack {
@@ -95,12 +99,39 @@ impl Stack {
         time.trim_end_matches('Z').to_owned()
     }
 
-    /// A program of the stack that is not on this machine, and what stands for it.
-    fn stand_in(&self, name: &str, script: &str) {
+    /// A program that `docker-test-env` fetches, where the stack's processes find it.
+    #[track_caller]
+    fn part(&self, name: &str) {
+        let parts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker-test-env/parts");
+        let output = Command::new(parts)
+            .args(["unpack", name])
+            .arg(self.home.path().join("bin"))
+            .output();
+        Run::of(output.expect("the script runs")).expect(0);
+    }
+
+    /// A script where the stack's processes find it.
+    fn script(&self, name: &str, text: &str) {
         let name = format!("bin/{name}");
-        self.home.write(&name, &format!("#!/bin/sh\n{script}\n"));
+        self.home.write(&name, &format!("#!/bin/sh\n{text}\n"));
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(self.home.path().join(name), mode).expect("it was written");
+    }
+
+    /// Where `harness` says that this machine, or another unit, reaches a port of a unit.
+    #[track_caller]
+    fn address(&self, unit: &str, port: &str, from: Option<&str>) -> String {
+        let mut arguments = vec!["resolve", unit, "--port", port];
+        arguments.extend(from.iter().flat_map(|from| ["--from", from]));
+        self.ok(&arguments).stdout.trim_end().to_owned()
+    }
+
+    /// What IPFS of this stack says to a command of its RPC.
+    #[track_caller]
+    fn ipfs(&self, command: &str, more: &[&str]) -> String {
+        let address = self.address("ipfs", "5001", None);
+        let url = format!("http://{address}/api/v0/{command}");
+        curl(&[&["-X", "POST", &url], more].concat())
     }
 
     /// Nothing of the stack is on the engine when it is down.
@@ -134,6 +165,34 @@ fn docker(arguments: &[&str]) -> String {
     Run::of(output.expect("docker is installed"))
         .expect(0)
         .stdout
+}
+
+#[track_caller]
+fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["-sSf", "-m", "10"])
+        .args(arguments)
+        .output();
+    Run::of(output.expect("curl is installed")).expect(0).stdout
+}
+
+/// What is answered to a question in JSON.
+#[track_caller]
+fn ask(url: &str, question: &str) -> serde_json::Value {
+    let answer = curl(&["-H", JSON, "-d", question, url]);
+    serde_json::from_str(&answer).unwrap_or_else(|problem| panic!("{problem}: {answer}"))
+}
+
+/// What a node of Ethereum answers to a method with its parameters.
+#[track_caller]
+fn ethereum(url: &str, method: &str, parameters: &str) -> String {
+    let answer = ask(url, &ethereum_question(method, parameters));
+    let result = answer["result"].as_str();
+    result.unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+fn ethereum_question(method: &str, parameters: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{parameters}}}"#)
 }
 
 /// Files of a container's user, which only a container may be allowed to remove.
@@ -198,6 +257,24 @@ fn the_containers_of_the_first_graph_stack_start() {
     let stack = Stack::new(SEED, &["postgres", "ipfs"]);
     stack.ok(&["start", "postgres", "ipfs", "--wait", WAIT]);
     stack.expect_ready(&["postgres", "ipfs"]);
+    assert!(stack.ipfs("version", &[]).contains("Version"));
+    // The CID that every IPFS node computes for these six bytes; what is added is there, at the gateway, too.
+    let hello = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN";
+    stack.home.write("hello", "hello\n");
+    let file = format!("file=@{}", stack.home.path().join("hello").display());
+    let added = stack.ipfs("add", &["-F", &file]);
+    assert!(added.contains(hello), "{added}");
+    let gateway = stack.address("ipfs", "8080", None);
+    assert_eq!(
+        curl(&[&format!("http://{gateway}/ipfs/{hello}")]),
+        "hello\n"
+    );
+    // The same from the other container, at the address that is right there.
+    let inside = stack.address("ipfs", "8080", Some("postgres"));
+    assert_ne!(inside, gateway);
+    let url = format!("http://{inside}/ipfs/{hello}");
+    let asked = ["exec", "postgres", "--", "wget", "-q", "-O", "-", &url];
+    assert_eq!(stack.ok(&asked).stdout, "hello\n");
     stack.down();
 }
 
@@ -207,14 +284,15 @@ fn the_graph_stack_comes_up_in_order_and_its_parts_find_each_other() {
     let port = testkit::free_port();
     let text = GRAPH.replace("8545", &port.to_string());
     let stack = Stack::new(&text, &["postgres", "ipfs", "graph-node"]);
-    // As the real one is told to in the file, it listens on every address.
-    let bin = stack.home.path().join("bin/answer");
-    stack.stand_in("answer", ANSWER);
-    stack.stand_in(
-        "anvil",
-        &format!("exec busybox nc -ll -p {port} -e '{}'", bin.display()),
+    stack.part("anvil");
+    stack.part("cast");
+    // The contracts are somebody else's project: one of ours is deployed in their place, to the same chain.
+    stack.script(
+        "npx",
+        &format!(
+            "exec cast send --rpc-url \"$ETHEREUM_URL\" --private-key {KEY} --create {CREATION}"
+        ),
     );
-    stack.stand_in("npx", "echo \"deployed in $PWD\"");
     stack.home.write("contracts/graph-contracts/README", "");
 
     // With all that it needs; not: what is attached to, what is remote, and the task that nobody needs.
@@ -230,10 +308,55 @@ fn the_graph_stack_comes_up_in_order_and_its_parts_find_each_other() {
         );
     }
     assert!(stack.started("anvil") < stack.started("deploy-graph-contracts"));
-    // The image asks by the names in its settings: containers, and a process that listens on loopback only.
-    let logs = stack.ok(&["logs", "graph-node"]);
-    logs.shows("logged in to postgres as graph-node")
-        .shows("reached ipfs:5001")
-        .shows(&format!("reached http://anvil:{port}"));
+    // The node asks by the names in its settings: containers, and a process of this machine.
+    stack
+        .ok(&["logs", "graph-node"])
+        .shows("Successfully connected to IPFS RPC API at: 'ipfs:5001'")
+        .shows("Pool successfully connected to Postgres");
+    let chain = format!("http://anvil:{port}");
+    let block = ethereum_question("eth_blockNumber", "[]");
+    let asked = [
+        "exec",
+        "graph-node",
+        "--",
+        "curl",
+        "-sS",
+        "-H",
+        JSON,
+        "-d",
+        &block,
+        &chain,
+    ];
+    stack.ok(&asked).shows("result");
+
+    // The contract is on the chain, and the node has seen its block.
+    let here = format!("http://127.0.0.1:{port}");
+    let code = ethereum(&here, "eth_getCode", &format!(r#"["{CONTRACT}","latest"]"#));
+    assert_eq!(code, CODE);
+    let mined = ethereum(&here, "eth_blockNumber", "[]");
+    let mined = u64::from_str_radix(mined.trim_start_matches("0x"), 16).expect("a number");
+    assert!(mined >= 1, "the contract's own block at least");
+    let status = stack.address("graph-node", "8030", None);
+    let url = format!("http://{status}/graphql");
+    let question = r#"{"query":"{ indexingStatuses { health chains { network chainHeadBlock { number } } } version { version } }"}"#;
+    testkit::eventually_blocking(support::DEADLINE, "the node sees the block", || {
+        let answer = ask(&url, question);
+        let chain = &answer["data"]["indexingStatuses"][0]["chains"][0];
+        assert_eq!(chain["network"], "mainnet", "{answer}");
+        let head = chain["chainHeadBlock"]["number"].as_str();
+        head.and_then(|head| head.parse().ok())
+            .is_some_and(|head: u64| head >= mined)
+    });
+    // What it serves to applications answers, too, with a query of what it has indexed.
+    let served = stack.address("graph-node", "8000", None);
+    let answer = ask(
+        &format!("http://{served}/subgraphs/name/subgraph-0"),
+        r#"{"query":"{ _meta { hasIndexingErrors block { number } } }"}"#,
+    );
+    assert_eq!(
+        answer["data"]["_meta"]["hasIndexingErrors"], false,
+        "{answer}"
+    );
+    assert!(stack.ipfs("version", &[]).contains("Version"));
     stack.down();
 }
