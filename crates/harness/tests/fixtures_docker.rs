@@ -1,5 +1,5 @@
 //! The stack files of the project's beginnings, started for real. Their images are those of docker-test-env, under the
-//! names that the files use (`docker-test-env/images alias`).
+//! names that the files use (`docker-test-env/images alias`): PostgreSQL, Redis, IPFS, Graph Node and anvil themselves.
 //!
 //! `cargo nextest run -p harness --features docker-tests`
 //!
@@ -41,12 +41,16 @@ struct Stack {
 }
 
 impl Stack {
-    /// With the run's label on what its containers are, laid over it as a second file.
-    fn new(text: &str, containers: &[&str]) -> Self {
+    /// With the run's label on what its containers are, and `more` keys, laid over it as a second file.
+    fn new(text: &str, containers: &[&str], more: &str) -> Self {
         let home = Home::empty();
         let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_default();
-        let label =
-            |name: &&str| format!("  {name}: {{labels: {{harness-test.run: \"{run}\"}}}}\n");
+        let label = |name: &&str| {
+            format!(
+                "  {name}: {{labels: {{harness-test.run: \"{run}\"}}{more}}}
+"
+            )
+        };
         let labels: String = containers.iter().map(label).collect();
         home.write("stack.yaml", text);
         home.write("labels.yaml", &format!("services:\n{labels}"));
@@ -57,12 +61,20 @@ impl Stack {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.home.command(arguments);
+        let own = [
+            "--project",
+            &self.project,
+            "--file",
+            "stack.yaml",
+            "--file",
+            "labels.yaml",
+        ];
+        // Before the verb's own, which may end with somebody else's.
+        let mut command = self.home.command(&own);
         let bin = self.home.path().join("bin").display().to_string();
         let path = std::env::var("PATH").unwrap_or_default();
         command
-            .args(["--project", &self.project])
-            .args(["--file", "stack.yaml", "--file", "labels.yaml"])
+            .args(arguments)
             .env("PATH", format!("{bin}:{path}"))
             .env("DEPLOYER_PRIVATE_KEY", "none");
         command
@@ -217,7 +229,7 @@ fn the_services_of_the_first_file_start_become_ready_and_stop() {
     let data = testkit::temp_dir();
     let text = SERVICES.replace("/tmp/postgres-data", &data.path().display().to_string());
     assert_ne!(text, SERVICES);
-    let stack = Stack::new(&text, &["postgres", "redis"]);
+    let stack = Stack::new(&text, &["postgres", "redis"], "");
     stack.ok(&["start", "--wait", WAIT]);
     stack.expect_ready(&["postgres", "redis"]);
     let api = stack.unit("api");
@@ -254,7 +266,9 @@ fn the_services_of_the_first_file_start_become_ready_and_stop() {
 #[test]
 fn the_containers_of_the_first_graph_stack_start() {
     // The rest of the file needs an implementation of an action, and somebody else's container.
-    let stack = Stack::new(SEED, &["postgres", "ipfs"]);
+    // It says nothing of when they are ready: the images do.
+    let own_check = ", readiness: {container: true}";
+    let stack = Stack::new(SEED, &["postgres", "ipfs"], own_check);
     stack.ok(&["start", "postgres", "ipfs", "--wait", WAIT]);
     stack.expect_ready(&["postgres", "ipfs"]);
     assert!(stack.ipfs("version", &[]).contains("Version"));
@@ -283,7 +297,7 @@ fn the_graph_stack_comes_up_in_order_and_its_parts_find_each_other() {
     // The blockchain's port is fixed, and may be taken: another one, everywhere in the file.
     let port = testkit::free_port();
     let text = GRAPH.replace("8545", &port.to_string());
-    let stack = Stack::new(&text, &["postgres", "ipfs", "graph-node"]);
+    let stack = Stack::new(&text, &["postgres", "ipfs", "graph-node"], "");
     stack.part("anvil");
     stack.part("cast");
     // The contracts are somebody else's project: one of ours is deployed in their place, to the same chain.
