@@ -59,7 +59,7 @@ fn scripts() -> Result<(), Failure> {
     Step::new("shellcheck", arguments).within(&root).run()
 }
 
-/// Files below `directory` that begin as a script does.
+/// Files below `directory` that begin as a shell's script does.
 fn collect_scripts(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unusable = |source| Failure::File {
         path: directory.to_path_buf(),
@@ -69,8 +69,12 @@ fn collect_scripts(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Fai
         let path = entry.map_err(unusable)?.path();
         if path.is_dir() {
             collect_scripts(&path, found)?;
-        } else if workspace::read(&path)?.starts_with("#!") {
-            found.push(path);
+        } else {
+            let text = workspace::read(&path)?;
+            let first = text.lines().next().unwrap_or_default();
+            if first.starts_with("#!") && first.ends_with("sh") {
+                found.push(path);
+            }
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::step::Step;
 use crate::workspace;
 
 /// A package of Debian, and the programs that make it needed. They may lie outside an ordinary user's PATH.
-const PACKAGES: [(&str, &[&str]); 15] = [
+const PACKAGES: [(&str, &[&str]); 19] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
@@ -29,6 +29,11 @@ const PACKAGES: [(&str, &[&str]); 15] = [
     ("openssh-client", &["ssh"]),
     ("curl", &["curl"]),
     ("shellcheck", &["shellcheck"]),
+    // What fetches the programs that Debian does not have, and what those need beside them.
+    ("npm", &["npm"]),
+    ("python3-pip", &["pip3"]),
+    ("python3", &["/usr/bin/python3"]),
+    ("ca-certificates", &["/etc/ssl/certs/ca-certificates.crt"]),
 ];
 
 /// Where Debian puts the server's own programs, one directory per version.
@@ -109,7 +114,7 @@ fn is_there(package: &str, programs: &[&str]) -> bool {
         && (package != "postgresql" || postgresql_programs().is_ok())
 }
 
-/// A program in the PATH, or where system administration's programs lie.
+/// A program in the PATH, or where system administration's programs lie; a file that is named in full, there.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
