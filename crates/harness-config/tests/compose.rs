@@ -86,7 +86,7 @@ fn named_text(text: &str) -> Sources {
 
 #[test]
 fn findings_point_into_the_compose_file() {
-    let text = "services:\n  web:\n    image: x\n    dns: [192.0.2.1]\n    networks: {a: {aliases: [w]}}\n  db:\n    image: y\n    gpus: all\n    deploy: {replicas: 3, placement: {}}\n";
+    let text = "services:\n  web:\n    image: x\n    dns: [192.0.2.1]\n    networks: {a: {ipv4_address: 192.0.2.9}}\n  db:\n    image: y\n    gpus: all\n    deploy: {replicas: 3, placement: {}}\n";
     let (_, imported) = import(text);
     let places: Vec<String> = imported
         .diagnostics
@@ -97,7 +97,7 @@ fn findings_point_into_the_compose_file() {
         places,
         [
             "compose.yaml:4:5",
-            "compose.yaml:5:30",
+            "compose.yaml:5:20",
             "compose.yaml:8:5",
             "compose.yaml:9:14",
             "compose.yaml:9:27"
@@ -283,4 +283,33 @@ fn a_file_can_repeat_others_only_so_often() {
             .iter()
             .any(|found| found.code == Code::Limit)
     );
+}
+
+#[test]
+fn names_networks_of_others_and_mounts_of_memory_are_carried_over() {
+    let text = "services:\n  db:\n    image: x\n    tmpfs: [\"/run:size=1m,noexec,nosuid,uid=5\", \"/x:huge=always\"]\n    \
+        networks: {back: {aliases: [sql, db]}, front: {aliases: [sql, store]}}\n  \
+        proxy:\n    image: y\n    networks: [edge]\n  \
+        two:\n    image: z\n    networks: [other, back]\n\
+        networks:\n  back:\n  front:\n  edge: {external: true, name: public}\n  other: {external: true}\n";
+    let (yaml, imported) = import(text);
+    for wanted in [
+        "aliases",
+        "sql",
+        "store",
+        "network: public",
+        "noexec",
+        "nosuid",
+        "uid=5",
+    ] {
+        assert!(yaml.contains(wanted), "{wanted}: {yaml}");
+    }
+    assert_eq!(yaml.matches("sql").count(), 1, "each name once: {yaml}");
+    let said = lines(&imported);
+    for lost in ["huge=always", "`external` of the network `other`"] {
+        assert!(said.contains(lost), "{lost}: {said}");
+    }
+    for kept in ["sql", "noexec", "network `edge`"] {
+        assert!(!said.contains(kept), "{kept}: {said}");
+    }
 }

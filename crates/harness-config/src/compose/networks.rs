@@ -1,12 +1,14 @@
 //! Networks.
 //!
-//! Owns: that all containers of a stack are on one network, and what is said where Compose kept them apart.
+//! Owns: that all containers of a stack are on one network, but for those that Compose puts on one of somebody else and on no
+//! other, and what is said where Compose kept them apart.
 
 use std::collections::BTreeSet;
 
-use super::convert::{Converter, stack_field};
-use super::nodes::{get, list, one_or_more, text, written};
+use super::convert::Converter;
+use super::nodes::{entry, get, list, map, one_or_more, text, written};
 use super::service::Draft;
+use crate::source::Span;
 use crate::yaml::{Entry, Node, Value, shorten};
 
 /// `networks` of the top level.
@@ -32,6 +34,7 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) {
     }
     for network in top.value.entries() {
         let name = shorten(&network.key);
+        let is_said = is_only_external(converter, network);
         for part in network
             .value
             .entries()
@@ -40,6 +43,7 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) {
         {
             let said = converter.value(&part.value);
             let (means, instead) = match (part.key.as_str(), said.as_deref()) {
+                ("external" | "name", _) if is_said => continue,
                 ("driver", Some("bridge" | "default"))
                 | ("external" | "internal" | "attachable" | "enable_ipv6", Some("false"))
                 | ("enable_ipv4" | "attachable", Some("true")) => continue,
@@ -91,8 +95,91 @@ fn joined(service: &Node) -> Vec<&str> {
     names
 }
 
+/// The name at the engine of a network that somebody else made.
+fn external(converter: &mut Converter<'_>, network: &Entry) -> Option<Node> {
+    let own = get(&network.value, "external")?;
+    let name = match &own.value {
+        // As it was written once.
+        Value::Map(_) => get(own, "name"),
+        _ if converter.value(own).as_deref() == Some("true") => get(&network.value, "name"),
+        _ => return None,
+    };
+    let key = || text(network.key_span, &network.key);
+    Some(name.cloned().unwrap_or_else(key))
+}
+
+/// Whether a network is somebody else's, and whoever is on it is on no other: then that can be said of each.
+fn is_only_external(converter: &mut Converter<'_>, network: &Entry) -> bool {
+    if external(converter, network).is_none() {
+        return false;
+    }
+    let services = converter
+        .root
+        .entry("services")
+        .map(|entry| entry.value.entries());
+    let mut members = services
+        .unwrap_or_default()
+        .iter()
+        .filter(|service| get(&service.value, "network_mode").is_none())
+        .map(|service| joined(&service.value))
+        .filter(|names| names.contains(&network.key.as_str()))
+        .peekable();
+    members.peek().is_some() && members.all(|names| names.len() == 1)
+}
+
+/// Once all of a service is known: the network of somebody else that it is on, or its other names on the stack's.
+pub(super) fn settle(converter: &mut Converter<'_>, draft: &mut Draft<'_>) {
+    if draft.engine_network.is_some() || get(draft.source, "network_mode").is_some() {
+        return;
+    }
+    let names = joined(draft.source);
+    let network = match (names.as_slice(), converter.root.entry("networks")) {
+        ([name], Some(top)) => top.value.entry(name),
+        _ => None,
+    };
+    let engine = network.and_then(|network| external(converter, network));
+    let found: Vec<(Span, Node)> = aliases_of(draft.source, draft.name);
+    let Some((span, _)) = found.first() else {
+        draft.engine_network = engine;
+        return;
+    };
+    let span = *span;
+    if engine.is_none() {
+        let names = list(span, found.into_iter().map(|(_, alias)| alias).collect());
+        let member = map(span, vec![entry("aliases", span, names)]);
+        draft.put_in("networks", "default", span, member);
+        return;
+    }
+    for (_, alias) in found {
+        let name = shorten(written(&alias).unwrap_or_default()).to_string();
+        let service = shorten(draft.name);
+        let what = format!("the name `{name}` for `{service}`");
+        let instead = format!("use the name `{service}`");
+        converter.lost(alias.span, &what, "it does not resolve", &instead);
+    }
+    draft.engine_network = engine;
+}
+
+/// The names of a service beside its own, on whatever network, each once.
+fn aliases_of(service: &Node, own: &str) -> Vec<(Span, Node)> {
+    let networks = get(service, "networks").map(Node::entries);
+    let mut found: Vec<(Span, Node)> = Vec::new();
+    for network in networks.unwrap_or_default() {
+        let Some(aliases) = network.value.entry("aliases") else {
+            continue;
+        };
+        for alias in one_or_more(&aliases.value) {
+            let is_known = |(_, known): &(Span, Node)| written(known) == written(alias);
+            if written(alias) != Some(own) && !found.iter().any(is_known) {
+                found.push((aliases.key_span, alias.clone()));
+            }
+        }
+    }
+    found
+}
+
 /// `networks` of a service: on which it is was said for all of them.
-pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
+pub(super) fn turn(converter: &mut Converter<'_>, draft: &Draft<'_>, own: &Entry) {
     for network in own.value.entries() {
         for part in network
             .value
@@ -100,12 +187,8 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
             .iter()
             .filter(|part| !part.value.is_null())
         {
-            if part.key == "aliases" {
-                aliases(converter, draft, part);
-                continue;
-            }
-            if part.key.starts_with("x-") || matches!(part.key.as_str(), "priority" | "gw_priority")
-            {
+            let key = part.key.as_str();
+            if key.starts_with("x-") || matches!(key, "aliases" | "priority" | "gw_priority") {
                 continue;
             }
             let what = format!("`{}` of `{}`", shorten(&part.key), shorten(draft.name));
@@ -116,25 +199,6 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
                 "use names instead of addresses",
             );
         }
-    }
-}
-
-/// Names beside the service's own.
-fn aliases(converter: &mut Converter<'_>, draft: &mut Draft<'_>, part: &Entry) {
-    let service = shorten(draft.name);
-    for alias in one_or_more(&part.value) {
-        let name = written(alias).unwrap_or_default();
-        if name == draft.name {
-            continue;
-        }
-        if stack_field("aliases", draft.is_task).is_some() {
-            let names = list(part.value.span, vec![alias.clone()]);
-            draft.put("aliases", part.key_span, names);
-            continue;
-        }
-        let what = format!("the name `{}` for `{service}`", shorten(name));
-        let instead = format!("use the name `{service}`");
-        converter.lost(alias.span, &what, "it does not resolve", &instead);
     }
 }
 

@@ -78,6 +78,7 @@ impl Converter<'_> {
             }
         }
         self.defaults(&mut draft);
+        networks::settle(self, &mut draft);
         let made = match draft.engine_network {
             Some(network) => nested(draft.made, network),
             None => draft.made,

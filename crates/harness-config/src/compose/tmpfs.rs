@@ -5,6 +5,7 @@
 use super::convert::{Converter, stack_field};
 use super::nodes::{get, list, one_or_more, split, text, written};
 use super::service::Draft;
+use crate::keys::tmpfs_option;
 use crate::source::Span;
 use crate::yaml::{Entry, Node, shorten};
 
@@ -56,7 +57,7 @@ fn put(
     let mut kept: Vec<String> = Vec::new();
     for option in options {
         let name = option.split('=').next().unwrap_or_default();
-        if matches!(name, "size" | "mode" | "ro" | "rw") {
+        if matches!(name, "size" | "mode" | "ro" | "rw") || tmpfs_option(&option).is_ok() {
             kept.push(option);
             continue;
         }

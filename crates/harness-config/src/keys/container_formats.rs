@@ -38,7 +38,7 @@ pub(crate) fn tmpfs(text: &str) -> Result<Mount, String> {
 }
 
 /// What memory can be mounted with, besides its size and its permissions.
-pub(super) fn tmpfs_option(text: &str) -> Result<(), String> {
+pub(crate) fn tmpfs_option(text: &str) -> Result<(), String> {
     const FLAGS: [&str; 7] = [
         "exec", "noexec", "suid", "nosuid", "dev", "nodev", "noatime",
     ];
