@@ -18,6 +18,7 @@ use support::{Home, Run};
 const SERVICES: &str = include_str!("../../harness-config/tests/fixtures/services.yaml");
 const SEED: &str = include_str!("../../harness-config/tests/fixtures/seed-001.yaml");
 const GRAPH: &str = include_str!("../../harness-config/tests/fixtures/graph-stack-with-tasks.yaml");
+const COMPOSE: &str = include_str!("../../harness-config/tests/compose/graph-node.yaml");
 
 /// Long enough for images of some size and for probes that ask every ten seconds.
 const WAIT: &str = "--wait-timeout=90s";
@@ -372,5 +373,23 @@ fn the_graph_stack_comes_up_in_order_and_its_parts_find_each_other() {
         "{answer}"
     );
     assert!(stack.ipfs("version", &[]).contains("Version"));
+    stack.down();
+}
+
+#[test]
+fn the_parts_of_a_compose_file_of_a_graph_start_by_their_own_checks() {
+    // Ports of this machine may be taken: free ones. The rest of the file needs contracts and a compiler for them.
+    let text = COMPOSE
+        .replace("'5432:5432'", "'5432'")
+        .replace("'5001:5001'", "'5001'");
+    let units = ["postgres", "ipfs", "anvil"];
+    let stack = Stack::new(&text, &units, "");
+    stack.ok(&["start", "postgres", "ipfs", "anvil", "--wait", WAIT]);
+    stack.expect_ready(&units);
+    let chain = format!("http://{}", stack.address("anvil", "8545", None));
+    assert_eq!(ethereum(&chain, "eth_chainId", "[]"), "0x539");
+    let asked = ["exec", "postgres", "--", "psql", "-U", "graph-node", "-Atc"];
+    let asked = [&asked[..], &["show shared_preload_libraries"]].concat();
+    assert_eq!(stack.ok(&asked).stdout, "pg_stat_statements\n");
     stack.down();
 }
