@@ -219,6 +219,8 @@ fn ports_and_environment_are_checked_item_by_item() {
         "services: {a: {binary: x, env_file: [{path: x, required: false}]}}",
         "services:\n  a: {binary: x, ports: [80]}\n  b: {binary: x, ports: [«W H0501»80]}\n",
         "services:\n  a: {binary: x}\n  b: {binary: x, env: {A_HOST: «W H0503»a, URL: «W H0503»'http://a/', X: a}}\n",
+        "services:\n  «W H0506»a: {binary: x}\n  b: {type: docker, image: y, depends_on: [a]}\n  c: {type: docker, image: y, network_mode: host, depends_on: [a]}\n",
+        "services:\n  a: {binary: x, ports: [80]}\n  b: {type: docker, image: y, depends_on: [a]}\n",
         "networks: {«W H0504»n: {type: lan, nodes: [«H0202»{name: x}]}}\nservices: {a: {binary: x}}",
         "networks: {n: {type: «H0203»lna}}\nservices: {a: {binary: x}}",
         "networks: {n: «H0202»{subnet: 10.0.0.0/8}}\nservices: {a: {binary: x}}",

@@ -85,6 +85,24 @@ fn clients_that_start_at_once_end_with_one_daemon_in_a_session_of_its_own() {
 }
 
 #[test]
+fn a_daemon_that_is_killed_while_it_is_asked_has_a_successor_though_nothing_is_left_to_do() {
+    testkit::run_everywhere(|| async {
+        let home = Home::new();
+        let program = daemon_program(&home);
+        let first = testkit::within(SOON, "a daemon", ensure_daemon(&home.dirs, &program)).await;
+        drop(first.expect("a daemon"));
+        let client = HarnessClient::open(&home.dirs, &program, AutoStart::WhenActive).await;
+        let client = client.expect("it runs");
+        let before = client.daemon_status().await.expect("an answer").pid;
+        let pid = rustix::process::Pid::from_raw(before.cast_signed()).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("ours");
+        let after = client.daemon_status().await.expect("an answer").pid;
+        assert_ne!(after, before);
+        end(&home, &client).await;
+    });
+}
+
+#[test]
 fn a_daemon_that_cannot_start_says_why() {
     async_io::block_on(async {
         let home = Home::new();

@@ -297,6 +297,28 @@ fn what_it_needs_of_this_machine_is_told_by_the_way_through_its_ground() {
 }
 
 #[test]
+fn on_the_machines_own_network_a_container_finds_what_it_needs_by_name_and_without_a_forwarder() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        let manager = yard.manager(&world).await;
+        let mut spec = with_containers("api; worker needs api", &["worker"]);
+        let api = spec.units.get_mut(&unit("api")).expect("defined");
+        api.ports.push(PortSpec::new(PortNumber::Fixed(8080)));
+        let worker = spec.units.get_mut(&unit("worker")).expect("defined");
+        worker.target = TargetSpec::Docker(Box::new(ContainerTarget {
+            network: Some("host".into()),
+            ..ContainerTarget::default()
+        }));
+        begin(&manager, spec).await;
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        let own = yard.order("worker").container.expect("a container");
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(own.hosts, [("api".to_owned(), here)]);
+        assert_eq!(own.forwards, []);
+    });
+}
+
+#[test]
 fn one_that_is_out_of_reach_stays_what_it_is_and_says_why_nobody_knows() {
     smol::block_on(async {
         let (yard, world) = set_up();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use service_orchestration::spec::{
-    NetworkKind, PortNumber, PortSpec, Protocol, TargetSpec, Template,
+    Gate, NetworkKind, PortNumber, PortSpec, Protocol, TargetSpec, Template, UnitKind,
 };
 
 use crate::decode::{Decoded, Unit};
@@ -24,6 +24,7 @@ pub(super) fn check(decoded: &Decoded, sink: &mut Sink) {
     for unit in decoded.units.values() {
         network(decoded, unit, sink);
         bare_names(decoded, unit, sink);
+        unreached(decoded, unit, sink);
     }
     port_clashes(decoded, sink);
 }
@@ -45,6 +46,34 @@ fn network(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
     )
     .meant(near)
     .help("declare it under `networks`, or leave `network` out");
+}
+
+/// A process without ports that a container waits to be ready: it is there to be reached, and may not be.
+fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
+    let is_apart = match &unit.spec.target {
+        TargetSpec::Docker(container) => container.network.is_none(),
+        _ => false,
+    };
+    for dependency in unit.spec.dependencies.iter().filter(|_| is_apart) {
+        let Some(other) = decoded.units.get(&dependency.unit) else {
+            continue;
+        };
+        let is_silent = matches!(other.spec.target, TargetSpec::Process(_))
+            && other.spec.kind == UnitKind::Service
+            && other.spec.ports.is_empty();
+        if !is_silent || dependency.gate == Some(Gate::Started) {
+            continue;
+        }
+        let (asker, name) = (&unit.spec.name, &dependency.unit);
+        let message = format!(
+            "the container of `{asker}` needs `{name}`, a process that declares no `ports`: where it listens on loopback only, it is not reached"
+        );
+        let help = format!(
+            "name the port that `{name}` listens on: `ports: [8080]`; a forwarder carries it then"
+        );
+        sink.warning(Code::NoForwarder, other.places.key, message)
+            .help(help);
+    }
 }
 
 /// Two units on one port of this machine.

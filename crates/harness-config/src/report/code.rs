@@ -125,6 +125,8 @@ codes! {
         "Networks of this type cannot be made by this program yet.";
     UnknownVolume "H0505" "a volume that is not declared"
         "Volumes that containers of a stack share stand under `volumes` on the top level. A directory is written with a slash: `./data`.";
+    NoForwarder "H0506" "a process that a container may not reach"
+        "What listens on loopback only is carried to containers by a forwarder, for each port that the process declares in `ports`. Without one it is reached only where it listens on every address.";
     UnknownSecret "H0601" "a secret that is not declared"
         "The name must stand under `secrets` on the top level of the file.";
     SecretSeen "H0602" "a secret where others can see it"

@@ -52,6 +52,11 @@ pub(super) struct Starter {
 }
 
 impl Starter {
+    /// Whether a daemon may be started in place of one that was there and was killed.
+    pub(super) fn may_follow(&self, error: &ConnectError) -> bool {
+        error.is_absence() && self.auto_start != AutoStart::Never
+    }
+
     /// Whether a daemon may be started to repair this.
     pub(super) fn may_start(&self, dirs: &Dirs, error: &ConnectError) -> bool {
         error.is_absence()

@@ -62,7 +62,7 @@ impl HarnessClient {
                 Err(error) => return Err(error.into()),
             };
             if departure == Departure::Killed
-                && let Some((dirs, starter)) = way.starter_for(&error)
+                && let Some((dirs, starter)) = way.successor_for(&error)
             {
                 // On the heap, as it is rare and large.
                 let connection = Box::pin(bring_up(dirs, &starter.daemon)).await;
@@ -140,6 +140,17 @@ impl Way {
                 Some((dirs, starter))
             }
             Self::Local(..) | Self::Remote(_) => None,
+        }
+    }
+
+    /// How to bring up the next daemon after one that was killed while it was asked. Whether anything is left to look
+    /// after does not matter: the last that it did may have been to end that, and who asked has no answer yet.
+    fn successor_for(&self, error: &ConnectError) -> Option<(&Dirs, &Starter)> {
+        match self {
+            Self::Local(dirs, Some(starter)) => {
+                starter.may_follow(error).then_some((dirs, starter))
+            }
+            Self::Local(_, None) | Self::Remote(_) => None,
         }
     }
 

@@ -51,6 +51,9 @@ fn facts(look: &Look, view: &NetView, unit: &NetUnit) -> Vec<(&'static str, Stri
             .iter()
             .map(|endpoint| ("Port", listens(endpoint))),
     );
+    if is_without_forwarder(view, unit) {
+        facts.push(("Forwarder", NO_FORWARDER.to_owned()));
+    }
     let carried = unit
         .endpoints
         .iter()
@@ -66,6 +69,18 @@ fn facts(look: &Look, view: &NetView, unit: &NetUnit) -> Vec<(&'static str, Stri
     }
     facts
 }
+
+/// A process without ports, seen from a container.
+fn is_without_forwarder(view: &NetView, unit: &NetUnit) -> bool {
+    view.from.kind == PlaceKind::Container
+        && unit.kind == UnitKind::Service
+        && unit.target == "process"
+        && unit.endpoints.is_empty()
+}
+
+/// What can be done about it stands there, too.
+const NO_FORWARDER: &str =
+    "none: it declares no `ports`, so it is reached only where it listens on every address";
 
 fn state(unit: &NetUnit) -> &'static str {
     match unit.published {

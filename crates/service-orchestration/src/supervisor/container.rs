@@ -70,9 +70,6 @@ impl Supervisor {
     fn neighbours(&self, asker: &UnitEntry) -> (Vec<(String, IpAddr)>, Vec<Forward>) {
         let (mut hosts, mut forwards) = (Vec::new(), Vec::new());
         let from = self.place_of(asker);
-        if matches!(from, Place::Host(_)) {
-            return (hosts, forwards);
-        }
         for dependency in &asker.described().dependencies {
             let instances = self.units.instances(&asker.id.stack, &dependency.unit);
             let Some(other) = instances.first().map(|index| self.units.get(*index)) else {
@@ -84,7 +81,7 @@ impl Supervisor {
             let Some(resolved) = self.locate(asker, other) else {
                 continue;
             };
-            let ways = ways(other, &resolved);
+            let ways = ways(&from, other, &resolved);
             forwards.extend(ways.forwards.into_iter().flatten());
             hosts.extend(ways.host.map(|ip| (dependency.unit.to_string(), ip)));
         }
@@ -119,9 +116,11 @@ pub(super) struct Ways {
 }
 
 /// What a container needs to reach this unit where it was resolved.
-pub(super) fn ways(other: &UnitEntry, resolved: &Resolved) -> Ways {
+pub(super) fn ways(from: &Place, other: &UnitEntry, resolved: &Resolved) -> Ways {
     let entry = &resolved.entry;
-    let is_behind_loopback = entry.place == Place::local() && entry.ip.is_loopback();
+    // On this machine's own network its loopback is the container's, too.
+    let is_apart = !matches!(from, Place::Host(_));
+    let is_behind_loopback = is_apart && entry.place == Place::local() && entry.ip.is_loopback();
     let protocols = other.numbered_ports().map(|(_, port, _)| port.protocol);
     let forward = |((endpoint, listen), protocol): ((&Endpoint, SocketAddr), Protocol)| {
         let is_carried = is_behind_loopback && protocol == Protocol::Tcp;

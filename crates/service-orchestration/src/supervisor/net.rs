@@ -113,8 +113,8 @@ impl Sight<'_> {
         let found = resolved.as_ref().ok();
         // Only what is told of the whole unit is carried and named.
         let ways = found
-            .filter(|_| matches!(self.from, Place::Container { .. }))
-            .map(|resolved| ways(self.other, resolved));
+            .filter(|_| self.is_of_container())
+            .map(|resolved| ways(&self.from, self.other, resolved));
         let service = self.other.id.name.as_str();
         NetUnit {
             name: self.other.id.local_name(),
@@ -139,6 +139,12 @@ impl Sight<'_> {
                 .filter(|_| self.other.spec.kind == UnitKind::Service)
                 .map_or_else(BTreeMap::new, |resolved| resolved.variables(service)),
         }
+    }
+
+    /// Whether a container asks, on whatever network.
+    fn is_of_container(&self) -> bool {
+        let is_ours = |asker: &UnitEntry| asker.described().target.kind() == TargetKind::Docker;
+        matches!(self.from, Place::Container { .. }) || self.asker.is_some_and(is_ours)
     }
 
     fn is_needed(&self) -> bool {

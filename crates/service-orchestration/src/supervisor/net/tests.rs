@@ -260,7 +260,12 @@ fn a_container_on_the_machines_network_is_a_program_of_the_machine() {
         (told.address, reason(&told)),
         (Some(at("127.0.0.1:40001")), "published")
     );
-    assert!(told.names.is_empty());
+    let name = &told.names[0];
+    assert_eq!(
+        (name.by, name.ip),
+        (NetNameBy::HostsFile, Some(ip("127.0.0.1")))
+    );
+    assert_eq!(told.endpoints[0].forwarder, None);
     let told = seen(Some(&db), &proxy);
     assert_eq!(
         (told.address, reason(&told)),
