@@ -5,14 +5,17 @@
 //! whoever publishes: readers look up, or follow the changes.
 //!
 //! Start reading at [`Entry`] (what is known of a service), then [`route()`] (the rule), then [`Registry`] (the one
-//! owner). Addresses on the loopback network come from [`LoopbackPool`]; what a service is told about another, from
-//! [`Resolved`].
+//! owner). Addresses on the loopback network come from [`LoopbackPool`], those of other networks from [`pool::Pool`]; what
+//! a service is told about another, from [`Resolved`].
 
 mod entry;
+mod interface;
 pub mod journal;
 mod ledger;
 mod loopback;
+mod network;
 mod place;
+pub mod pool;
 mod registry;
 mod resolved;
 mod route;
@@ -20,8 +23,10 @@ mod subnet;
 mod watch;
 
 pub use entry::{Endpoint, Entry, Incarnation, InstanceKey, Readiness, ServiceKey};
+pub use interface::{Interface, InterfaceAddress, InterfaceKind};
 pub use ledger::{Change, ChangeKind, Outcome};
 pub use loopback::{AllocateError, LoopbackPool, RestoreError};
+pub use network::{Network, NetworkError};
 pub use place::{Attachment, HostId, Place};
 pub use registry::{Registry, ResolveError, Snapshot};
 pub use resolved::Resolved;
