@@ -16,6 +16,18 @@ fn idler(unit: &str) -> ServiceSpec {
     container(unit, UnitKind::Service, target)
 }
 
+/// Redis, asked from outside. An engine of Docker 20.10 hangs over a container that is paused in the instant in which a
+/// command is begun inside.
+fn asked() -> ServiceSpec {
+    let mut spec = redis();
+    let readiness = spec.readiness.as_mut().expect("it has one");
+    readiness.action = ProbeAction::Tcp {
+        host: None,
+        port: "6379".into(),
+    };
+    spec
+}
+
 async fn comes_to(
     yard: &Yard,
     manager: &ServiceManager,
@@ -36,7 +48,7 @@ fn one_that_is_paused_is_not_ready_until_it_goes_on_and_can_be_stopped() {
     async_io::block_on(async {
         let yard = Yard::new();
         let manager = yard.manager().await;
-        yard.up(&manager, vec![redis(), idler("plain")]).await;
+        yard.up(&manager, vec![asked(), idler("plain")]).await;
         yard.reach(&manager, &[], Goal::Ready).await;
         for unit in ["db", "plain"] {
             let before = yard.item(&manager, unit).await;
