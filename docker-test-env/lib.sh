@@ -68,6 +68,14 @@ install_packages() {
   ' install "${missing[@]}" >&2
 }
 
+# What goes on and holds its caller's pipes keeps whoever reads them waiting.
+close_inherited() {
+  for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    if [ "$fd" -gt 2 ]; then eval "exec $fd>&-"; fi
+  done
+}
+
 # engine_answers [SOCKET]: whether an engine does there; without SOCKET, where the docker CLI looks.
 engine_answers() {
   if [ -n "${1:-}" ]; then set -- --host "unix://$1"; fi

@@ -18,7 +18,7 @@ const PACKAGES: [(&str, &[&str]); 19] = [
     // For the fault matrix; strace also for the counts of system calls.
     ("strace", &["strace"]),
     ("faketime", &["faketime"]),
-    ("util-linux", &["unshare", "setpriv", "mount"]),
+    ("util-linux", &["unshare", "setpriv", "mount", "nsenter"]),
     ("e2fsprogs", &["mkfs.ext4"]),
     // The engine, and what its images are made from.
     ("docker.io", &["docker", "dockerd"]),
