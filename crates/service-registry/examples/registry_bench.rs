@@ -1,4 +1,4 @@
-//! What a lookup costs with 10,000 entries, and how long a change takes to reach 1,000 watchers.
+//! What a lookup costs with 10,000 entries, how long a change takes to reach 1,000 watchers, and what leases cost.
 //!
 //! `cargo run --release -p service-registry --example registry_bench`
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use service_registry::{
-    Endpoint, Entry, Incarnation, Place, Readiness, Registry, ServiceKey, Update,
+    Endpoint, Entry, Incarnation, Lease, Owner, Place, Readiness, Registry, ServiceKey, Update,
 };
 
 fn entry(number: usize, incarnation: u64) -> Entry {
@@ -73,9 +73,51 @@ fn main() {
     println!(
         "changes       {worst:>10.1?} until {CHANGES} reached each of {WATCHERS} watchers (target 50 ms)"
     );
+    leases();
+}
+
+/// All entries are of other owners: what their signs of life cost, and the loss of all of them at once.
+fn leases() {
+    let (registry, start) = (Registry::new(), Instant::now());
+    let owners: Vec<Lease> = (0..OWNERS)
+        .map(|number| Lease::new(Owner::new(format!("host-{number}"))))
+        .collect();
+    let publish = |now| {
+        for (number, lease) in (0..ENTRIES).zip(owners.iter().cycle()) {
+            let listed = registry.publish_leased(entry(number, 1), lease, now);
+            assert!(listed.is_ok());
+        }
+    };
+    let each =
+        |began: Instant, count: usize| began.elapsed() / u32::try_from(count).expect("small");
+    let began = Instant::now();
+    publish(start);
+    println!(
+        "publish       {:>10.1?} each, under a lease of one of {OWNERS} owners",
+        each(began, ENTRIES)
+    );
+    let began = Instant::now();
+    publish(start + Duration::from_secs(5));
+    println!("publish       {:>10.1?} each, again", each(began, ENTRIES));
+    let began = Instant::now();
+    for lease in owners.iter().cycle().take(LOOKUPS) {
+        let renewed = registry.renew(&lease.owner, start + Duration::from_secs(5));
+        assert!(renewed.is_ok());
+    }
+    println!(
+        "renew         {:>10.1?} each, whatever the owner has listed",
+        each(began, LOOKUPS)
+    );
+    let began = Instant::now();
+    let lost = registry.expire(start + Duration::from_secs(60));
+    println!(
+        "expire        {:>10.1?} for {lost} entries at once",
+        began.elapsed()
+    );
 }
 
 const ENTRIES: usize = 10_000;
 const LOOKUPS: usize = 1_000_000;
+const OWNERS: usize = 100;
 const WATCHERS: usize = 1_000;
 const CHANGES: u64 = 10;

@@ -1,13 +1,16 @@
 //! The registry's decisions, without a lock, a waker or a clock.
 //!
-//! Owns: the entries, and the last changes in order. What is late is dropped here.
+//! Owns: the entries, the leases that some of them are under, and the last changes in order. What is late is dropped
+//! here.
 //!
 //! Invariants: sequence numbers count up by one; the entries are what the changes since the first add up to; an
 //! instance never goes back to an earlier incarnation while it is listed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::lease::{Ending, Lease, LeaseError, Leases, Owner, Tombstone};
 use crate::{Entry, Incarnation, InstanceKey, ServiceKey};
 
 /// One change of the registry.
@@ -26,6 +29,8 @@ pub enum ChangeKind {
     Published(Arc<Entry>),
     /// An instance can no longer be reached.
     Withdrawn(InstanceKey, Incarnation),
+    /// The owner of an instance was not heard of in time. The instance may still run, and be published again.
+    Lost(InstanceKey, Incarnation),
 }
 
 /// What became of a `publish` or `withdraw`.
@@ -42,6 +47,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     entries: BTreeMap<ServiceKey, BTreeMap<u32, Arc<Entry>>>,
+    leases: Leases,
     /// The last changes; the newest has the number `sequence`.
     recent: VecDeque<Arc<Change>>,
     sequence: u64,
@@ -53,39 +59,113 @@ impl Ledger {
     pub(crate) fn new(keep: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
+            leases: Leases::default(),
             recent: VecDeque::new(),
             sequence: 0,
             keep,
         }
     }
 
+    /// Of an instance that somebody has a lease for, the daemon itself takes over.
     pub(crate) fn publish(&mut self, entry: Entry) -> Outcome {
-        let instances = self.entries.entry(entry.key.service.clone()).or_default();
-        match instances.get(&entry.key.instance) {
-            Some(listed) if listed.incarnation > entry.incarnation => return Outcome::Stale,
-            Some(listed) if **listed == entry => return Outcome::Unchanged,
-            Some(_) | None => {}
+        let key = entry.key.clone();
+        let outcome = self.list(entry);
+        if outcome != Outcome::Stale {
+            self.leases.let_go(&key);
         }
-        let entry = Arc::new(entry);
-        instances.insert(entry.key.instance, entry.clone());
-        self.record(ChangeKind::Published(entry));
-        Outcome::Changed
+        outcome
     }
 
     pub(crate) fn withdraw(&mut self, key: &InstanceKey, incarnation: Incarnation) -> Outcome {
-        let Some(instances) = self.entries.get_mut(&key.service) else {
-            return Outcome::Unchanged;
-        };
-        match instances.get(&key.instance) {
+        match self.instance(key) {
             None => return Outcome::Unchanged,
             Some(listed) if listed.incarnation > incarnation => return Outcome::Stale,
-            Some(_) => instances.remove(&key.instance),
+            Some(_) => self.strike(key),
         };
-        if instances.is_empty() {
-            self.entries.remove(&key.service);
-        }
+        self.leases.let_go(key);
         self.record(ChangeKind::Withdrawn(key.clone(), incarnation));
         Outcome::Changed
+    }
+
+    pub(crate) fn publish_leased(
+        &mut self,
+        entry: Entry,
+        lease: &Lease,
+        now: Instant,
+    ) -> Result<Outcome, LeaseError> {
+        if !(Lease::SHORTEST..=Lease::LONGEST).contains(&lease.ttl) {
+            return Err(LeaseError::Duration { ttl: lease.ttl });
+        }
+        let key = entry.key.clone();
+        self.admit(&key, entry.incarnation, &lease.owner, now)?;
+        let outcome = self.list(entry);
+        self.leases.hold(&key, lease, now);
+        Ok(outcome)
+    }
+
+    pub(crate) fn withdraw_leased(
+        &mut self,
+        key: &InstanceKey,
+        incarnation: Incarnation,
+        owner: &Owner,
+        now: Instant,
+    ) -> Result<Outcome, LeaseError> {
+        if self.instance(key).is_some() {
+            self.admit(key, incarnation, owner, now)?;
+            let outcome = self.withdraw(key, incarnation);
+            self.leases
+                .bury(key, incarnation, owner.clone(), Ending::Withdrawn, now);
+            return Ok(outcome);
+        }
+        // What was lost has come to its end unseen, and says so late.
+        let grave = self.leases.grave(key, now);
+        if grave.is_some_and(|grave| grave.owner == *owner && grave.admits(incarnation)) {
+            self.leases
+                .bury(key, incarnation, owner.clone(), Ending::Withdrawn, now);
+        }
+        Ok(Outcome::Unchanged)
+    }
+
+    pub(crate) fn renew(&mut self, owner: &Owner, now: Instant) -> Result<(), LeaseError> {
+        if self.leases.renew(owner, now) {
+            return Ok(());
+        }
+        Err(LeaseError::NoLease {
+            owner: owner.clone(),
+        })
+    }
+
+    pub(crate) fn expire(&mut self, now: Instant) -> usize {
+        let mut lost = 0;
+        while let Some((owner, keys)) = self.leases.next_lost(now) {
+            for key in keys {
+                let Some(entry) = self.strike(&key) else {
+                    continue;
+                };
+                self.leases
+                    .bury(&key, entry.incarnation, owner.clone(), Ending::Lost, now);
+                self.record(ChangeKind::Lost(key, entry.incarnation));
+                lost += 1;
+            }
+        }
+        self.leases.forget(now);
+        lost
+    }
+
+    pub(crate) fn remember(&mut self, tombstones: &[Tombstone], now: Instant) {
+        for stone in tombstones {
+            if self.instance(&stone.key).is_none() {
+                // A machine that has run for less than that has a clock that does not reach back so far.
+                let at = now.checked_sub(stone.age).unwrap_or(now);
+                let owner = stone.owner.clone();
+                self.leases
+                    .bury(&stone.key, stone.incarnation, owner, stone.ending, at);
+            }
+        }
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// The instances of a service, in the order of their numbers.
@@ -117,6 +197,62 @@ impl Ledger {
         let behind = usize::try_from(behind).map_err(|_| Forgotten)?;
         let index = self.recent.len().checked_sub(behind).ok_or(Forgotten)?;
         Ok(self.recent.get(index).cloned())
+    }
+
+    /// Whether this owner may say something of this run.
+    fn admit(
+        &self,
+        key: &InstanceKey,
+        incarnation: Incarnation,
+        asker: &Owner,
+        now: Instant,
+    ) -> Result<(), LeaseError> {
+        let stale = |known| LeaseError::Stale {
+            key: key.clone(),
+            incarnation,
+            known,
+        };
+        if let Some(listed) = self.instance(key) {
+            let holder = self.leases.owner(key);
+            if holder != Some(asker) {
+                return Err(LeaseError::Taken {
+                    key: key.clone(),
+                    asker: asker.clone(),
+                    holder: holder.cloned(),
+                });
+            }
+            if listed.incarnation > incarnation {
+                return Err(stale(listed.incarnation));
+            }
+        }
+        match self.leases.grave(key, now) {
+            Some(grave) if !grave.admits(incarnation) => Err(stale(grave.incarnation)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Puts the entry on the list, unless a later run stands there.
+    fn list(&mut self, entry: Entry) -> Outcome {
+        let instances = self.entries.entry(entry.key.service.clone()).or_default();
+        match instances.get(&entry.key.instance) {
+            Some(listed) if listed.incarnation > entry.incarnation => return Outcome::Stale,
+            Some(listed) if **listed == entry => return Outcome::Unchanged,
+            Some(_) | None => {}
+        }
+        let entry = Arc::new(entry);
+        instances.insert(entry.key.instance, entry.clone());
+        self.record(ChangeKind::Published(entry));
+        Outcome::Changed
+    }
+
+    /// Takes the entry off the list.
+    fn strike(&mut self, key: &InstanceKey) -> Option<Arc<Entry>> {
+        let instances = self.entries.get_mut(&key.service)?;
+        let entry = instances.remove(&key.instance);
+        if instances.is_empty() {
+            self.entries.remove(&key.service);
+        }
+        entry
     }
 
     fn record(&mut self, kind: ChangeKind) {

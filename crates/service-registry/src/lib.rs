@@ -11,6 +11,7 @@
 mod entry;
 mod interface;
 pub mod journal;
+mod lease;
 mod ledger;
 mod loopback;
 mod network;
@@ -24,6 +25,7 @@ mod watch;
 
 pub use entry::{Endpoint, Entry, Incarnation, InstanceKey, Readiness, ServiceKey};
 pub use interface::{Interface, InterfaceAddress, InterfaceKind};
+pub use lease::{Ending, Lease, LeaseError, Leased, Owner, Tombstone};
 pub use ledger::{Change, ChangeKind, Outcome};
 pub use loopback::{AllocateError, LoopbackPool, RestoreError};
 pub use network::{Network, NetworkError};

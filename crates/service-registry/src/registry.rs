@@ -45,7 +45,7 @@ pub struct Snapshot {
 /// Who is where. Cheap to clone; all clones are one registry.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
@@ -207,13 +207,19 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, act: impl FnOnce(&mut Ledger) -> Outcome) -> Outcome {
-        let outcome = act(&mut self.ledger.write().unwrap_or_else(PoisonError::into_inner));
-        if outcome == Outcome::Changed {
+    /// Acts on the ledger, and wakes those who wait when that changed something: once, however much it was.
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        let (done, has_changed) = {
+            let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+            let before = ledger.sequence();
+            let done = act(&mut ledger);
+            (done, ledger.sequence() != before)
+        };
+        if has_changed {
             let waiting = std::mem::take(&mut *self.waiting());
             waiting.into_values().for_each(Waker::wake);
         }
-        outcome
+        done
     }
 }
 

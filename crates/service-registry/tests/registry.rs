@@ -145,7 +145,7 @@ proptest! {
                         ChangeKind::Published(entry) => {
                             known.insert(entry.key.clone(), entry.clone());
                         }
-                        ChangeKind::Withdrawn(key, _) => {
+                        ChangeKind::Withdrawn(key, _) | ChangeKind::Lost(key, _) => {
                             known.remove(key);
                         }
                     },
