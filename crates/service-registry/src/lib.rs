@@ -9,7 +9,6 @@
 //! a service is told about another, from [`Resolved`].
 
 mod entry;
-mod interface;
 pub mod journal;
 mod lease;
 mod ledger;
@@ -21,10 +20,10 @@ mod registry;
 mod resolved;
 mod route;
 mod subnet;
+mod topology;
 mod watch;
 
 pub use entry::{Endpoint, Entry, Incarnation, InstanceKey, Readiness, ServiceKey};
-pub use interface::{Interface, InterfaceAddress, InterfaceKind};
 pub use lease::{Ending, Lease, LeaseError, Leased, Owner, Tombstone};
 pub use ledger::{Change, ChangeKind, Outcome};
 pub use loopback::{AllocateError, LoopbackPool, RestoreError};
@@ -32,6 +31,9 @@ pub use network::{Network, NetworkError};
 pub use place::{Attachment, HostId, Place};
 pub use registry::{Registry, ResolveError, Snapshot};
 pub use resolved::Resolved;
-pub use route::{Reason, Route, RouteError, Topology, route, route_to_port};
+pub use route::{Reason, Route, RouteError, route, route_to_port};
 pub use subnet::{Subnet, SubnetError};
+pub use topology::{
+    DefaultRoute, HostNet, Interface, InterfaceAddress, InterfaceKind, Sight, Topology,
+};
 pub use watch::{Cursor, Update, Watch};

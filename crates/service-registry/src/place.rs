@@ -33,7 +33,7 @@ impl fmt::Display for HostId {
     }
 }
 
-/// Where something runs. LAN nodes and mesh peers become variants of their own.
+/// Where something runs. Nodes of a LAN and peers of a mesh are hosts: what joins them is the topology's business.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Place {
