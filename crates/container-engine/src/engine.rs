@@ -20,6 +20,7 @@ use crate::address::{EngineAddress, Way};
 use crate::call::{Bound, Call};
 use crate::discovery::Discovery;
 use crate::error::{EngineError, Object};
+use crate::info::Capabilities;
 use crate::refusal;
 use crate::stdio::ProgramStream;
 use crate::target::Target;
@@ -62,7 +63,7 @@ struct Shared {
     /// Connections that wait for their next request. Held for a push or a pop.
     idle: Mutex<Vec<Connection>>,
     /// What was agreed upon. Held for a read or a write.
-    version: Mutex<Option<ApiVersion>>,
+    agreed: Mutex<Option<Agreed>>,
     opened: AtomicU64,
 }
 
@@ -98,7 +99,7 @@ impl Engine {
                 way,
                 timeouts,
                 idle: Mutex::default(),
-                version: Mutex::default(),
+                agreed: Mutex::default(),
                 opened: AtomicU64::new(0),
             }),
         }
@@ -164,8 +165,20 @@ impl Engine {
 
     /// What both sides speak; asked for once, and again after an engine has changed its mind.
     pub(crate) async fn version(&self) -> Result<ApiVersion, EngineError> {
-        if let Some(version) = *lock(&self.shared.version) {
-            return Ok(version);
+        self.agreed().await.map(|agreed| agreed.version)
+    }
+
+    /// What the engine does by itself, as far as it tells.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] and others, the first time; the answer is kept.
+    pub async fn capabilities(&self) -> Result<Capabilities, EngineError> {
+        self.agreed().await.map(|agreed| agreed.capabilities)
+    }
+
+    async fn agreed(&self) -> Result<Agreed, EngineError> {
+        if let Some(agreed) = *lock(&self.shared.agreed) {
+            return Ok(agreed);
         }
         let answer = self.ask_version().await?;
         let version = ApiVersion::agree(&answer.api_version, answer.min_api_version.as_deref());
@@ -177,8 +190,12 @@ impl Engine {
                 answer.api_version
             ),
         })?;
-        *lock(&self.shared.version) = Some(version);
-        Ok(version)
+        let agreed = Agreed {
+            version,
+            capabilities: Capabilities::of(answer.podman().is_some()),
+        };
+        *lock(&self.shared.agreed) = Some(agreed);
+        Ok(agreed)
     }
 
     pub(crate) async fn ask_version(&self) -> Result<VersionAnswer, EngineError> {
@@ -273,7 +290,7 @@ impl Engine {
         let message = refusal::message(answer.body());
         // An engine that was replaced by another speaks another version.
         if message.contains("client version") {
-            *lock(&self.shared.version) = None;
+            *lock(&self.shared.agreed) = None;
         }
         refusal::explain(&call.about, answer.status(), message)
     }
@@ -371,6 +388,23 @@ pub(crate) struct VersionAnswer {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Component {
     pub(crate) name: String,
+}
+
+impl VersionAnswer {
+    /// What podman calls itself, if that is what answers.
+    pub(crate) fn podman(&self) -> Option<&str> {
+        let mut names = self.components.iter().map(|component| &component.name);
+        names
+            .find(|name| name.contains("Podman"))
+            .map(String::as_str)
+    }
+}
+
+/// What the first answer of an engine settles.
+#[derive(Clone, Copy)]
+struct Agreed {
+    version: ApiVersion,
+    capabilities: Capabilities,
 }
 
 /// No code runs while it is held that could leave something half done.

@@ -1,6 +1,6 @@
 //! What an engine is.
 //!
-//! Owns: the type, and telling docker from podman.
+//! Owns: the types, and telling docker from podman: others ask what an engine can, not what it is called.
 
 use serde::Deserialize;
 
@@ -44,6 +44,26 @@ pub struct EngineInfo {
     pub memory_bytes: u64,
 }
 
+/// What engines differ in, as far as anybody here has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether it runs the checks of containers at their intervals. Podman leaves that to timers of systemd, which are not
+    /// everywhere: [`Engine::check`] runs one.
+    pub runs_checks: bool,
+    /// Whether whoever follows a log gets every record of it. Podman drops some when the container ends meanwhile; what is
+    /// read without following is complete.
+    pub follows_completely: bool,
+}
+
+impl Capabilities {
+    pub(crate) fn of(is_podman: bool) -> Self {
+        Self {
+            runs_checks: !is_podman,
+            follows_completely: !is_podman,
+        }
+    }
+}
+
 impl Engine {
     /// What the engine is.
     ///
@@ -78,11 +98,7 @@ impl Engine {
         let api_version = self.version().await?;
         let call = Call::get(Target::new(&["info"]), Object::Engine);
         let answer: Answer = self.ask_json(&call).await?;
-        let names = version
-            .components
-            .into_iter()
-            .map(|component| component.name);
-        let podman = names.into_iter().find(|name| name.contains("Podman"));
+        let podman = version.podman().map(str::to_owned);
         let is_rootless = |option: &String| option.split(',').any(|part| part == "name=rootless");
         Ok(EngineInfo {
             api_version,

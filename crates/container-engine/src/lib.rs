@@ -11,7 +11,7 @@
 //! | find one's own again | [`Engine::list`] with labels in [`Filters`] |
 //! | read output | [`Engine::logs`] |
 //! | learn what happens | [`Engine::events`] |
-//! | run something inside | [`Engine::exec`] |
+//! | run something inside | [`Engine::exec`]; a container's own check, where the engine does not: [`Engine::check`] |
 //! | see what is there | [`Engine::image`], [`Engine::networks`], [`Engine::volumes`], [`Engine::info`] |
 //!
 //! ```no_run
@@ -75,7 +75,7 @@ pub use exec::{ExecConfig, ExecEnd, ExecLimits, ExecOutcome};
 pub use frames::{FrameError, Frames, LogRecord, LogSource, Records};
 pub use id::ContainerId;
 pub use image::Image;
-pub use info::EngineInfo;
+pub use info::{Capabilities, EngineInfo};
 pub use logs::{LogStream, LogsQuery};
 pub use network::{Network, NetworkConfig};
 pub use target::Filters;

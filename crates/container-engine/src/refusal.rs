@@ -46,7 +46,10 @@ pub(crate) fn explain(about: &Object, status: StatusCode, message: String) -> En
             message,
         };
     }
+    // podman's words, whatever its runtime says before them.
     if says("executable file not found")
+        || says("OCI permission denied")
+        || says("OCI runtime attempted to invoke")
         || says("OCI runtime") && (says("no such file or directory") || says("permission denied"))
     {
         return EngineError::NotRunnable { object, message };

@@ -23,8 +23,8 @@ pub use docker::{DockerAttachExecutor, DockerExecutor};
 pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError};
 pub use order::{
-    ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnHealth,
-    PortOrder, StopOrder, Ticket,
+    Activity, ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder,
+    Making, OwnHealth, PortOrder, Progress, StopOrder, Ticket,
 };
 pub use process::ProcessExecutor;
 pub use running::{NetworkInfo, RunningService};

@@ -1,6 +1,8 @@
 //! Attempts that stand on a ground: it is made first, its addresses are told, and it can be out of reach.
 
 mod common;
+#[path = "supervisor_ground/progress.rs"]
+mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -75,9 +77,9 @@ impl Yard {
 }
 
 /// Counts a ground whose making is given up.
-struct Making<'a>(&'a Yard, bool);
+struct Begun<'a>(&'a Yard, bool);
 
-impl Drop for Making<'_> {
+impl Drop for Begun<'_> {
     fn drop(&mut self) {
         self.0.state().given_up += u32::from(!self.1);
     }
@@ -120,13 +122,18 @@ impl ServiceExecutor for Yard {
     }
 
     async fn prepare(&self, order: GroundOrder) -> Result<Ground, LaunchError> {
-        let mut making = Making(self, false);
+        let mut making = Begun(self, false);
         let door = {
             let mut state = self.state();
             state.begun += 1;
             state.door.clone()
         };
         if let Some(door) = door {
+            order.progress.tell(Making {
+                activity: Activity::Building,
+                what: "building db:1 (step 1 of 2)".into(),
+                output: vec!["compiling".into()],
+            });
             door.recv().await.expect("the test holds the other side");
         }
         making.1 = true;

@@ -11,7 +11,7 @@ use crate::step::Step;
 use crate::workspace;
 
 /// A package of Debian, and the programs that make it needed. They may lie outside an ordinary user's PATH.
-const PACKAGES: [(&str, &[&str]); 19] = [
+const PACKAGES: [(&str, &[&str]); 20] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
@@ -27,6 +27,7 @@ const PACKAGES: [(&str, &[&str]); 19] = [
     ("busybox-static", &["busybox"]),
     ("openssh-server", &["sshd"]),
     ("openssh-client", &["ssh"]),
+    ("docker-registry", &["docker-registry"]),
     ("curl", &["curl"]),
     ("shellcheck", &["shellcheck"]),
     // What fetches the programs that Debian does not have, and what those need beside them.

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::call::{Bound, Call};
 use crate::container::body;
 use crate::container::config::{ContainerConfig, NetworkAttachment, NetworkMode};
-use crate::container::inspect::{self, Container};
+use crate::container::inspect::{self, Container, HealthStatus};
 use crate::container::list::{self, ContainerSummary};
 use crate::container::stats::{self, Stats};
 use crate::engine::Engine;
@@ -88,6 +88,31 @@ impl Engine {
         let call = Call::get(path(container, &["json"]), about);
         let answer: inspect::Answer = self.ask_json(&call).await?;
         Ok(answer.into())
+    }
+
+    /// Runs a container's own check once, and gives its verdict; `None` when it has no check. Only for engines that do not
+    /// run them by themselves: see [`Capabilities::runs_checks`].
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`], also from engines that cannot be told to; [`EngineError::NotRunning`].
+    ///
+    /// [`Capabilities::runs_checks`]: crate::Capabilities::runs_checks
+    pub async fn check(
+        &self,
+        container: &ContainerId,
+    ) -> Result<Option<HealthStatus>, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Verdict {
+            status: String,
+        }
+        let parts = ["libpod", "containers", container.as_str(), "healthcheck"];
+        let call = Call::get(Target::new(&parts), Object::Container(container.clone()));
+        match self.ask_json::<Verdict>(&call.within(Bound::Change)).await {
+            Ok(verdict) => Ok(HealthStatus::parse(&verdict.status)),
+            Err(EngineError::Conflict { message, .. }) if message.contains(NO_CHECK) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// All containers that the filters let through, running or not.
@@ -224,3 +249,6 @@ pub(crate) fn path(container: &ContainerId, rest: &[&str]) -> Target {
 fn without_values(error: EngineError, config: &ContainerConfig) -> EngineError {
     error.with_message(|message| config.environment.redact(message))
 }
+
+/// Podman's words for a container without a check.
+const NO_CHECK: &str = "no defined healthcheck";

@@ -56,6 +56,21 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_program_that_cannot_be_run_is_told_by_the_words_of_every_runtime() {
+    for message in [
+        "OCI runtime create failed: container_linux.go:380: starting container process caused: exec: \"/plain\": permission denied: unknown",
+        "runc: runc create failed: unable to start container process: exec: \"/plain\": permission denied: OCI permission denied",
+        "crun: executable file `/no` not found: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+    ] {
+        let error = explained(500, message);
+        assert!(
+            matches!(error, EngineError::NotRunnable { .. }),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_missing_is_not_always_what_was_asked_about() {
     assert!(matches!(
         explained(404, "No such image: nowhere:latest"),

@@ -84,12 +84,14 @@ impl Tracker {
             {
                 "waiting"
             }
+            EventKind::ServicePreparing => text("activity")?,
             _ => text("state")?,
         };
         let detail = match to {
             "unhealthy" => text("health_reason").map(str::to_owned),
             "ready" => text("address").map(str::to_owned),
             "waiting" => text("unreachable").map(str::to_owned),
+            "pulling" | "building" => text("reason").map(str::to_owned),
             "failed" | "crash-loop" | "lost" | "backoff" => text("reason")
                 .map(str::to_owned)
                 .or_else(|| ending(&event.event_data)),

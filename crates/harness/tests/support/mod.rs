@@ -68,6 +68,8 @@ impl Home {
             .env("HARNESS_HOME", self.home())
             .env("HARNESS_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null());
+        // The engine that the tests of containers are for.
+        command.envs(std::env::var_os("DOCKER_HOST").map(|host| ("DOCKER_HOST", host)));
         command
     }
 

@@ -13,7 +13,7 @@ use futures::stream;
 use super::end::End;
 use super::reading::Reading;
 use super::{
-    ContainerOrder, ControlError, GroundOrder, LaunchError, LaunchOrder, PortOrder,
+    ContainerOrder, ControlError, GroundOrder, LaunchError, LaunchOrder, PortOrder, Progress,
     ServiceExecutor, StopOrder,
 };
 use super::{NetworkInfo, RunningService};
@@ -52,6 +52,7 @@ pub(super) async fn start(
             target: spec.target.clone(),
             image: container.as_ref().and_then(|own| own.image.clone()),
             directory: directory.clone(),
+            progress: Progress::default(),
         };
         executor.prepare(ground).await?;
     }

@@ -105,9 +105,12 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
         Err(ControlError::NotInside)
     }
 
-    /// What its own check says of it, without asking it; absent where it has none.
-    fn own_health(&self) -> Option<OwnHealth> {
-        None
+    /// What its own check says of it; absent where it has none. It is only asked where nobody else does so.
+    ///
+    /// # Errors
+    /// As [`AttemptControl::run_inside`].
+    async fn own_health(&self) -> Result<Option<OwnHealth>, ControlError> {
+        Ok(None)
     }
 }
 

@@ -13,6 +13,8 @@ mod hub;
 mod identity;
 mod image;
 mod pump;
+mod steps;
+mod tool;
 
 pub use attach::DockerAttachExecutor;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use service_registry::Attachment;
@@ -144,6 +145,63 @@ pub struct GroundOrder {
     pub image: Option<String>,
     /// The stack's directory.
     pub directory: PathBuf,
+    /// Who is told how it goes on.
+    pub progress: Progress,
+}
+
+/// What is done for the ground of an attempt, where it takes its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// An image is fetched.
+    Pulling,
+    /// An image is built.
+    Building,
+}
+
+impl Activity {
+    /// As people and programs read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pulling => "pulling",
+            Self::Building => "building",
+        }
+    }
+}
+
+/// How far the making of a ground has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Making {
+    /// What is done.
+    pub activity: Activity,
+    /// The same as a reason: `pulling busybox:1 (3 of 5 layers)`.
+    pub what: String,
+    /// What was said since the last time.
+    pub output: Vec<String>,
+}
+
+/// The way to whoever is told how the making of a ground goes on; by default to nobody.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(Making) + Send + Sync>>);
+
+impl Progress {
+    /// To this function, which must not wait for anything.
+    pub fn to(told: impl Fn(Making) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(told)))
+    }
+
+    /// Tells it.
+    pub fn tell(&self, making: Making) {
+        if let Some(told) = &self.0 {
+            told(making);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_heard = self.0.is_some();
+        f.debug_tuple("Progress").field(&is_heard).finish()
+    }
 }
 
 /// Enough to find an attempt again after a restart of the daemon.

@@ -51,11 +51,15 @@ pub(super) struct OwnCheck(pub(super) Arc<dyn AttemptControl>);
 #[async_trait]
 impl CustomProbe for OwnCheck {
     async fn check(&self) -> Answer {
-        match self.0.own_health() {
-            Some(OwnHealth::Healthy) => Answer::Good,
-            Some(OwnHealth::Starting) => Answer::unknown("its own check has not answered yet"),
-            Some(OwnHealth::Unhealthy) => Answer::bad("its own check fails"),
-            None => Answer::unknown("its image has no check of its own: give it a `command`"),
+        match self.0.own_health().await {
+            Ok(Some(OwnHealth::Healthy)) => Answer::Good,
+            Ok(Some(OwnHealth::Starting)) => Answer::unknown("its own check has not answered yet"),
+            Ok(Some(OwnHealth::Unhealthy)) => Answer::bad("its own check fails"),
+            Ok(None) => Answer::unknown("its image has no check of its own: give it a `command`"),
+            Err(error) => Answer::unknown(format!(
+                "its own check cannot be asked: {}",
+                crate::error_chain(&error)
+            )),
         }
     }
 }

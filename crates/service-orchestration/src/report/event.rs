@@ -38,6 +38,9 @@ pub enum EventKind {
     StackForgotten,
     /// A launch was ordered. Told once more with `unreachable`, the reason, while nobody can be asked for it.
     ServiceStarting,
+    /// What it stands on is being made. `activity` (`pulling`, `building`), `reason`, `output`: the lines since the last such
+    /// event.
+    ServicePreparing,
     /// It runs. `dependencies`, `pid`.
     ServiceStarted,
     /// It is ready. `address`.

@@ -9,7 +9,7 @@ use service_registry::{Endpoint, Place, Reason, Resolved};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
-use crate::executors::{ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder};
+use crate::executors::{ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder, Progress};
 use crate::model::Attempt;
 use crate::spec::{
     ContainerTarget, Protocol, StackSpec, TargetKind, TargetSpec, Template, UnitKind,
@@ -34,6 +34,7 @@ impl Supervisor {
             target: entry.described().target.clone(),
             image,
             directory: stack.directory.clone(),
+            progress: Progress::default(),
         })
     }
 

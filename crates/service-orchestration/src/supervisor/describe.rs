@@ -178,7 +178,7 @@ impl Supervisor {
             Because::Gates => "it waits for what it needs".into(),
             Because::Launching => match self.unreachable(unit) {
                 Some(reason) => format!("it is launched once that is possible: {reason}"),
-                None => "it is being launched".into(),
+                None => self.launch_sentence(unit),
             },
             Because::Working | Because::Up if self.is_paused(unit) => PAUSED.into(),
             Because::Up if self.unreachable(unit).is_some() => {
@@ -249,6 +249,16 @@ impl Supervisor {
 
     fn unreachable(&self, unit: Index) -> Option<&str> {
         self.units.find(unit)?.facts.unreachable.as_deref()
+    }
+
+    /// What a launch is busy with, where it takes its time.
+    fn launch_sentence(&self, unit: Index) -> String {
+        let entry = self.units.find(unit).filter(|entry| entry.is_preparing);
+        let busy = entry.and_then(|entry| entry.facts.reason.as_ref());
+        busy.map_or_else(
+            || "it is being launched".into(),
+            |reason| format!("it is being launched: {reason}"),
+        )
     }
 
     /// What is the matter with a unit that runs and is not ready.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Request;
 use crate::executors::{
-    AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError,
+    AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError, Making,
 };
 use crate::model::{Attempt, Index};
 use crate::probe::Checked;
@@ -33,6 +33,8 @@ pub(crate) enum Inbox {
 /// What can happen to an attempt.
 #[derive(Debug)]
 pub(crate) enum AttemptNews {
+    /// What it will stand on is being made.
+    Preparing(Making),
     /// What it will stand on is there: it can be launched.
     Prepared(Ground),
     /// Whoever runs it cannot be reached.

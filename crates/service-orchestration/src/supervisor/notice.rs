@@ -8,7 +8,7 @@ use super::commit::Deferred;
 use super::inbox::{AttemptNews, SetupNews};
 use super::turn::Supervisor;
 use super::units::Runner;
-use crate::executors::{AttemptControl, AttemptFacts, LaunchError};
+use crate::executors::{AttemptControl, AttemptFacts, LaunchError, Making};
 use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report, State};
 use crate::report::{EventKind, ExitInfo, Health};
 use crate::spec::UnitKind;
@@ -20,8 +20,13 @@ impl Supervisor {
             return;
         }
         match news {
+            AttemptNews::Preparing(making) => self.preparing(unit, making),
             AttemptNews::Prepared(ground) => {
-                self.units.get_mut(unit).facts.networks = ground.networks;
+                let entry = self.units.get_mut(unit);
+                entry.facts.networks = ground.networks;
+                // What was said meanwhile is no output of the attempt.
+                entry.facts.reason = None;
+                entry.last_output = Vec::new();
                 self.launch_prepared(unit, attempt);
                 return;
             }
@@ -76,6 +81,22 @@ impl Supervisor {
             AttemptNews::Setup(news) => self.setup_went_on(unit, attempt, news),
         }
         self.record(unit);
+    }
+
+    /// What an attempt stands on is being made. Should that fail, what was said last is why.
+    fn preparing(&mut self, unit: Index, making: Making) {
+        let entry = self.units.get_mut(unit);
+        if !entry.is_preparing {
+            return;
+        }
+        entry.facts.reason = Some(making.what);
+        if !making.output.is_empty() {
+            entry.last_output.clone_from(&making.output);
+        }
+        self.emit_unit(EventKind::ServicePreparing, unit, |data| {
+            data.insert("activity".into(), making.activity.as_str().into());
+            data.insert("output".into(), making.output.into());
+        });
     }
 
     pub(super) fn tell(&mut self, unit: Index, attempt: Attempt, report: Report) {

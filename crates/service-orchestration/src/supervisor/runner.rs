@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::inbox::AttemptNews;
 use super::turn::Reporter;
 use crate::executors::{
-    Adoption, AttemptEvent, GroundOrder, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor,
-    Ticket,
+    Adoption, AttemptEvent, GroundOrder, LaunchError, LaunchOrder, Progress, RunningAttempt,
+    ServiceExecutor, Ticket,
 };
 use crate::logs::{LogQuery, UnitLog};
 use crate::model::Attempt;
@@ -50,9 +50,11 @@ pub(super) async fn launch(
 /// Makes the ground of an attempt, and reports it.
 pub(super) async fn prepare(
     executor: Arc<dyn ServiceExecutor>,
-    order: GroundOrder,
+    mut order: GroundOrder,
     reporter: Reporter,
 ) {
+    let listener = reporter.clone();
+    order.progress = Progress::to(move |making| listener.report(AttemptNews::Preparing(making)));
     reporter.report(match executor.prepare(order).await {
         Ok(ground) => AttemptNews::Prepared(ground),
         Err(error) => AttemptNews::NotLaunched(error),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_lite::{StreamExt, future};
 use service_orchestration::config::ServiceConfig;
 use service_orchestration::executors::{
-    AttemptEvent, GroundOrder, LaunchError, LaunchOrder, RunningAttempt, ServiceExecutor,
+    AttemptEvent, GroundOrder, LaunchError, LaunchOrder, Progress, RunningAttempt, ServiceExecutor,
     StopOrder, Ticket,
 };
 use service_orchestration::logs::{LogLine, LogQuery, LogStore, LogStream};
@@ -107,6 +107,7 @@ pub(crate) async fn prepare(executor: &dyn ServiceExecutor, order: &LaunchOrder)
         target: order.target.clone(),
         image: own.and_then(|own| own.image.clone()),
         directory: order.working_dir.clone(),
+        progress: Progress::default(),
     };
     let preparing = executor.prepare(ground);
     let prepared = within(SOON, "the ground", preparing).await;

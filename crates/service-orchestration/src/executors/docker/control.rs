@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use async_channel::Sender;
 use async_trait::async_trait;
 use command_executor::blocking;
-use container_engine::{ContainerId, Engine, ExecConfig, ExecEnd, ExecLimits, HealthStatus};
+use container_engine::{
+    ContainerId, Engine, EngineError, ExecConfig, ExecEnd, ExecLimits, HealthStatus,
+};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::executors::{
@@ -110,8 +112,14 @@ impl AttemptControl for ContainerControl {
         }
     }
 
-    fn own_health(&self) -> Option<OwnHealth> {
-        self.health.get()
+    async fn own_health(&self) -> Result<Option<OwnHealth>, ControlError> {
+        let unreached = |error: EngineError| ControlError::Unreached(error.into());
+        let engine = self.engine.capabilities().await.map_err(unreached)?;
+        if !engine.runs_checks {
+            let checked = self.engine.check(&self.id).await.map_err(unreached)?;
+            self.health.set(checked);
+        }
+        Ok(self.health.get())
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use container_engine::{Engine, EngineError, Network, NetworkConfig};
 use service_registry::Attachment;
 
-use super::identity::{Home, network_name, stack_labels};
+use super::identity::{Home, STACK, network_name, stack_labels};
 use super::{Shared, image, refusal};
 use crate::executors::{Ground, GroundOrder, LaunchError};
 use crate::spec::{ContainerTarget, TargetSpec};
@@ -28,8 +28,10 @@ pub(super) async fn prepare(
         let found = network(engine, &shared.home, &order, target).await;
         found.map_err(|error| refusal(&order.unit, error))
     };
-    let image = image::ready(engine, &order, target);
-    let (network, ()) = futures_lite::future::try_zip(network, image).await?;
+    // One after the other: an image that fails at once must not break off the making of a network, which the engine
+    // would go on with unseen, beside a second one of the same name.
+    let network = network.await?;
+    image::ready(engine, &order, target).await?;
     let attached = network.map(|network| {
         let attachment = Attachment {
             ip: None,
@@ -57,6 +59,9 @@ async fn network(
             let name = network_name(stack);
             match engine.network(&name).await {
                 Err(EngineError::NotFound { .. }) => {}
+                Err(EngineError::Refused { message, .. }) if message.contains("ambiguous") => {
+                    return only_one(engine, home, stack).await;
+                }
                 found => return found.map(Some),
             }
             let config = NetworkConfig {
@@ -74,4 +79,21 @@ async fn network(
             engine.network(&name).await.map(Some)
         }
     }
+}
+
+/// Whoever gives up a request to make a network does not know whether it is made: there may be two of one name, of which
+/// containers can be on one only.
+async fn only_one(
+    engine: &Engine,
+    home: &Home,
+    stack: &str,
+) -> Result<Option<Network>, EngineError> {
+    let ours = home.filters().unwrap_or_default().label(STACK, stack);
+    for network in engine.networks(&ours).await?.iter().skip(1) {
+        match engine.remove_network(&network.id).await {
+            Ok(()) | Err(EngineError::NotFound { .. } | EngineError::InUse { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    engine.network(&network_name(stack)).await.map(Some)
 }

@@ -96,7 +96,10 @@ async fn run(engine: Engine, coming: Receiver<Listener>) {
 
 /// Only what ends, starts or judges a container: a probe inside of one is three events of no interest.
 fn query() -> EventsQuery {
-    let kinds = ["start", "die", "oom", "destroy", "pause", "unpause"];
+    // Podman narrows by words of its own for an end and a removal.
+    let kinds = [
+        "start", "die", "died", "oom", "destroy", "remove", "pause", "unpause",
+    ];
     let filters = Filters::all()
         .by("type", "container")
         .by("event", "health_status");

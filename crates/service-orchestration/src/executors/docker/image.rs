@@ -1,13 +1,14 @@
 //! The image of a container, on the engine.
 //!
 //! Owns: when it is fetched or built. Both are left to the engine's own command line, which knows registries,
-//! credentials and builders; what it says is in the error when it fails.
+//! credentials and builders: see [`tool`].
 
-use async_process::{Command, Stdio};
 use container_engine::{Engine, EngineError};
 
-use super::{machine, refusal};
-use crate::executors::{GroundOrder, LaunchError};
+use super::steps::Steps;
+use super::tool::ToolError;
+use super::{machine, refusal, tool};
+use crate::executors::{Activity, GroundOrder, LaunchError};
 use crate::spec::{Build, ContainerTarget, Pull, UnitId};
 
 /// Sees to it that the image is there.
@@ -44,14 +45,15 @@ pub(super) fn name(image: Option<&str>, unit: &UnitId) -> String {
 }
 
 async fn pull(engine: &Engine, order: &GroundOrder, image: &str) -> Result<(), LaunchError> {
-    tracing::info!(image, "fetching the image");
-    run(
-        engine,
-        order,
-        image,
-        &["pull".into(), "--quiet".into(), image.into()],
-    )
-    .await
+    let steps = Steps::new(Activity::Pulling, image);
+    let args = ["pull".into(), image.into()];
+    let pulled = tool::run(engine, order, &args, steps).await;
+    pulled.map_err(|error| match error {
+        ToolError::Failed { reason } if !is_about_image(&reason) => {
+            machine(&order.unit, ToolError::Failed { reason })
+        }
+        error => refused(order, image, error),
+    })
 }
 
 async fn build(
@@ -60,7 +62,6 @@ async fn build(
     image: &str,
     recipe: &Build,
 ) -> Result<(), LaunchError> {
-    tracing::info!(image, "building the image");
     let mut args: Vec<String> = vec!["build".into(), "--tag".into(), image.into()];
     let context = order.directory.join(&recipe.context);
     if let Some(dockerfile) = &recipe.dockerfile {
@@ -74,56 +75,67 @@ async fn build(
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
     }
     args.push(context.to_string_lossy().into_owned());
-    run(engine, order, image, &args).await
+    let steps = Steps::new(Activity::Building, image);
+    let built = tool::run(engine, order, &args, steps).await;
+    built.map_err(|error| refused(order, image, error))
 }
 
-async fn run(
-    engine: &Engine,
-    order: &GroundOrder,
-    image: &str,
-    args: &[String],
-) -> Result<(), LaunchError> {
-    let cli = engine.cli();
-    let (program, before) = cli.split_first().expect("a command line has a program");
-    let refused = |reason: String| LaunchError::NotRunnable {
+/// Nothing changes by trying again.
+fn refused(order: &GroundOrder, image: &str, error: ToolError) -> LaunchError {
+    let reason = match error {
+        ToolError::Missing { program } => format!(
+            "the image is not on the engine, and there is no `{program}` in PATH to bring it there"
+        ),
+        ToolError::Failed { reason } => reason,
+        error @ ToolError::Machine(_) => return machine(&order.unit, error),
+    };
+    LaunchError::NotRunnable {
         program: image.to_owned(),
         reason,
-    };
-    let mut command = Command::new(program);
-    command
-        .args(before)
-        .args(args)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = match command.output().await {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let program = program.to_string_lossy();
-            return Err(refused(format!(
-                "the image is not on the engine, and there is no `{program}` in PATH to {} it",
-                args[0]
-            )));
-        }
-        Err(error) => return Err(machine(&order.unit, error)),
-    };
-    if output.status.success() {
-        return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said
-        .lines()
-        .rev()
-        .filter(|line| !line.trim().is_empty())
-        .take(LAST_LINES)
-        .collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    Err(refused(format!(
-        "`{} {}` failed: {}",
-        program.to_string_lossy(),
-        args[0],
-        last.join("; ")
-    )))
 }
 
-/// What a failed build says last is why.
-const LAST_LINES: usize = 5;
+/// Whether a registry has answered that there is no such image for us. Whatever else goes wrong with a pull is of the way
+/// there, and may be over the next time.
+fn is_about_image(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    [
+        "manifest unknown",
+        "not found",
+        "access denied",
+        "access to the resource is denied",
+        "repository does not exist",
+        "unauthorized",
+        "authentication required",
+        "no basic auth credentials",
+        "invalid reference format",
+        "no matching manifest",
+    ]
+    .iter()
+    .any(|words| reason.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_away_is_told_from_an_image_that_is_not_there() {
+        for reason in [
+            "Error response from daemon: manifest for 127.0.0.1:5000/x:1 not found: manifest unknown: manifest unknown",
+            "Error response from daemon: pull access denied for nowhere, repository does not exist or may require 'docker login'",
+            "Get \"http://127.0.0.1:5000/v2/x/manifests/1\": no basic auth credentials",
+        ] {
+            assert!(is_about_image(reason), "{reason}");
+        }
+        for reason in [
+            "Get \"http://127.0.0.1:5000/v2/\": dial tcp 127.0.0.1:5000: connect: connection refused",
+            "Get \"https://registry-1.docker.io/v2/\": net/http: request canceled while waiting for connection",
+            "dial tcp: lookup registry.example: no such host",
+            "toomanyrequests: You have reached your pull rate limit",
+            "received unexpected HTTP status: 503 Service Unavailable",
+        ] {
+            assert!(!is_about_image(reason), "{reason}");
+        }
+    }
+}

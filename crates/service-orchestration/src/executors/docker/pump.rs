@@ -54,6 +54,51 @@ impl Output {
         tty: bool,
         follow: bool,
     ) -> Result<(), PumpError> {
+        let is_bell = follow && !engine.capabilities().await?.follows_completely;
+        if is_bell {
+            self.pump_by_bell(&engine, &id, tty).await
+        } else {
+            self.take(&engine, &id, tty, follow).await
+        }
+    }
+
+    /// For engines that drop records for whoever follows: what comes only says that there is something to take.
+    async fn pump_by_bell(
+        &self,
+        engine: &Engine,
+        id: &ContainerId,
+        tty: bool,
+    ) -> Result<(), PumpError> {
+        // Such an engine answers once there is a record: with the last one, it does so as soon as anything was said.
+        let coming = LogsQuery {
+            follow: true,
+            tail: Some(1),
+            tty: Some(tty),
+            ..LogsQuery::default()
+        };
+        loop {
+            let mut bell = match engine.logs(id, &coming).await {
+                // It has not said anything for so long.
+                Err(EngineError::TimedOut { .. }) => continue,
+                answer => answer?,
+            };
+            // The one that was there, or the first; what comes behind it rings.
+            let rung = bell.next().await.transpose()?;
+            self.take(engine, id, tty, false).await?;
+            if rung.is_none() || bell.next().await.transpose()?.is_none() {
+                return Ok(());
+            }
+            Timer::after(UNTIL_MORE_HAS_COME).await;
+        }
+    }
+
+    async fn take(
+        &self,
+        engine: &Engine,
+        id: &ContainerId,
+        tty: bool,
+        follow: bool,
+    ) -> Result<(), PumpError> {
         let mut log = self.open().await?;
         if log.is_ended() {
             return Ok(());
@@ -65,7 +110,7 @@ impl Output {
             tty: Some(tty),
             ..LogsQuery::default()
         };
-        let mut records = engine.logs(&id, &query).await?;
+        let mut records = engine.logs(id, &query).await?;
         let mut resume = Resume::new(point);
         while let Some(first) = records.next().await {
             let batch = gather(first?, &mut records).await?;
@@ -184,6 +229,9 @@ fn stream_of(source: LogSource) -> Stream {
 
 /// As much as one write of the log takes.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// After the first record that says that there are some, so that many are taken at once.
+const UNTIL_MORE_HAS_COME: Duration = Duration::from_millis(50);
 
 /// A full disk is looked at this often; the engine holds what comes meanwhile.
 const UNTIL_THERE_IS_ROOM: Duration = Duration::from_secs(1);

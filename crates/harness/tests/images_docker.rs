@@ -1,0 +1,303 @@
+//! Where images come from, by the real program: builds that take their time, registries with and without passwords,
+//! registries that are away; and what the engine enforces of limits.
+#![cfg(feature = "docker-tests")]
+
+mod support;
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::{DEADLINE, Home};
+use testkit::{TempDir, eventually_blocking};
+
+/// Takes the stack down with its network, whatever became of the test.
+struct Stack<'a>(&'a Home);
+
+impl Drop for Stack<'_> {
+    fn drop(&mut self) {
+        let down = self.0.run(&["down", "--yes"]);
+        if !std::thread::panicking() {
+            // 4: the test has done so itself.
+            assert!(matches!(down.code, 0 | 4), "{down:?}");
+        }
+    }
+}
+
+/// A stack of one service, `app`, with these keys.
+fn stack(name: &str, keys: &str) -> String {
+    let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_else(|_| "by-hand".into());
+    format!(
+        "name: {name}-{}\nservices:\n  app:\n    type: docker\n    labels: {{harness-test.run: \"{run}\"}}\n    stop_grace_period: 1s\n    {keys}\n",
+        std::process::id()
+    )
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output();
+    let output = output.expect("docker's command line is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn reason(home: &Home) -> String {
+    home.unit("app")["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[track_caller]
+fn until_reason(home: &Home, words: &str) {
+    eventually_blocking(DEADLINE, words, || reason(home).contains(words));
+}
+
+#[test]
+fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
+    let image = format!("harness-test-built:{}", std::process::id());
+    // A number that no other program sleeps.
+    let seconds = 100_000 + std::process::id();
+    let home = Home::new(&stack("built", &format!("image: {image}\n    build: .")));
+    let _down = Stack(&home);
+    let file =
+        format!("FROM harness-test/busybox\nRUN echo words of the build\nRUN sleep {seconds}\n");
+    home.write("Dockerfile", &file);
+    // It waits for the launch, which is not to come.
+    let mut starting = home.spawn(&["start"]);
+    eventually_blocking(DEADLINE, "it is started", || {
+        home.run(&["status", "-o", "json"]).code == 0
+    });
+    until_reason(&home, "(step 3 of 3)");
+    assert_eq!(home.unit("app")["state"], "starting");
+    let expected = format!("it is being launched: building {image} (step 3 of 3)");
+    home.ok(&["why", "app"]).shows(&expected);
+    let events = home.ok(&["events", "-o", "json"]).stdout;
+    let said = events
+        .lines()
+        .filter(|line| line.contains("service_preparing"));
+    let said: String = said.collect();
+    assert!(said.contains("words of the build"), "{events}");
+    let is_building = || {
+        let all = docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]);
+        all.contains(&format!("sleep {seconds}"))
+    };
+    eventually_blocking(DEADLINE, "the build runs", is_building);
+    home.ok(&["stop"]);
+    home.until("app", "idle");
+    starting.wait().expect("it ends with what it waits for");
+    eventually_blocking(DEADLINE, "the build has ended", || !is_building());
+    // A build that fails says why, and is not tried again.
+    home.write(
+        "Dockerfile",
+        "FROM harness-test/busybox\nRUN echo of no use; exit 7\n",
+    );
+    home.run(&["start", "--wait"]).expect(1);
+    home.until("app", "failed");
+    assert!(reason(&home).contains("exit 7"), "{}", reason(&home));
+}
+
+/// A registry of Debian's on loopback.
+struct Registry {
+    directory: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Registry {
+    fn new(passwords: Option<&str>) -> Self {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("loopback is there");
+        let port = free.local_addr().expect("bound").port();
+        drop(free);
+        let directory = testkit::temp_dir();
+        let place = directory.path().display();
+        let mut config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {place}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        );
+        if let Some(passwords) = passwords {
+            std::fs::write(directory.path().join("passwords"), passwords).expect("written");
+            config += &format!("auth: {{htpasswd: {{realm: test, path: {place}/passwords}}}}\n");
+        }
+        std::fs::write(directory.path().join("config.yml"), config).expect("written");
+        let mut registry = Self {
+            directory,
+            port,
+            child: None,
+        };
+        registry.up();
+        registry
+    }
+
+    fn up(&mut self) {
+        let mut command = Command::new("docker-registry");
+        let command = command
+            .arg("serve")
+            .arg(self.directory.path().join("config.yml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("docker-registry is installed"));
+        eventually_blocking(DEADLINE, "the registry answers", || {
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+    }
+
+    fn down(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it is ours");
+        }
+    }
+
+    fn image(&self, name: &str) -> String {
+        format!("127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+/// Puts busybox there under this name, and takes the name off the engine again.
+fn push(image: &str, config: Option<&Path>) {
+    docker(&["tag", "harness-test/busybox", image]);
+    let config = config.map(|path| path.display().to_string());
+    let mut words = Vec::new();
+    words.extend(config.iter().flat_map(|path| ["--config", path.as_str()]));
+    words.extend(["push", "--quiet", image]);
+    docker(&words);
+    docker(&["rmi", image]);
+}
+
+fn is_on_engine(image: &str) -> bool {
+    !docker(&["images", "--quiet", image]).is_empty()
+}
+
+/// Sleeps until it is stopped.
+fn sleeper(image: &str, pull: &str) -> String {
+    format!("image: '{image}'\n    pull: {pull}\n    command: [sleep, '1000']")
+}
+
+#[test]
+fn an_image_is_pulled_when_its_policy_says_so_and_a_registry_that_is_away_is_waited_for() {
+    let mut registry = Registry::new(None);
+    let image = registry.image("sleeper:1");
+    push(&image, None);
+    let home = Home::new(&stack("pulled", &sleeper(&image, "never")));
+    let _down = Stack(&home);
+    home.run(&["start", "--wait"]).expect(1);
+    assert_eq!(home.unit("app")["state"], "failed");
+    assert!(reason(&home).contains("`pull: never`"), "{}", reason(&home));
+    assert!(!is_on_engine(&image));
+
+    // Nobody answers there: it is tried again.
+    registry.down();
+    home.write(
+        "harness.yaml",
+        &stack("pulled", &sleeper(&image, "missing")),
+    );
+    // Whoever waits for the launch is told once it failed again and again.
+    home.run(&["start"]).expect(1).says("connection refused");
+    until_reason(&home, "connection refused");
+    let state = home.unit("app")["state"].clone();
+    assert!(
+        ["backoff", "starting", "crash-loop"].contains(&state.as_str().unwrap_or_default()),
+        "{state}"
+    );
+    registry.up();
+    // Whoever asks for it again need not wait for its next turn.
+    home.ok(&["start"]);
+    home.until("app", "ready");
+    assert!(is_on_engine(&image));
+    let events = home.ok(&["events", "-o", "json"]).stdout;
+    assert!(events.contains("\"activity\":\"pulling\""), "{events}");
+
+    // What is there needs no registry, unless it is asked each time.
+    registry.down();
+    home.ok(&["restart", "app"]);
+    home.ok(&["wait", "app"]);
+    home.write("harness.yaml", &stack("pulled", &sleeper(&image, "always")));
+    home.ok(&["stop"]);
+    // Whoever waits for the launch is told once it failed again and again.
+    home.run(&["start"]).expect(1).says("connection refused");
+    until_reason(&home, "connection refused");
+    registry.up();
+    // Whoever asks for it again need not wait for its next turn.
+    home.ok(&["start"]);
+    home.until("app", "ready");
+
+    // One that the registry does not have will not come by waiting.
+    home.ok(&["down", "--yes"]);
+    let missing = registry.image("sleeper:2");
+    home.write(
+        "harness.yaml",
+        &stack("pulled", &sleeper(&missing, "missing")),
+    );
+    home.run(&["start", "--wait"]).expect(1);
+    assert_eq!(home.unit("app")["state"], "failed");
+    assert!(
+        reason(&home).contains("manifest unknown"),
+        "{}",
+        reason(&home)
+    );
+    home.ok(&["down", "--yes"]);
+    docker(&["rmi", &image]);
+}
+
+#[test]
+fn credentials_are_those_of_dockers_own_configuration() {
+    // `tester` with `open-sesame`.
+    let registry = Registry::new(Some(PASSWORDS));
+    let image = registry.image("secret:1");
+    let home = Home::new(&stack("secret", &sleeper(&image, "missing")));
+    let _down = Stack(&home);
+    let auths = format!(
+        r#"{{"auths":{{"127.0.0.1:{}":{{"auth":"dGVzdGVyOm9wZW4tc2VzYW1l"}}}}}}"#,
+        registry.port
+    );
+    home.write("other/config.json", &auths);
+    push(&image, Some(&home.path().join("other")));
+    home.run(&["start", "--wait"]).expect(1);
+    assert_eq!(home.unit("app")["state"], "failed");
+    assert!(
+        reason(&home).contains("no basic auth credentials"),
+        "{}",
+        reason(&home)
+    );
+    // Where `docker login` of the user who runs the daemon writes them.
+    home.write(".docker/config.json", &auths);
+    home.ok(&["start", "--wait"]);
+    let everything =
+        home.ok(&["status", "-o", "json"]).stdout + &home.ok(&["events", "-o", "json"]).stdout;
+    assert!(!everything.contains("open-sesame") && !everything.contains("dGVzdGVyOm9"));
+    home.ok(&["down", "--yes"]);
+    docker(&["rmi", &image]);
+}
+
+#[test]
+fn limits_are_set_and_a_program_that_wants_more_memory_ends_with_that_reason() {
+    let keys = "image: harness-test/busybox\n    pull: never\n    restart: {policy: 'no'}\n    \
+        limits: {memory: 16m, cpus: 0.5, pids: 40}\n    \
+        command: [sh, -c, 'until [ -e /tmp/go ]; do sleep 0.1; done; exec tail /dev/zero']";
+    let home = Home::new(&stack("limited", keys));
+    let _down = Stack(&home);
+    home.ok(&["start", "--wait"]);
+    let id = home.unit("app")["container_id"]
+        .as_str()
+        .expect("a container")
+        .to_owned();
+    let set = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(
+        docker(&["inspect", "--format", set, &id]),
+        "16777216 500000000 40"
+    );
+    home.ok(&["exec", "app", "--", "touch", "/tmp/go"]);
+    home.until("app", "failed");
+    let unit = home.unit("app");
+    assert_eq!(unit["exit_code"], 137, "{unit}");
+    assert!(reason(&home).contains("want of memory"), "{unit}");
+    home.ok(&["why", "app"]).shows("want of memory");
+}
+
+const PASSWORDS: &str = "tester:$2y$05$4KLBcICeqAsd888aCs6p0e3yOSKc9839BJ0F446XtbgQj/NUp/yPi\n";
