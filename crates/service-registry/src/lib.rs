@@ -6,13 +6,15 @@
 //!
 //! Start reading at [`Entry`] (what is known of a service), then [`route()`] (the rule), then [`Registry`] (the one
 //! owner). Addresses on the loopback network come from [`LoopbackPool`], those of other networks from [`pool::Pool`]; what
-//! a service is told about another, from [`Resolved`].
+//! a service is told about another, from [`Resolved`]. Hosts that reach each other by a mesh only are joined by
+//! [`mesh::plan`].
 
 mod entry;
 pub mod journal;
 mod lease;
 mod ledger;
 mod loopback;
+pub mod mesh;
 mod network;
 mod place;
 pub mod pool;
