@@ -27,7 +27,13 @@ struct Streams {
     stdout: OutputMode,
     stderr: OutputMode,
     max_line_bytes: usize,
+    /// What stdin begins with, before anything that the caller writes.
+    preamble: Preamble,
 }
+
+/// Bytes that may be secrets: `Debug` shows how many there are.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Preamble(Vec<u8>);
 
 /// Where a command's stdin comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,9 @@ pub enum StdinMode {
     Inherit,
     /// From a channel: [`ProcessHandle::take_stdin`](crate::ProcessHandle::take_stdin).
     Channel,
+    /// From a pipe with nothing in it that stays open as long as the handle: its end tells a program that watches for it
+    /// that whoever launched it has let go, or is gone.
+    Held,
 }
 
 /// Where a command's stdout or stderr goes.
@@ -67,6 +76,7 @@ impl Command {
                 stdout: OutputMode::Events,
                 stderr: OutputMode::Events,
                 max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+                preamble: Preamble::default(),
             },
         }
     }
@@ -211,6 +221,18 @@ impl Command {
         self.streams.max_line_bytes
     }
 
+    /// Puts bytes before those that stdin begins with so far. They are written where stdin is a pipe of ours.
+    pub(crate) fn prepend_to_stdin(&mut self, mut bytes: Vec<u8>) {
+        let Preamble(rest) = &mut self.streams.preamble;
+        bytes.append(rest);
+        *rest = bytes;
+    }
+
+    /// What stdin begins with.
+    pub(crate) fn stdin_preamble(&self) -> &[u8] {
+        &self.streams.preamble.0
+    }
+
     /// The program's name for messages.
     pub(crate) fn program_text(&self) -> String {
         self.program.to_string_lossy().into_owned()
@@ -227,6 +249,12 @@ impl fmt::Debug for Command {
             .field("directory", &self.directory)
             .field("streams", &self.streams)
             .finish()
+    }
+}
+
+impl fmt::Debug for Preamble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
     }
 }
 

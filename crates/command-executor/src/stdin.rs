@@ -40,9 +40,14 @@ impl StdinHandle {
         self.messages.close();
     }
 
-    /// Opens the channel in front of a pipe.
-    pub(crate) fn open(pipe: Async<ChildStdin>) -> Self {
+    /// Opens the channel in front of a pipe, which begins with `preamble`.
+    pub(crate) fn open(pipe: Async<ChildStdin>, preamble: &[u8]) -> Self {
         let (messages, waiting) = async_channel::bounded(WAITING_MESSAGES);
+        if !preamble.is_empty() {
+            messages
+                .try_send(preamble.to_vec())
+                .expect("a new channel has room");
+        }
         driver::run(pump(pipe, waiting));
         Self { messages }
     }

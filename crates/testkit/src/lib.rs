@@ -8,6 +8,7 @@
 
 mod everywhere;
 mod find_program;
+mod hosts;
 pub mod lines;
 mod ports;
 mod processes;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use everywhere::run_everywhere;
 pub use find_program::{fixture_path, shim_path};
+pub use hosts::Hosts;
 pub use ports::free_port;
 pub use processes::{
     ThreadAtWork, alive, group_members, next_timer, parent_of, process_state, processes_with_env,

@@ -7,6 +7,7 @@ pub(crate) mod containers;
 pub(crate) mod docs;
 pub(crate) mod faults;
 pub(crate) mod fuzz;
+pub(crate) mod hosts;
 pub(crate) mod lint;
 pub(crate) mod quickstart;
 pub(crate) mod readme;

@@ -3,7 +3,7 @@
 //! Owns: which runner is used. cargo-nextest when it is installed, else what cargo brings.
 
 use crate::failure::Failure;
-use crate::recipe::containers;
+use crate::recipe::{containers, hosts};
 use crate::sandbox::build_programs;
 use crate::step::Step;
 use crate::tally::Tally;
@@ -46,13 +46,17 @@ pub(crate) fn run() -> Result<Tally, Failure> {
         "--no-fail-fast",
     ];
     let run = containers::new_run();
-    let (tests, tests_verdict) = counted(runner, &run)?;
-    let (examples, examples_verdict) = counted(documentation, &run)?;
+    let place = hosts::up(&run)?;
+    let tests = counted(runner, &run, &place);
+    let examples = counted(documentation, &run, &place);
+    let hosts_verdict = hosts::down(&run);
+    let (tests, tests_verdict) = tests?;
+    let (examples, examples_verdict) = examples?;
     let tally = tests + examples;
     if tests_verdict.is_err() || examples_verdict.is_err() {
         println!("{tally}");
     }
-    tests_verdict.and(examples_verdict)?;
+    tests_verdict.and(examples_verdict).and(hosts_verdict)?;
     containers::expect_nothing_left(&run)?;
     if tests.passed == 0 {
         return Err(Failure::Unmet {
@@ -63,9 +67,14 @@ pub(crate) fn run() -> Result<Tally, Failure> {
     Ok(tally)
 }
 
-fn counted(arguments: &[&str], run: &str) -> Result<(Tally, Result<(), Failure>), Failure> {
+fn counted(
+    arguments: &[&str],
+    run: &str,
+    hosts: &str,
+) -> Result<(Tally, Result<(), Failure>), Failure> {
     Step::cargo(arguments)
         .with(containers::RUN, run)
+        .with(hosts::VARIABLE, hosts)
         .within(&workspace::root())
         .run_counted()
 }

@@ -18,12 +18,21 @@ pub struct LocalHandle {
     process: Arc<Process>,
     kill_on_drop: bool,
     /// Taken once; never held across an await.
-    stdin: Mutex<Option<StdinHandle>>,
+    stdin: Mutex<Stdin>,
+}
+
+/// Who has the writing end of the program's stdin.
+#[derive(Debug)]
+pub(crate) enum Stdin {
+    /// Whoever asks for it first.
+    Given(Option<StdinHandle>),
+    /// The handle alone, which keeps it open and writes nothing.
+    Held { _pipe: Option<StdinHandle> },
 }
 
 impl LocalHandle {
     /// A handle that kills when it is dropped, until it is told otherwise.
-    pub(crate) fn new(process: Arc<Process>, stdin: Option<StdinHandle>) -> Self {
+    pub(crate) fn new(process: Arc<Process>, stdin: Stdin) -> Self {
         Self {
             process,
             kill_on_drop: true,
@@ -45,10 +54,14 @@ impl ProcessHandle for LocalHandle {
     }
 
     fn take_stdin(&self) -> Option<StdinHandle> {
-        self.stdin
+        let mut stdin = self
+            .stdin
             .lock()
-            .expect("nothing panics while it takes the handle")
-            .take()
+            .expect("nothing panics while it takes the handle");
+        match &mut *stdin {
+            Stdin::Given(handle) => handle.take(),
+            Stdin::Held { .. } => None,
+        }
     }
 
     async fn wait(&self) -> Result<Exit, WaitError> {

@@ -15,6 +15,7 @@ use rustix::process::Pid;
 use crate::blocking::unblock;
 use crate::event::ProcessEventStream;
 use crate::local::LocalHandle;
+use crate::local::handle::Stdin;
 use crate::local::output::Output;
 use crate::local::pipe::{Pipe, Source};
 use crate::local::process::Process;
@@ -110,7 +111,7 @@ fn spawn(command: &Command, role: Role) -> Result<Child, LaunchError> {
     native.stdin(match command.get_stdin() {
         StdinMode::Null => Stdio::null(),
         StdinMode::Inherit => Stdio::inherit(),
-        StdinMode::Channel => Stdio::piped(),
+        StdinMode::Channel | StdinMode::Held => Stdio::piped(),
     });
     native.stdout(for_output(command.get_stdout()));
     native.stderr(for_output(command.get_stderr()));
@@ -151,6 +152,11 @@ fn hold(child: &mut Child, command: &Command, role: Role) -> io::Result<(Output,
     let stderr = pipe(child.stderr.take().map(OwnedFd::from), Source::Stderr)?;
     let stdin = child.stdin.take().map(Async::new).transpose()?;
     let process = Arc::new(Process::hold(Pid::from_child(child), role.leads_group)?);
-    let handle = LocalHandle::new(process.clone(), stdin.map(StdinHandle::open));
+    let stdin = stdin.map(|pipe| StdinHandle::open(pipe, command.stdin_preamble()));
+    let stdin = match command.get_stdin() {
+        StdinMode::Held => Stdin::Held { _pipe: stdin },
+        StdinMode::Null | StdinMode::Inherit | StdinMode::Channel => Stdin::Given(stdin),
+    };
+    let handle = LocalHandle::new(process.clone(), stdin);
     Ok((Output::new(process, [stdout, stderr]), handle))
 }

@@ -1,0 +1,17 @@
+//! Commands on real hosts: those of `docker-test-env/hosts`.
+//!
+//! `cargo nextest run -p command-executor --features ssh-tests`
+
+#![cfg(feature = "ssh-tests")]
+
+#[path = "ssh/carried.rs"]
+mod carried;
+mod common;
+#[path = "ssh/ends.rs"]
+mod ends;
+#[path = "ssh/failures.rs"]
+mod failures;
+#[path = "ssh/forwards.rs"]
+mod forwards;
+#[path = "ssh/place.rs"]
+mod place;
