@@ -119,10 +119,11 @@ fn the_current_context_of_docker_leads_to_an_engine_over_ssh() {
         assert!(command.status().expect("docker's command line").success());
     }
     server.run(&home, &["start", "--wait"]).expect(0);
-    server
-        .run(&home, &["logs", "app"])
-        .expect(0)
-        .shows("it runs far away");
+    // It is ready before its output has come from so far.
+    eventually_blocking(DEADLINE, "its output has come", || {
+        let logs = server.run(&home, &["logs", "app"]).expect(0);
+        logs.stdout.contains("it runs far away")
+    });
     let said = server.run(&home, &["exec", "app", "--", "echo", "and hears"]);
     said.expect(0).shows("and hears");
     let status = server
