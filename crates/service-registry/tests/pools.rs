@@ -97,6 +97,8 @@ fn an_exhausted_pool_says_at_once_how_many_there_are_and_who_holds_them_longest(
     let mut pool = pool("10.9.0.0/28");
     for number in [3, 1, 2].into_iter().chain(4..15) {
         pool.allocate(&service(number)).expect("one is left");
+        let kept = pool.allocations();
+        pool = Pool::restore(pool.plan().clone(), &kept).expect("as it was");
     }
     let asker = Holder::from(HostId::new("pi"));
     let error: Box<PoolExhausted> = pool.allocate(&asker).expect_err("none is left");

@@ -148,6 +148,12 @@ fn what_was_seen_goes_before_what_the_addresses_suggest() {
         way(&host("edge"), &host("desk"), "0.0.0.0", &port, &answers),
         "9.9.9.9:80 routed"
     );
+    // An address that looks public is none when the host says that nobody gets in.
+    let hidden = meshed().with_host(id("desk"), behind_nat("9.9.9.9"));
+    assert_eq!(
+        way(&host("edge"), &host("desk"), "0.0.0.0", &port, &hidden),
+        "behind-nat"
+    );
     // The mesh goes before routers.
     let both = seen("desk", "shed", Sight::Answers(ip("9.9.9.9")));
     assert_eq!(

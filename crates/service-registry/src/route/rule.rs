@@ -114,9 +114,6 @@ fn forward(
     endpoint: &Endpoint,
     topology: &Topology,
 ) -> Option<SocketAddr> {
-    if from.host() == to.host() {
-        return None;
-    }
     let beside = Place::Host(to.host().clone());
     let (target, _) = straight(&beside, to, ip, endpoint, topology).ok()?;
     let listen = topology.forward(from.host(), to.host(), target)?;
