@@ -13,6 +13,7 @@ pub mod client;
 pub mod daemon;
 pub mod dirs;
 mod files;
+pub mod hosts;
 pub mod protocol;
 
 pub use access::{TokenError, WallClock};

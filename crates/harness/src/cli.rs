@@ -10,8 +10,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, net, resolve,
-    restart, run, signal, start, status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, exec, graph, host, import, logs, ls, net,
+    resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
@@ -141,6 +141,7 @@ pub(crate) enum Verb {
     Import(import::ImportArgs),
     Audit(audit::AuditArgs),
     Daemon(daemon::DaemonArgs),
+    Host(host::HostArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -158,6 +159,7 @@ impl Verb {
             Self::Validate(args) => args.is_json(),
             Self::Audit(args) => args.is_json(),
             Self::Daemon(args) => args.is_json(),
+            Self::Host(args) => args.is_json(),
             Self::Up(_)
             | Self::Run(_)
             | Self::Exec(_)

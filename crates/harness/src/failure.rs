@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::render::{self, Span};
 use crate::verbs::exec_failure::ExecFailure;
+use crate::verbs::host_failure::HostFailure;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,9 @@ pub(crate) enum Failure {
     /// A command was not run in a container, or has ended.
     #[error(transparent)]
     Exec(#[from] ExecFailure),
+    /// A host was not added, checked or removed.
+    #[error(transparent)]
+    Host(#[from] HostFailure),
     /// The daemon refused, failed, or went away.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -204,6 +208,7 @@ impl Failure {
             Self::TimedOut { .. } => 124,
             Self::Interrupted { by, .. } => by.exit_code(),
             Self::Exec(error) => error.exit_code(),
+            Self::Host(error) => error.exit_code(),
             Self::Client(error) => error.exit_code(),
             Self::Launch(error) => error.exit_code(),
             Self::Replace(error) => error.exit_code(),
@@ -263,6 +268,7 @@ impl Failure {
                 vec!["leave out --context, and HARNESS_CONTEXT in the environment".to_owned()]
             }
             Self::Exec(error) => error.hint().into_iter().collect(),
+            Self::Host(error) => error.hint().into_iter().collect(),
             Self::TokenInArguments => {
                 vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
             }
@@ -307,6 +313,7 @@ impl Failure {
             Self::Ended { .. } => "ended",
             Self::NotATask { .. } => "not-a-task",
             Self::Exec(_) => "exec",
+            Self::Host(_) => "host",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",
             Self::NeedsYes { .. } => "needs-yes",

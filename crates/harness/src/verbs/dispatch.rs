@@ -1,8 +1,8 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, exec, graph, import, logs, ls, net, resolve,
-    restart, run, signal, start, status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, exec, graph, host, import, logs, ls, net,
+    resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -33,6 +33,7 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Net(args) => net::run(args, context).await,
         Verb::Resolve(args) => resolve::run(args, context).await,
         Verb::Graph(args) => graph::run(args, context).await,
+        Verb::Host(args) => host::run(args, context).await,
         Verb::Ls(args) => ls::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context),
         Verb::Config(args) => config::run(args, context),

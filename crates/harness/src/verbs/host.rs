@@ -1,0 +1,172 @@
+//! `host`: the other machines that may be used.
+//!
+//! Owns: the list and the removal. What a host is asked stands in [`super::host_check`], whether it is trusted in
+//! [`super::host_add`].
+
+use clap::{Args, Subcommand, ValueEnum};
+use command_executor::ssh::{SshConnection, SshHost};
+use harness_core::Dirs;
+use harness_core::hosts::{HostBook, HostEntry};
+
+use super::host_add::{self, AddArgs};
+use super::host_check::{self, CheckArgs};
+use super::host_failure::HostFailure;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render::{host_table, json_line, print};
+
+/// Add, list, check or remove hosts that are reached by SSH
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct HostArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Add(AddArgs),
+    List(ListArgs),
+    Check(CheckArgs),
+    Remove(RemoveArgs),
+}
+
+/// List the hosts, and the keys by which they are known
+#[derive(Args, Debug)]
+#[command(after_help = LIST_EXAMPLES)]
+struct ListArgs {
+    /// How to show it
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    output: Format,
+}
+
+/// Forget a host and its key
+#[derive(Args, Debug)]
+#[command(after_help = REMOVE_EXAMPLES)]
+struct RemoveArgs {
+    /// The host
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    #[value(aliases = ["human", "table"])]
+    Text,
+    /// One document.
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harness host add build --address 10.0.0.5 --user me   shows its key and asks
+  harness host check                                    what each has, and lacks
+  harness host remove build";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  harness host list
+  harness host list -o json";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  harness host remove build";
+
+impl HostArgs {
+    pub(crate) fn is_json(&self) -> bool {
+        match &self.what {
+            What::List(args) => args.output == Format::Json,
+            What::Check(args) => args.is_json(),
+            What::Add(_) | What::Remove(_) => false,
+        }
+    }
+}
+
+pub(crate) async fn run(args: HostArgs, context: &Context) -> Result<(), Failure> {
+    match args.what {
+        What::Add(args) => host_add::run(args, context).await,
+        What::List(args) => list(&args, context),
+        What::Check(args) => host_check::run(args, context).await,
+        What::Remove(args) => remove(&args, context).await,
+    }
+}
+
+fn list(args: &ListArgs, context: &Context) -> Result<(), Failure> {
+    let dirs = context.dirs_here("host list")?;
+    let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
+    match args.output {
+        Format::Json => print(&json_line(&book)),
+        Format::Text if book.items.is_empty() => {
+            context.tell("no hosts; `harness host add` adds one");
+            Ok(())
+        }
+        Format::Text => print(&host_table(&context.data, &book)),
+    }
+}
+
+async fn remove(args: &RemoveArgs, context: &Context) -> Result<(), Failure> {
+    let dirs = context.dirs_here("host remove")?;
+    let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
+    let entry = book.get(&args.name).map_err(HostFailure::from)?;
+    let connection = connection(&dirs, &book, entry).await?;
+    HostBook::remove(&dirs, &args.name).map_err(HostFailure::from)?;
+    // What was opened while it was trusted.
+    connection.close().await.map_err(HostFailure::from)?;
+    context.tell(&format!("`{}` is forgotten, and its key", args.name));
+    Ok(())
+}
+
+/// The way to a host that is written down, or that is about to be.
+///
+/// # Errors
+/// [`HostFailure`] when it cannot be made, or the jump host is not known.
+pub(super) async fn connection(
+    dirs: &Dirs,
+    book: &HostBook,
+    entry: &HostEntry,
+) -> Result<SshConnection, HostFailure> {
+    dirs.create()?;
+    let host = ssh_host(book, entry, 0)?;
+    let known_hosts = HostBook::known_hosts(dirs);
+    Ok(SshConnection::prepare(host, dirs.run().join("ssh"), known_hosts).await?)
+}
+
+/// The host as the client knows it, and those before it.
+///
+/// # Errors
+/// [`HostFailure`] when a part of it is wrong, or the jump host is not known.
+pub(super) fn ssh_host(
+    book: &HostBook,
+    entry: &HostEntry,
+    hops: usize,
+) -> Result<SshHost, HostFailure> {
+    if hops > MOST_HOPS {
+        return Err(HostFailure::Hops {
+            name: entry.name.clone(),
+        });
+    }
+    let host = SshHost::new(&entry.name)?;
+    let mut host = host.with_address(&entry.address)?.with_port(entry.port)?;
+    if let Some(user) = &entry.user {
+        host = host.with_user(user)?;
+    }
+    if let Some(key) = &entry.key {
+        host = host.with_identity(key)?;
+    }
+    if let Some(jump) = &entry.jump {
+        host = host.with_jump(ssh_host(book, book.get(jump)?, hops + 1)?);
+    }
+    Ok(host)
+}
+
+/// More than anybody's network has, and few enough that a file that was changed by hand cannot lead in circles.
+const MOST_HOPS: usize = 8;
