@@ -95,9 +95,12 @@ fn a_daemon_that_is_killed_while_it_is_asked_has_a_successor_though_nothing_is_l
         let client = client.expect("it runs");
         let before = client.daemon_status().await.expect("an answer").pid;
         let pid = rustix::process::Pid::from_raw(before.cast_signed()).expect("a process");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("ours");
-        let after = client.daemon_status().await.expect("an answer").pid;
-        assert_ne!(after, before);
+        let signal = |signal| rustix::process::kill_process(pid, signal).expect("ours");
+        // It does not answer any more when the question comes, and is killed only then.
+        signal(rustix::process::Signal::STOP);
+        let kill = async { signal(rustix::process::Signal::KILL) };
+        let (after, ()) = futures_lite::future::zip(client.daemon_status(), kill).await;
+        assert_ne!(after.expect("an answer").pid, before);
         end(&home, &client).await;
     });
 }
