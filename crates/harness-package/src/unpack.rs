@@ -256,3 +256,44 @@ const NEW: OFlags = OFlags::WRONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 const PRIVATE: Bits = Bits::RWXU;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::manifest::Mode;
+
+    fn file(path: &str) -> Entry {
+        let content = Content::File {
+            mode: Mode::PLAIN,
+            size: 0,
+            sha256: Digest::of(b""),
+        };
+        let path = EntryPath::parse(path.as_bytes()).unwrap();
+        Entry { path, content }
+    }
+
+    /// What the scanner refuses long before: here it is shown that writing alone would not get out either.
+    #[test]
+    fn writing_follows_no_link_even_if_one_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        let mut staging = Staging::new(home.path()).unwrap();
+        symlink(outside.path(), staging.path.join("directory")).unwrap();
+        symlink(&victim, staging.path.join("file")).unwrap();
+        symlink(outside.path().join("new"), staging.path.join("dangling")).unwrap();
+        assert!(staging.begin(&file("directory/new")).is_err());
+        // Also once the directory is thought to be known.
+        assert!(staging.begin(&file("directory/new")).is_err());
+        assert!(staging.begin(&file("file")).is_err());
+        assert!(staging.begin(&file("dangling")).is_err());
+        drop(staging);
+        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+}
