@@ -10,8 +10,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use harness_package::{
-    AdmitError, BuildError, Digest, Limits, Right, SecretKey, Signature, TrustStore, UnpackError,
-    admit, build,
+    AdmitError, BuildError, Digest, InspectError, Limits, Right, SecretKey, Signature, TrustStore,
+    UnpackError, admit, build,
 };
 use proptest::prelude::*;
 use support::{Node, built, file, put, recipe, tree};
@@ -276,4 +276,24 @@ fn other_programs_read_what_we_write() {
     assert!(tar.status.success(), "{tar:?}");
     assert!(tar.stderr.is_empty(), "{tar:?}");
     assert_eq!(fs::read(into.path().join(long)).unwrap(), b"content");
+}
+
+#[test]
+fn a_whole_archive_of_the_same_length_does_not_pass_for_the_one_that_was_let_in() {
+    let with = |number: u32| {
+        let files = BTreeMap::from([("f".to_owned(), (false, number.to_le_bytes().to_vec()))]);
+        built(directory(&files).path(), &recipe()).1
+    };
+    let first = with(0);
+    let other = (1..).map(with).find(|other| other.len() == first.len());
+    let home = tempfile::tempdir().unwrap();
+    let at = home.path().join("archive");
+    fs::write(&at, &first).unwrap();
+    let admitted = admit(fs::File::open(&at).unwrap(), Right::Unsigned, None).unwrap();
+    fs::write(&at, other.unwrap()).unwrap();
+    let into = tempfile::tempdir().unwrap();
+    let result = admitted.unpack(into.path(), &Limits::default());
+    let is_seen = matches!(result, Err(UnpackError::Archive(InspectError::Changed)));
+    assert!(is_seen, "{result:?}");
+    assert!(tree(into.path()).is_empty());
 }
