@@ -11,7 +11,7 @@ use crate::step::Step;
 use crate::workspace;
 
 /// A package of Debian, and the programs that make it needed. They may lie outside an ordinary user's PATH.
-const PACKAGES: [(&str, &[&str]); 20] = [
+const PACKAGES: [(&str, &[&str]); 21] = [
     ("postgresql", &["psql", "pg_isready"]),
     ("redis-server", &["redis-server"]),
     ("nginx-light", &["nginx"]),
@@ -28,6 +28,7 @@ const PACKAGES: [(&str, &[&str]); 20] = [
     ("openssh-server", &["sshd"]),
     ("openssh-client", &["ssh"]),
     ("docker-registry", &["docker-registry"]),
+    ("minisign", &["minisign"]),
     ("curl", &["curl"]),
     ("shellcheck", &["shellcheck"]),
     // What fetches the programs that Debian does not have, and what those need beside them.
