@@ -162,6 +162,23 @@ pub(crate) async fn known_stack(
     choose(context, &stacks)
 }
 
+/// The same, or the name of one that it does not know: something of it may be left.
+///
+/// # Errors
+/// As [`known_stack`]; [`Failure::UnknownStack`] only where no stack can have this name.
+pub(crate) async fn named_stack(
+    context: &Context,
+    client: &HarnessClient,
+) -> Result<StackName, Failure> {
+    let known = known_stack(context, client).await;
+    match &known {
+        Err(Failure::NotStarted { stack } | Failure::UnknownStack { stack, .. }) => {
+            StackName::new(stack).or(known)
+        }
+        _ => known,
+    }
+}
+
 /// The same, among these.
 ///
 /// # Errors

@@ -301,3 +301,30 @@ fn limits_are_set_and_a_program_that_wants_more_memory_ends_with_that_reason() {
 }
 
 const PASSWORDS: &str = "tester:$2y$05$4KLBcICeqAsd888aCs6p0e3yOSKc9839BJ0F446XtbgQj/NUp/yPi\n";
+
+#[test]
+fn volumes_of_a_stack_that_is_forgotten_can_still_be_removed() {
+    let text = stack(
+        "kept",
+        "image: harness-test/busybox\n    command: [sleep, \"1000\"]\n    volumes: [\"data:/data\"]",
+    );
+    let home = Home::new(&format!("{text}volumes:\n  data:\n"));
+    let _down = Stack(&home);
+    home.ok(&["start", "--wait"]);
+    home.ok(&["down", "--yes"]);
+    let volume = format!("kept-{}_data", std::process::id());
+    assert_eq!(named(&volume), volume, "it outlives its stack");
+    home.run(&["down", "--yes"]).expect(4);
+    home.run(&["down", "--volumes"]).expect(2).says("--yes");
+    home.ok(&["down", "--volumes", "--yes"])
+        .says(&format!("volumes removed: {volume}"));
+    assert_eq!(named(&volume), "");
+    home.ok(&["down", "--volumes", "--yes"])
+        .says("it has no volumes");
+}
+
+/// The volume of this name, when there is one.
+fn named(volume: &str) -> String {
+    let filter = format!("name=^{volume}$");
+    docker(&["volume", "ls", "-q", "--filter", &filter])
+}

@@ -303,28 +303,40 @@ impl ServiceManager {
         Ok(view)
     }
 
-    /// Forgets a stack whose units are all gone, and what they said; its volumes only when it is said so.
+    /// Forgets a stack whose units are all gone, and what they said; its volumes only when it is said so, and then also
+    /// those of a stack that was forgotten before. Gives the names of the volumes that were removed.
     ///
     /// # Errors
     /// [`ForgetError`]; nothing was forgotten then, except where [`ForgetError::Leftover`] says what was not.
-    pub async fn forget(&self, stack: &StackName, volumes: Volumes) -> Result<(), ForgetError> {
+    pub async fn forget(
+        &self,
+        stack: &StackName,
+        volumes: Volumes,
+    ) -> Result<Vec<String>, ForgetError> {
         let answer = self.ask(|reply| Request::Forget {
             stack: stack.clone(),
             reply,
         });
-        answer.await.unwrap_or(Err(ForgetError::Ended))?;
-        if let Err(error) = self.shared.logs.forget(stack).await {
-            tracing::warn!(%stack, %error, "what its units said is left behind");
-        }
         let with_volumes = volumes == Volumes::Remove;
+        match answer.await.unwrap_or(Err(ForgetError::Ended)) {
+            // Its volumes may have outlived it.
+            Err(ForgetError::UnknownStack { .. }) if with_volumes => {}
+            outcome => {
+                outcome?;
+                if let Err(error) = self.shared.logs.forget(stack).await {
+                    tracing::warn!(%stack, %error, "what its units said is left behind");
+                }
+            }
+        }
+        let mut removed = Vec::new();
         for executor in self.shared.executors.all() {
             let forgotten = executor.forget_stack(stack, with_volumes).await;
-            forgotten.map_err(|error| ForgetError::Leftover {
+            removed.extend(forgotten.map_err(|error| ForgetError::Leftover {
                 stack: stack.to_string(),
                 reason: crate::error_chain(&error),
-            })?;
+            })?);
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Events from this sequence number on (`None`: from now on). The subscription ends when its reader falls more than

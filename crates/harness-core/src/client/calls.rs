@@ -151,17 +151,22 @@ impl HarnessClient {
         self.call::<WaitFor>(params).await
     }
 
-    /// Forgets a stack of which nothing runs; its volumes only when it is said so.
+    /// Forgets a stack of which nothing runs; its volumes only when it is said so, and then also those of a stack that
+    /// was forgotten before. Gives the names of the volumes that were removed.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn forget(&self, stack: &StackName, volumes: Volumes) -> Result<(), ClientError> {
+    pub async fn forget(
+        &self,
+        stack: &StackName,
+        volumes: Volumes,
+    ) -> Result<Vec<String>, ClientError> {
         self.call::<ForgetStack>(&ForgetParams {
             stack: stack.clone(),
             volumes: volumes == Volumes::Remove,
         })
         .await
-        .map(|_done| ())
+        .map(|forgotten| forgotten.volumes)
     }
 
     /// Why a unit is where it is.

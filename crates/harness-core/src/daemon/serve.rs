@@ -15,10 +15,10 @@ use super::recorded::Recorded;
 use super::shared::Shared;
 use super::{clients, events, logs, stacks};
 use crate::protocol::{
-    ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, NetParams, OrderResult,
-    Request, RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult,
-    StartParams, StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal, WaitParams,
-    WaitResult,
+    ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, ForgetResult, NetParams,
+    OrderResult, Request, RestartParams, SCHEMA_VERSION, SignalParams, SignalResult,
+    StackListResult, StartParams, StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal,
+    WaitParams, WaitResult,
 };
 
 /// Who calls.
@@ -100,7 +100,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             };
             let forgotten = shared.manager.forget(&params.stack, volumes).await;
             shared.attend(&params.stack);
-            let result = forgotten.map(|()| Done {}).map_err(ApiError::from);
+            let result = forgotten
+                .map(|volumes| ForgetResult { volumes })
+                .map_err(ApiError::from);
             responder.answer(record.outcome(result).await);
         }
         Request::SignalUnits(params) => {

@@ -11,11 +11,11 @@ use harness_wire::{Params, Role, RpcError};
 
 use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
-    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, InviteParams,
-    Invited, LogParams, NetParams, OrderResult, RenewParams, Renewed, RestartParams, RevokeParams,
-    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult,
-    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams,
-    Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
+    ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, ForgetResult,
+    InviteParams, Invited, LogParams, NetParams, OrderResult, RenewParams, Renewed, RestartParams,
+    RevokeParams, SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams,
+    StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams, StopParams,
+    SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -143,7 +143,7 @@ methods! {
     /// Answers once units have come as far as asked, or never can.
     WaitFor = "stack.wait", Observer, Reads, true, (WaitParams) -> WaitResult;
     /// Forgets a stack that does not run.
-    ForgetStack = "stack.forget", Deployer, Changes, true, (ForgetParams) -> Done;
+    ForgetStack = "stack.forget", Deployer, Changes, true, (ForgetParams) -> ForgetResult;
     /// Why a unit is where it is.
     WhyUnit = "unit.why", Observer, Reads, true, (WhyParams) -> Why;
     /// Keeps units down.

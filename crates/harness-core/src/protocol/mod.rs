@@ -54,7 +54,8 @@ pub use method::{Effect, Method, Request, Response};
 pub use net::NetParams;
 pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
-    ApplyParams, ApplyResult, ForgetParams, Mode, OrderResult, RestartParams, SignalParams,
-    SignalResult, StackListParams, StackListResult, StartParams, StartResult, StartUnitsParams,
-    StatusParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult, WhyParams,
+    ApplyParams, ApplyResult, ForgetParams, ForgetResult, Mode, OrderResult, RestartParams,
+    SignalParams, SignalResult, StackListParams, StackListResult, StartParams, StartResult,
+    StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
+    WhyParams,
 };

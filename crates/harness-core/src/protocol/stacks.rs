@@ -268,9 +268,17 @@ pub enum WaitResult {
 pub struct ForgetParams {
     /// The stack. Nothing of it may run.
     pub stack: StackName,
-    /// Whether its volumes go too, with what is in them.
+    /// Whether its volumes go too, with what is in them; also those of a stack that was forgotten before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub volumes: bool,
+}
+
+/// Result of `stack.forget`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetResult {
+    /// The names of the volumes that were removed.
+    #[serde(default)]
+    pub volumes: Vec<String>,
 }
 
 /// Parameters of `unit.why`.

@@ -42,22 +42,42 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
         false => ("Stop the stack and forget it?", Volumes::Keep),
     };
     context.confirm("down", question)?;
-    let client = context.client(AutoStart::WhenActive).await?;
-    let stack = select::known_stack(context, &client).await?;
+    // Volumes outlive their stack: whether it is known does not matter to who wants them gone.
+    let (client, stack) = match volumes {
+        Volumes::Remove => {
+            let client = context.client(AutoStart::Always).await?;
+            let stack = select::named_stack(context, &client).await?;
+            (client, stack)
+        }
+        Volumes::Keep => {
+            let client = context.client(AutoStart::WhenActive).await?;
+            let stack = select::known_stack(context, &client).await?;
+            (client, stack)
+        }
+    };
     // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
-    match client.forget(&stack, volumes).await {
+    let removed = match client.forget(&stack, volumes).await {
         Err(error) if is_still_running(&error) => {
             stop_all(&args, context, &client, &stack).await?;
-            client.forget(&stack, volumes).await?;
+            client.forget(&stack, volumes).await?
         }
         outcome => outcome?,
-    }
-    context.tell(
-        &context
-            .messages
-            .paint(Span::Good, &format!("{stack}: stopped and forgotten")),
+    };
+    let said = format!(
+        "{stack}: stopped and forgotten{}",
+        and_volumes(volumes, &removed)
     );
+    context.tell(&context.messages.paint(Span::Good, &said));
     Ok(())
+}
+
+/// What became of the volumes, where they were to go.
+fn and_volumes(volumes: Volumes, removed: &[String]) -> String {
+    match (volumes, removed) {
+        (Volumes::Keep, _) => String::new(),
+        (Volumes::Remove, []) => "; it has no volumes".into(),
+        (Volumes::Remove, removed) => format!("; volumes removed: {}", removed.join(", ")),
+    }
 }
 
 fn is_still_running(error: &ClientError) -> bool {

@@ -153,12 +153,17 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
         Ok(Ground::default())
     }
 
-    /// Forgets what is kept for a stack as a whole, none of whose attempts run. Its volumes only when it is said so.
+    /// Forgets what is kept for a stack as a whole, none of whose attempts run. Its volumes only when it is said so: the
+    /// names of those that were removed.
     ///
     /// # Errors
     /// Why something is left.
-    async fn forget_stack(&self, _stack: &StackName, _volumes: bool) -> Result<(), LeftoverError> {
-        Ok(())
+    async fn forget_stack(
+        &self,
+        _stack: &StackName,
+        _volumes: bool,
+    ) -> Result<Vec<String>, LeftoverError> {
+        Ok(Vec::new())
     }
 
     /// Launches one attempt.

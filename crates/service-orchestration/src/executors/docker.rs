@@ -129,9 +129,9 @@ impl DockerExecutor {
         Ok(())
     }
 
-    async fn forget_whole(&self, stack: &StackName, volumes: bool) -> Result<(), Failure> {
+    async fn forget_whole(&self, stack: &StackName, volumes: bool) -> Result<Vec<String>, Failure> {
         if !self.shared.home.is_known() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let engine = self.shared.engine()?;
         let _turn = self.shared.turn.lock().await;
@@ -156,12 +156,14 @@ impl DockerExecutor {
         for network in engine.networks(&filters).await? {
             gone_is_fine(engine.remove_network(&network.id).await)?;
         }
+        let mut removed = Vec::new();
         if volumes {
             for volume in engine.volumes(&filters).await? {
                 gone_is_fine(engine.remove_volume(&volume.name).await)?;
+                removed.push(volume.name);
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     async fn instances(&self) -> Result<BTreeSet<String>, Failure> {
@@ -291,7 +293,11 @@ impl ServiceExecutor for DockerExecutor {
         })
     }
 
-    async fn forget_stack(&self, stack: &StackName, volumes: bool) -> Result<(), LeftoverError> {
+    async fn forget_stack(
+        &self,
+        stack: &StackName,
+        volumes: bool,
+    ) -> Result<Vec<String>, LeftoverError> {
         let outcome = self.forget_whole(stack, volumes).await;
         outcome.map_err(|error| LeftoverError {
             stack: stack.clone(),

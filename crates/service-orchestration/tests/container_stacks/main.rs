@@ -236,6 +236,9 @@ fn a_process_finds_a_container_and_follows_its_restart_and_nothing_is_left() {
         let forgotten = manager.forget(&yard.stack, Volumes::Keep).await;
         forgotten.expect("all of it is down");
         assert_eq!(yard.left().await, [0, 0, 1], "volumes survive");
+        let removed = manager.forget(&yard.stack, Volumes::Remove).await;
+        let removed = removed.expect("volumes of what is forgotten can still go");
+        assert_eq!((removed.len(), yard.left().await), (1, [0, 0, 0]));
         yard.up(&manager, vec![redis()]).await;
         yard.reach(&manager, &[], Goal::Ready).await;
         yard.order(&manager, &[], STOP).await;
