@@ -323,6 +323,36 @@ fn volumes_of_a_stack_that_is_forgotten_can_still_be_removed() {
         .says("it has no volumes");
 }
 
+#[test]
+fn a_service_that_waits_for_a_check_that_its_image_does_not_have_fails_at_once() {
+    let text = |image| {
+        let keys = format!("image: {image}\n    readiness: {{container: true}}");
+        stack("unchecked", &keys)
+    };
+    let without = text("harness-test/busybox\n    command: [sleep, \"1000\"]");
+    let home = Home::new(&without);
+    let _down = Stack(&home);
+    home.run(&["start", "--wait"])
+        .expect(1)
+        .says("its image has no check of its own");
+    home.until("app", "failed");
+    let expected = "give `readiness`/`healthcheck`, or depend on `service_started`";
+    assert!(reason(&home).contains(expected), "{}", reason(&home));
+    home.ok(&["why", "app"]).shows(expected);
+    let label = format!(
+        "label=com.docker.compose.project=unchecked-{}",
+        std::process::id()
+    );
+    assert_eq!(
+        docker(&["ps", "-aq", "--filter", &label]),
+        "",
+        "nothing of it runs"
+    );
+    // With a check the same becomes ready.
+    home.write("harness.yaml", &text("harness-test/app"));
+    home.ok(&["start", "--wait"]);
+}
+
 /// The volume of this name, when there is one.
 fn named(volume: &str) -> String {
     let filter = format!("name=^{volume}$");

@@ -103,6 +103,8 @@ pub struct ContainerOrder {
     pub labels: BTreeMap<String, String>,
     /// The hash of the definition that it is launched with.
     pub hash: String,
+    /// Whether it becomes ready by the check of its image: without one it never would, and is not launched.
+    pub own_check: bool,
 }
 
 /// A port of a container.

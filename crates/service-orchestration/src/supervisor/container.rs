@@ -12,7 +12,7 @@ use super::units::UnitEntry;
 use crate::executors::{ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder, Progress};
 use crate::model::Attempt;
 use crate::spec::{
-    ContainerTarget, Protocol, StackSpec, TargetKind, TargetSpec, Template, UnitKind,
+    ContainerTarget, ProbeAction, Protocol, StackSpec, TargetKind, TargetSpec, Template, UnitKind,
 };
 
 impl Supervisor {
@@ -63,6 +63,10 @@ impl Supervisor {
             volumes: stack.volumes.clone(),
             labels: entry.described().labels.clone(),
             hash: entry.hash.clone(),
+            own_check: [&entry.described().startup, &entry.described().readiness]
+                .into_iter()
+                .flatten()
+                .any(|probe| matches!(probe.action, ProbeAction::Container)),
         })
     }
 

@@ -73,20 +73,43 @@ pub(super) async fn launch(
             Begun::Failed(error) => machine(&order.unit, error.0),
         });
     }
-    match engine.inspect(&id).await {
-        Ok(seen) => Ok(Box::new(super::RunningContainer::new(
-            engine.clone(),
-            seen,
-            heard,
-            Some(output),
-        ))),
-        Err(error) => Err(LaunchError::Unclear(AdoptError {
-            unit: order.unit,
-            instance_id: order.instance_id,
+    let unclear = |error: EngineError| {
+        LaunchError::Unclear(AdoptError {
+            unit: order.unit.clone(),
+            instance_id: order.instance_id.clone(),
             source: error.into(),
-        })),
+        })
+    };
+    let seen = engine.inspect(&id).await.map_err(unclear)?;
+    if own.own_check && lacks_check(engine, &seen).await {
+        gone_is_fine(engine.remove(&id, true, true).await).map_err(unclear)?;
+        return Err(LaunchError::NotRunnable {
+            program: order.unit.local_name(),
+            reason: NO_CHECK.into(),
+        });
+    }
+    Ok(Box::new(super::RunningContainer::new(
+        engine.clone(),
+        seen,
+        heard,
+        Some(output),
+    )))
+}
+
+/// Whether the image of a container that runs has surely no check. Only the container tells: not every engine says it of
+/// the image.
+async fn lacks_check(engine: &Engine, seen: &Container) -> bool {
+    if !seen.state.status.is_alive() {
+        return false;
+    }
+    match engine.capabilities().await {
+        Ok(capabilities) if capabilities.runs_checks => seen.state.health.is_none(),
+        Ok(_) => matches!(engine.check(&seen.id).await, Ok(None)),
+        Err(_) => false,
     }
 }
+
+const NO_CHECK: &str = "its image has no check of its own: give `readiness`/`healthcheck`, or depend on `service_started`";
 
 enum Begun {
     Refused(EngineError),

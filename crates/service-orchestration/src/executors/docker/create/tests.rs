@@ -145,6 +145,7 @@ fn everything_that_is_said_becomes_part_of_the_container() {
         volumes: BTreeMap::new(),
         labels: BTreeMap::new(),
         hash: "abc".into(),
+        own_check: false,
     };
     let port = |port, protocol| ContainerPort { port, protocol };
     let tcp = port(5432, container_engine::Protocol::Tcp);
