@@ -138,7 +138,7 @@ async fn refused_leaves_nothing() {
     let mut order = place.script("");
     order.program = "no-such-program".into();
     let run_dir = order.run_dir();
-    match launch(order, &embedded()).await {
+    match launch(order, &embedded().into()).await {
         Err(LaunchError::Refused {
             kind: StartFailureKind::NotFound,
             message,
@@ -152,7 +152,7 @@ async fn refused_leaves_nothing() {
     let order = place.script("");
     let run_dir = order.run_dir();
     assert!(matches!(
-        launch(order, &missing).await,
+        launch(order, &missing.into()).await,
         Err(LaunchError::Shim { .. })
     ));
     assert!(!run_dir.exists());
@@ -175,7 +175,7 @@ async fn outlives_its_owner() {
         .await
         .expect("it reads");
     assert_eq!(exit_of(&mut again).await.code, Some(4));
-    match adopt(&run_dir, &embedded()).await {
+    match adopt(&run_dir, &embedded().into()).await {
         Ok(Adopted::Ended(exit)) => assert_eq!(exit.code, Some(4)),
         other => panic!("{other:?}"),
     }
@@ -291,7 +291,7 @@ async fn never_launched() {
         if made {
             RunDir::create(&order.run_root, &order.instance_id).expect("fresh");
         }
-        match adopt(&order.run_dir(), &embedded()).await {
+        match adopt(&order.run_dir(), &embedded().into()).await {
             Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.pid.is_none()),
             other => panic!("{other:?}"),
         }
@@ -311,7 +311,7 @@ async fn both_dead() {
     while service.identity().is_alive() || Path::new(&format!("/proc/{pid}")).exists() {
         smol::Timer::after(Duration::from_millis(2)).await;
     }
-    match adopt(&run_dir, &embedded()).await {
+    match adopt(&run_dir, &embedded().into()).await {
         Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.code.is_none(), "{exit:?}"),
         other => panic!("{other:?}"),
     }
@@ -428,11 +428,13 @@ impl WithStdin for SupervisedLaunch {
 }
 
 async fn start(order: SupervisedLaunch, shim: &ShimProgram) -> SupervisedProcess {
-    launch(order, shim).await.expect("it starts")
+    launch(order, &shim.clone().into())
+        .await
+        .expect("it starts")
 }
 
 async fn adopted(run_dir: &Path) -> SupervisedProcess {
-    match adopt(run_dir, &embedded()).await {
+    match adopt(run_dir, &embedded().into()).await {
         Ok(Adopted::Alive(process)) => process,
         other => panic!("{other:?}"),
     }

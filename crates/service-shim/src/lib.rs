@@ -22,6 +22,7 @@ mod procfs;
 pub mod protocol;
 pub mod run_dir;
 mod runner;
+pub mod shore;
 pub mod signal;
 pub mod spec;
 mod sys;

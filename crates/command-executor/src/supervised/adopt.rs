@@ -4,19 +4,18 @@
 //! an attempt ended on a guess.
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::FutureExt;
 use service_shim::protocol::{self, Notice, NotifyState, Request};
-use service_shim::{ExitRecord, Identity, LAYOUT_VERSION, RunDir, StartFailureKind, Task};
+use service_shim::{ExitRecord, Identity, StartFailureKind};
 
 use super::error::AdoptError;
 use super::process::{NoticeReader, SupervisedProcess};
-use super::program::{ShimChild, ShimProgram, Started};
-use crate::blocking::unblock;
+use super::program::{ShimChild, Started};
+use super::shore::{Shore, Sight};
 
 /// What became of an attempt.
 #[derive(Debug)]
@@ -36,15 +35,15 @@ pub enum Adopted {
 ///
 /// # Cancellation
 /// Safe: dropping the future leaves the attempt as it is, perhaps with a new shim.
-pub async fn adopt(run_dir: &Path, shim: &ShimProgram) -> Result<Adopted, AdoptError> {
-    // First, for the service may end any moment. A few local system calls that do not wait: worth no trip to another thread.
-    let output = RunDir::open(run_dir).map_or_else(|_| Vec::new(), |run| run.hold_output());
-    match find(run_dir, shim).await? {
+pub async fn adopt(run_dir: &Path, shore: &Shore) -> Result<Adopted, AdoptError> {
+    // First, for the service may end any moment.
+    let output = shore.hold_output(run_dir);
+    match find(run_dir, shore).await? {
         Found::Ended(exit) => Ok(Adopted::Ended(exit)),
         Found::Alive(contact) => {
             let mut process = SupervisedProcess::new(
                 run_dir.to_owned(),
-                shim.clone(),
+                shore.clone(),
                 contact.identity,
                 contact.notices,
                 contact.child,
@@ -71,11 +70,10 @@ pub(super) struct Contact {
 }
 
 /// Asks until there is an answer. Another shim may be coming up or going down at the same moment.
-pub(super) async fn find(path: &Path, shim: &ShimProgram) -> Result<Found, AdoptError> {
+pub(super) async fn find(path: &Path, shore: &Shore) -> Result<Found, AdoptError> {
     let give_up = Instant::now() + PATIENCE;
     loop {
-        let (directory, program) = (path.to_owned(), shim.clone());
-        let found = match unblock(move || look(&directory, &program)).await? {
+        let found = match shore.look(path).await? {
             Sight::Ended(exit) => Some(Found::Ended(exit)),
             Sight::Served(stream) => match NoticeReader::new(stream) {
                 Ok(notices) => greet(notices, None).await.unwrap_or(None),
@@ -93,52 +91,6 @@ pub(super) async fn find(path: &Path, shim: &ShimProgram) -> Result<Found, Adopt
         }
         Timer::after(PAUSE).await;
     }
-}
-
-/// What the run directory says at first sight.
-enum Sight {
-    Ended(ExitRecord),
-    /// A shim listens.
-    Served(UnixStream),
-    /// None did: one was started to take over.
-    Adopting(Started),
-}
-
-/// One look at the run directory. Blocks for as long as a spawn takes.
-fn look(path: &Path, shim: &ShimProgram) -> Result<Sight, AdoptError> {
-    let unreadable = |source| AdoptError::RunDirectory {
-        path: path.to_owned(),
-        source,
-    };
-    let run = match RunDir::open(path) {
-        Ok(run) => run,
-        // The directory is made before anything else: nothing was ever started.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Sight::Ended(never_started(path)));
-        }
-        Err(error) => return Err(unreadable(error)),
-    };
-    if let Some(exit) = run.exit().map_err(unreadable)? {
-        return Ok(Sight::Ended(exit));
-    }
-    match run.connect() {
-        Ok(stream) => Ok(Sight::Served(stream)),
-        Err(error) if is_unserved(&error) => {
-            let program = shim.path();
-            let started = shim
-                .start(Task::Adopt, run)
-                .map_err(|source| AdoptError::Shim { program, source })?;
-            Ok(Sight::Adopting(started))
-        }
-        Err(error) => Err(unreadable(error)),
-    }
-}
-
-fn is_unserved(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
 }
 
 async fn wait_for_adopter(started: Started) -> Result<Option<Found>, AdoptError> {
@@ -206,32 +158,11 @@ async fn introduce(notices: &mut NoticeReader) -> io::Result<Option<Introduction
     Ok(None)
 }
 
-fn never_started(path: &Path) -> ExitRecord {
-    let since_1970 = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    ExitRecord {
-        layout: LAYOUT_VERSION,
-        instance_id: path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default(),
-        attempt: 0,
-        pid: None,
-        code: None,
-        signal: None,
-        exit_unknown: true,
-        failure: None,
-        ended_at_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
-        stop: None,
-    }
-}
-
 /// Where an attempt is and how to reach it, for requests that may have to bring up a new shim.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
     pub(super) run_dir: PathBuf,
-    pub(super) shim: ShimProgram,
+    pub(super) shore: Shore,
 }
 
 // A shim answers within microseconds; a machine that swaps may need longer.

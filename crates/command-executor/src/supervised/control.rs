@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_io::Timer;
 use futures_lite::FutureExt;
 use service_shim::protocol::{self, Notice, Request};
-use service_shim::{RawString, RunDir, Signal, StopPolicy};
+use service_shim::{RawString, Signal, StopPolicy};
 
 use super::adopt::{Address, Contact, Found, find};
 use super::error::ControlError;
@@ -135,7 +135,7 @@ impl Control {
             Err(ControlError::Silent)
         };
         match exchange(&mut link, request).or(silent).await {
-            Err(ControlError::Broken(error)) => match self.recorded_end() {
+            Err(ControlError::Broken(error)) => match self.recorded_end().await {
                 Some(ended) => Err(ended),
                 None => Err(ControlError::Broken(error)),
             },
@@ -144,22 +144,20 @@ impl Control {
     }
 
     async fn connect(&self) -> Result<NoticeReader, ControlError> {
-        let run_dir = &self.address.run_dir;
-        // Two local system calls that do not wait; worth no trip to another thread.
-        if let Ok(stream) = RunDir::open(run_dir).and_then(|run| run.connect()) {
+        let Address { run_dir, shore } = &self.address;
+        if let Some(stream) = shore.connect(run_dir).await {
             return NoticeReader::new(stream).map_err(ControlError::Broken);
         }
-        match find(run_dir, &self.address.shim).await {
+        match find(run_dir, shore).await {
             Ok(Found::Ended(exit)) => Err(ControlError::Ended(Box::new(exit))),
             Ok(Found::Alive(Contact { notices, .. })) => Ok(notices),
             Err(error) => Err(ControlError::Unreachable(error)),
         }
     }
 
-    fn recorded_end(&self) -> Option<ControlError> {
-        let exit = RunDir::open(&self.address.run_dir)
-            .and_then(|run| run.exit())
-            .ok()??;
+    async fn recorded_end(&self) -> Option<ControlError> {
+        let Address { run_dir, shore } = &self.address;
+        let exit = shore.recorded_end(run_dir).await?;
         Some(ControlError::Ended(Box::new(exit)))
     }
 }

@@ -1,17 +1,13 @@
 //! Launches an attempt.
 
-use std::io::Write;
-use std::os::fd::OwnedFd;
-
-use service_shim::protocol::{LaunchOrder, Notice};
-use service_shim::{LogMode, RunDir, Task, remove_run_dir};
+use service_shim::protocol::Notice;
 
 use super::adopt::{Adopted, adopt};
 use super::error::LaunchError;
 use super::order::SupervisedLaunch;
 use super::process::{NoticeReader, SupervisedProcess};
-use super::program::{ShimProgram, Started};
-use crate::blocking::unblock;
+use super::program::Started;
+use super::shore::Shore;
 
 /// Starts a shim, has it start the service, and returns once the service runs.
 ///
@@ -25,17 +21,16 @@ use crate::blocking::unblock;
 /// that says it has ended.
 pub async fn launch(
     order: SupervisedLaunch,
-    shim: &ShimProgram,
+    shore: &Shore,
 ) -> Result<SupervisedProcess, LaunchError> {
     let run_dir = order.run_dir();
-    let starter = shim.clone();
-    let (started, output) = unblock(move || start(order, &starter)).await?;
+    let (started, output) = shore.start(order).await?;
     let Started {
         stream,
         shim: child,
     } = started;
     let broken = |source| LaunchError::Shim {
-        program: shim.path(),
+        program: shore.program(),
         source,
     };
     let mut notices = NoticeReader::new(stream).map_err(broken)?;
@@ -44,7 +39,7 @@ pub async fn launch(
             Ok(Some(Notice::Started { identity })) => {
                 return Ok(SupervisedProcess::new(
                     run_dir,
-                    shim.clone(),
+                    shore.clone(),
                     identity,
                     notices,
                     child,
@@ -53,7 +48,7 @@ pub async fn launch(
             }
             Ok(Some(Notice::Failed { failure })) => {
                 // Nothing ran. What cannot be removed now is found, ended, when run directories are next looked at.
-                drop(unblock(move || remove_run_dir(&run_dir)).await);
+                drop(shore.remove(&run_dir).await);
                 return Err(LaunchError::Refused {
                     kind: failure.kind,
                     message: failure.message,
@@ -65,7 +60,7 @@ pub async fn launch(
     }
     drop(child);
     // The shim is gone. Whether it came as far as starting the service, only its successor can tell.
-    let adopted = adopt(&run_dir, shim).await;
+    let adopted = adopt(&run_dir, shore).await;
     drop(output);
     match adopted {
         Ok(Adopted::Alive(process)) => Ok(process),
@@ -74,43 +69,4 @@ pub async fn launch(
         }),
         Err(error) => Err(LaunchError::Unclear(error)),
     }
-}
-
-/// Starts the shim. With it comes a hold on the output, taken before anybody could write to it.
-fn start(
-    order: SupervisedLaunch,
-    shim: &ShimProgram,
-) -> Result<(Started, Vec<OwnedFd>), LaunchError> {
-    let path = order.run_dir();
-    let run = RunDir::create(&order.run_root, &order.instance_id).map_err(|source| {
-        LaunchError::RunDirectory {
-            path: path.clone(),
-            source,
-        }
-    })?;
-    let output = match order.log.mode {
-        LogMode::Capture => run.make_output(),
-        LogMode::File => Ok(Vec::new()),
-    };
-    let output = output.map_err(|source| {
-        drop(remove_run_dir(&path));
-        LaunchError::RunDirectory {
-            path: path.clone(),
-            source,
-        }
-    })?;
-    let line = LaunchOrder::encode(order.into_spec());
-    let started = shim.start(Task::Run, run).and_then(|mut started| {
-        started.stream.write_all(&line)?;
-        Ok(started)
-    });
-    let started = started.map_err(|source| {
-        // Without a complete order the shim has started nothing.
-        drop(remove_run_dir(&path));
-        LaunchError::Shim {
-            program: shim.path(),
-            source,
-        }
-    })?;
-    Ok((started, output))
 }

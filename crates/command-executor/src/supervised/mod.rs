@@ -1,4 +1,5 @@
-//! Processes that outlive whoever launched them: each has a shim beside it, which keeps its output and its end.
+//! Processes that outlive whoever launched them: each has a shim beside it, which keeps its output and its end. Where that
+//! is, the [`Shore`] knows.
 //!
 //! Owns: the asynchronous half of [`service_shim`]: launching, adopting, hearing of and ending one attempt. Never
 //! restarts anything and keeps no list: each [`SupervisedProcess`] carries its own connection. Works under any
@@ -12,6 +13,7 @@ mod line;
 mod order;
 mod process;
 mod program;
+mod shore;
 
 pub use adopt::{Adopted, adopt};
 pub use control::Control;
@@ -21,3 +23,4 @@ pub use order::SupervisedLaunch;
 pub use process::{SupervisedEvent, SupervisedProcess};
 pub use program::ShimProgram;
 pub use service_shim::remove_run_dir;
+pub use shore::Shore;

@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use async_io::{Async, Timer};
+use async_io::Async;
 use futures_lite::AsyncReadExt;
 use service_shim::protocol::{self, LineBuffer, Notice, NotifyState};
 use service_shim::{ExitRecord, Identity};
@@ -23,7 +22,8 @@ use super::adopt::{Address, Contact, Found, find};
 use super::control::Control;
 use super::error::AdoptError;
 use super::line::Line;
-use super::program::{ShimChild, ShimProgram};
+use super::program::ShimChild;
+use super::shore::Shore;
 
 /// A service with a shim beside it. Dropping this leaves both running.
 #[derive(Debug)]
@@ -81,13 +81,13 @@ impl fmt::Debug for Search {
 impl SupervisedProcess {
     pub(super) fn new(
         run_dir: PathBuf,
-        shim: ShimProgram,
+        shore: Shore,
         identity: Identity,
         notices: NoticeReader,
         child: Option<ShimChild>,
         output: Vec<OwnedFd>,
     ) -> SupervisedProcess {
-        let address = Address { run_dir, shim };
+        let address = Address { run_dir, shore };
         let line = Arc::new(Line::default());
         line.lead_to(Some(notices.stream()));
         SupervisedProcess {
@@ -148,10 +148,10 @@ impl SupervisedProcess {
                 }
                 Link::Lost { retry } => {
                     if *retry {
-                        Timer::after(RETRY).await;
+                        self.address.shore.until_worth_a_try().await;
                     }
-                    let Address { run_dir, shim } = self.address.clone();
-                    let search = async move { find(&run_dir, &shim).await };
+                    let Address { run_dir, shore } = self.address.clone();
+                    let search = async move { find(&run_dir, &shore).await };
                     self.link = Link::Finding(Search(Box::pin(search)));
                 }
                 Link::Finding(search) => match search.await {
@@ -246,5 +246,3 @@ impl NoticeReader {
         }
     }
 }
-
-const RETRY: Duration = Duration::from_secs(1);

@@ -1,20 +1,19 @@
 //! Which program stands beside a service, and how it is started.
 //!
-//! Owns: the search for it and the one place that starts it. The shim must not inherit anything from us but its
+//! Owns: the search for it, and the shims that are our children. The shim must not inherit anything from us but its
 //! connection: no environment, no descriptor, no terminal.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Mutex;
 
 use async_io::Async;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use service_shim::{EMBEDDED_FLAG, FORWARD_VERB, RunDir, Task};
+use service_shim::{EMBEDDED_FLAG, FORWARD_VERB, RunDir, Task, shore};
 
 use crate::{blocking, driver, open_files};
 
@@ -125,31 +124,16 @@ impl ShimProgram {
     /// Starts a shim on a run directory and returns its first connection. Blocks for as long as a spawn takes.
     pub(super) fn start(&self, task: Task, run: RunDir) -> io::Result<Started> {
         sweep();
-        let (stream, end) = UnixStream::pair()?;
-        let verb = match task {
-            Task::Run => "run",
-            Task::Adopt => "adopt",
-        };
         let (path, flag) = match &self.0 {
             Kind::Program(path) => (path, None),
             Kind::Embedded(path) => (path, Some(EMBEDDED_FLAG)),
             Kind::Thread => {
+                let (stream, end) = UnixStream::pair()?;
                 service_shim::serve_on_thread(task, run, end)?;
                 return Ok(Started { stream, shim: None });
             }
         };
-        let mut command = Command::new(path);
-        // Only what stays on the posix_spawn path: a fork of a large program is slow.
-        command
-            .args(flag.map(OsStr::new))
-            .arg(verb)
-            .arg(std::path::absolute(run.path())?);
-        command
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(end)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn()?;
+        let (stream, child) = shore::start_shim(path, flag, task, &run)?;
         // Before it has its order: so its service has the same.
         open_files::restore_for(&child);
         Ok(Started {

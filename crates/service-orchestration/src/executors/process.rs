@@ -12,9 +12,10 @@ use chrono::DateTime;
 use command_executor::blocking;
 use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
-    self, Adopted, Control, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
+    self, Adopted, Control, ShimProgram, Shore, SupervisedEvent, SupervisedLaunch,
+    SupervisedProcess,
 };
-use service_shim::{ExitRecord, RunDir, Signal, StopPolicy};
+use service_shim::{ExitRecord, Signal, StopPolicy};
 
 use super::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
@@ -57,7 +58,7 @@ use crate::spec::{StopScope, TargetKind, TargetSpec};
 #[derive(Clone, Debug)]
 pub struct ProcessExecutor {
     run_root: Arc<RunRoot>,
-    shim: ShimProgram,
+    shore: Shore,
 }
 
 /// Where run directories are made.
@@ -97,7 +98,7 @@ impl ProcessExecutor {
     pub fn new() -> Self {
         Self {
             run_root: Arc::new(RunRoot::Own(crate::host::private_directory())),
-            shim: ShimProgram::find(),
+            shore: ShimProgram::find().into(),
         }
     }
 
@@ -105,7 +106,7 @@ impl ProcessExecutor {
     pub fn in_directory(run_root: impl Into<PathBuf>, shim: ShimProgram) -> Self {
         Self {
             run_root: Arc::new(RunRoot::Given(run_root.into())),
-            shim,
+            shore: shim.into(),
         }
     }
 
@@ -126,7 +127,7 @@ impl ServiceExecutor for ProcessExecutor {
         let launch = self.supervised_launch(order)?;
         let program = launch.program.to_string_lossy().into_owned();
         let process =
-            supervised::launch(launch, &self.shim)
+            supervised::launch(launch, &self.shore)
                 .await
                 .map_err(|error| match error {
                     supervised::LaunchError::Unclear(source) => LaunchError::Unclear(AdoptError {
@@ -141,7 +142,7 @@ impl ServiceExecutor for ProcessExecutor {
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
         let run_dir = self.run_root().join(&ticket.instance_id);
-        match supervised::adopt(&run_dir, &self.shim).await {
+        match supervised::adopt(&run_dir, &self.shore).await {
             Ok(Adopted::Alive(process)) => {
                 Ok(Adoption::Alive(Box::new(ShimmedAttempt::new(process))))
             }
@@ -157,7 +158,7 @@ impl ServiceExecutor for ProcessExecutor {
     async fn forget(&self, instance_id: &str) {
         let run_dir = self.run_root().join(instance_id);
         blocking::unblock(move || {
-            if is_alive(&run_dir) {
+            if service_shim::shore::is_alive(&run_dir) {
                 tracing::error!(path = %run_dir.display(), "a service runs that is not known: its run directory is left alone");
             } else if let Err(error) = service_shim::remove_run_dir(&run_dir) {
                 tracing::warn!(path = %run_dir.display(), %error, "a run directory is left behind");
@@ -236,15 +237,6 @@ impl ProcessExecutor {
             cgroup: true,
         })
     }
-}
-
-/// Whether the service of a run directory is alive, whatever is known of it elsewhere.
-fn is_alive(run_dir: &Path) -> bool {
-    let Ok(run) = RunDir::open(run_dir) else {
-        return false;
-    };
-    let has_ended = matches!(run.exit(), Ok(Some(_)));
-    !has_ended && matches!(run.identity(), Ok(Some(identity)) if identity.is_alive())
 }
 
 /// The program of this name: itself when it has a slash, else the first executable one in PATH.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_io::Timer;
 use command_executor::blocking;
 use command_executor::supervised::{
-    self, Adopted, ShimProgram, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
+    self, Adopted, ShimProgram, Shore, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
 };
 use futures_lite::future;
 use service_shim::{LogPolicy, StopPolicy};
@@ -25,6 +25,7 @@ use crate::listening;
 pub(super) struct Forwarders {
     directory: PathBuf,
     shim: ShimProgram,
+    shore: Shore,
 }
 
 /// Why a container cannot reach what it needs on this machine.
@@ -44,7 +45,12 @@ pub(super) enum ForwardError {
 
 impl Forwarders {
     pub(super) fn new(directory: PathBuf, shim: ShimProgram) -> Self {
-        Self { directory, shim }
+        let shore = shim.clone().into();
+        Self {
+            directory,
+            shim,
+            shore,
+        }
     }
 
     /// Sees to it that each of these is carried, unless its port is listened on at the container's side anyway.
@@ -82,7 +88,7 @@ impl Forwarders {
         let listed = root.clone();
         let runs = blocking::unblock(move || run_directories(&listed)).await;
         for run in runs {
-            if let Ok(Adopted::Alive(mut process)) = supervised::adopt(&run, &self.shim).await
+            if let Ok(Adopted::Alive(mut process)) = supervised::adopt(&run, &self.shore).await
                 && process.control().kill().await.is_ok()
             {
                 while !matches!(process.next_event().await, SupervisedEvent::Exited(_)) {}
@@ -101,7 +107,7 @@ impl Forwarders {
             .ok_or_else(|| failed("the program `harness-shim` is needed for that".into()))?;
         let instance_id = instance_id(forward);
         let run = root.join(&instance_id);
-        if let Ok(Adopted::Alive(_)) = supervised::adopt(&run, &self.shim).await {
+        if let Ok(Adopted::Alive(_)) = supervised::adopt(&run, &self.shore).await {
             return Ok(());
         }
         let logs = root.join(format!("{instance_id}.log"));
@@ -127,7 +133,7 @@ impl Forwarders {
             stdin: false,
             cgroup: false,
         };
-        let process = supervised::launch(launch, &self.shim).await;
+        let process = supervised::launch(launch, &self.shore).await;
         let mut process = process.map_err(|source| ForwardError::Launch { to, source })?;
         match future::or(ready(&mut process), late()).await {
             Ok(()) => Ok(()),
