@@ -83,6 +83,7 @@ struct Settings {
     interval: Option<Duration>,
     startup_timeout: Option<Duration>,
     shutdown_timeout: Option<Duration>,
+    inject: Option<bool>,
 }
 
 /// Reads a tree; see the module.
@@ -183,6 +184,7 @@ impl<'a> Decoder<'a> {
             interval: fields.duration("health_check_interval"),
             startup_timeout: fields.duration("startup_timeout"),
             shutdown_timeout: fields.duration("shutdown_timeout"),
+            inject: fields.flag("inject"),
         }
     }
 

@@ -56,6 +56,18 @@ fn what_becomes_of_well_known_stacks() {
 }
 
 #[test]
+fn nothing_is_injected_into_a_compose_stack_unless_a_file_over_it_asks() {
+    const TEXT: &str = "services: {web: {image: x, depends_on: [db]}, db: {image: y}}";
+    let loaded = load(&of(TEXT)).stack.expect("a stack");
+    assert!(loaded.units.values().all(|unit| !unit.inject));
+    let asked = of(TEXT).text("harness.override.yaml", "settings: {inject: true}");
+    let loaded = load(&asked).stack.expect("a stack");
+    assert!(loaded.units.values().all(|unit| unit.inject));
+    let (text, _) = import(TEXT);
+    assert!(text.contains("settings:\n  inject: false\n"), "{text}");
+}
+
+#[test]
 fn a_compose_file_runs_as_what_it_is_imported_to() {
     for stack in STACKS {
         let directly = load(&named(stack).profile("*"));

@@ -62,6 +62,18 @@ fn asked(rest: &str) -> String {
 }
 
 #[test]
+fn who_is_told_of_what_it_needs_is_said_for_all_or_for_one() {
+    let told = |settings: &str, own: &str| {
+        let text = format!("settings: {{{settings}}}\nservices: {{a: {{binary: x, {own}}}}}");
+        unit(&text).inject
+    };
+    assert!(told("", ""));
+    assert!(!told("inject: false", ""));
+    assert!(told("inject: false", "inject: true"));
+    assert!(!told("", "inject: false"));
+}
+
+#[test]
 fn flat_and_nested_targets_mean_the_same() {
     let flat = unit(
         "services: {a: {type: Process, binary: x, args: [y], env: {A: 1}, user: u, ports: [80]}}",

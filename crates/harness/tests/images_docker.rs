@@ -97,6 +97,31 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
     assert!(reason(&home).contains("exit 7"), "{}", reason(&home));
 }
 
+#[test]
+fn what_an_image_says_of_its_environment_goes_before_what_is_injected() {
+    let image = format!("harness-test-env:{}", std::process::id());
+    let keys = format!(
+        "image: {image}\n    build: .\n    command: [sh, -c, 'env; exec sleep 1000']\n    depends_on: [db]\n  db:\n    type: process\n    command: [sleep, '1000']\n    ports: [{{ name: sql, port: auto }}]"
+    );
+    let home = Home::new(&stack("env", &keys));
+    let down = Stack(&home);
+    let file = "FROM harness-test/busybox\nENV DB_HOST=of-the-image HARNESS_STACK=mine\n";
+    home.write("Dockerfile", file);
+    home.ok(&["start", "--wait"]);
+    eventually_blocking(DEADLINE, "it tells its environment", || {
+        home.ok(&["logs", "app"])
+            .stdout
+            .contains("HARNESS_SERVICE=app")
+    });
+    let told = home.ok(&["logs", "app"]).stdout;
+    assert!(told.contains("DB_HOST=of-the-image"), "{told}");
+    assert!(told.contains("HARNESS_STACK=mine"), "{told}");
+    assert!(told.contains("DB_PORT="), "{told}");
+    assert!(!told.contains("DB_URL="), "{told}");
+    drop(down);
+    docker(&["image", "rm", "--force", &image]);
+}
+
 /// A registry of Debian's on loopback.
 struct Registry {
     directory: TempDir,

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::world::{START, STOP, manager, status, up, wait};
@@ -9,7 +10,9 @@ use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
 use service_orchestration::report::{EventKind, StackStatus};
-use service_orchestration::spec::{Part, PortNumber, PortSpec, Reference, RestartWhen, Template};
+use service_orchestration::spec::{
+    Part, PortNumber, PortSpec, Probe, ProbeAction, Reference, RestartWhen, Template,
+};
 use service_orchestration::supervisor::{ApplyError, ApplyMode, Order, OrderError, Waited};
 use testkit::{run_everywhere, within};
 
@@ -277,7 +280,69 @@ fn a_unit_is_told_where_the_others_are() {
         assert_eq!(api.env["DB_PORT"], *port);
         assert_eq!(api.env["DB_PORT_SQL"], *port);
         assert_eq!(api.env["DB_HOST"], "127.0.0.1");
+        assert!(
+            !api.env.contains_key("DB_URL"),
+            "nobody knows what it speaks"
+        );
     });
+}
+
+#[test]
+fn a_unit_that_asks_for_silence_is_told_nothing_but_its_own_port() {
+    run_everywhere(|| async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        let mut spec = stack("db; api needs db");
+        let port = PortSpec::new(PortNumber::Auto);
+        let db = spec.units.get_mut("db").expect("defined");
+        db.ports.push(port);
+        let api = spec.units.get_mut("api").expect("defined");
+        api.inject = false;
+        api.ports.push(port_named("web"));
+        up(&manager, spec).await;
+        let api = stage.actor("api").expect("it runs");
+        let told = api.env.keys().filter(|name| *name != "PATH");
+        let told: Vec<_> = told.map(String::as_str).collect();
+        assert_eq!(told, ["PORT", "PORT_WEB"]);
+    });
+}
+
+#[test]
+fn whoever_is_asked_for_its_health_by_http_has_a_url() {
+    run_everywhere(|| async {
+        for (url, is_known) in [
+            ("http://127.0.0.1:8080/health", true),
+            ("http://127.0.0.1:8081/", false),
+            ("http://127.0.0.1/", false),
+        ] {
+            let stage = Stage::default();
+            let manager = manager(&stage).await;
+            let mut spec = stack("web; api needs web");
+            let web = spec.units.get_mut("web").expect("defined");
+            web.ports.push(PortSpec::new(PortNumber::Fixed(8080)));
+            let asked = ProbeAction::Http {
+                url: url.into(),
+                status: Vec::new(),
+                headers: BTreeMap::new(),
+            };
+            web.liveness = Some(Probe::new(asked));
+            up(&manager, spec).await;
+            let api = stage.actor("api").expect("it runs");
+            let expected = is_known.then_some("http://127.0.0.1:8080");
+            assert_eq!(
+                api.env.get("WEB_URL").map(String::as_str),
+                expected,
+                "{url}"
+            );
+        }
+    });
+}
+
+fn port_named(name: &str) -> PortSpec {
+    PortSpec {
+        name: Some(name.into()),
+        ..PortSpec::new(PortNumber::Auto)
+    }
 }
 
 #[test]

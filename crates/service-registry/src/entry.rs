@@ -80,20 +80,19 @@ pub struct Endpoint {
     pub name: Option<String>,
     /// Its number.
     pub port: u16,
-    /// What stands before `://` in its URL.
-    pub scheme: String,
+    /// What stands before `://` in its URL, where that is known.
+    pub scheme: Option<String>,
     /// Of a container: where its host listens for it. Unspecified (`0.0.0.0`) when on all of its addresses.
     pub published: Option<SocketAddr>,
 }
 
 impl Endpoint {
-    /// A port whose scheme is its name where that names one (`https`, `postgres`, …), else `http`.
+    /// A port whose scheme is its name where that names one (`https`, `postgres`, …), else not known.
     pub fn new(name: Option<String>, port: u16) -> Self {
         let scheme = name
             .as_deref()
             .map(str::to_ascii_lowercase)
-            .filter(|name| SCHEMES.contains(&name.as_str()))
-            .unwrap_or_else(|| "http".into());
+            .filter(|name| SCHEMES.contains(&name.as_str()));
         Self {
             name,
             port,

@@ -66,9 +66,12 @@ impl Resolved {
         self.ways.first().map(SocketAddr::to_string)
     }
 
-    /// `${db.url}`: the first port with its scheme.
+    /// `${db.url}`: the first port with its scheme; `http` where none is known, as whoever asks for a URL wants one.
     pub fn url(&self) -> Option<String> {
-        self.endpoints().next().map(|(first, way)| url(first, way))
+        self.endpoints().next().map(|(first, way)| {
+            let scheme = first.scheme.as_deref().unwrap_or("http");
+            format!("{scheme}://{way}")
+        })
     }
 
     /// Its endpoints, each with where it is reached.
@@ -77,7 +80,8 @@ impl Resolved {
     }
 
     /// The variables that a dependent finds in its environment when it calls this service `name`: `<NAME>_HOST`, `_IP`,
-    /// and with at least one port `_PORT`, `_ADDR`, `_URL` of the first and `_PORT_<PORTNAME>` of each that has a name.
+    /// and with at least one port `_PORT` and `_ADDR` of the first, its `_URL` where its scheme is known, and
+    /// `_PORT_<PORTNAME>` of each that has a name.
     /// Names are upper-cased, and what cannot stand in a variable's name becomes `_`.
     pub fn variables(&self, name: &str) -> BTreeMap<String, String> {
         let prefix = shout(name);
@@ -89,7 +93,9 @@ impl Resolved {
         if let Some((first, way)) = self.endpoints().next() {
             told.insert(format!("{prefix}_PORT"), way.port().to_string());
             told.insert(format!("{prefix}_ADDR"), way.to_string());
-            told.insert(format!("{prefix}_URL"), url(first, way));
+            if let Some(scheme) = &first.scheme {
+                told.insert(format!("{prefix}_URL"), format!("{scheme}://{way}"));
+            }
         }
         for (endpoint, way) in self.endpoints() {
             if let Some(name) = &endpoint.name {
@@ -99,10 +105,6 @@ impl Resolved {
         }
         told
     }
-}
-
-fn url(endpoint: &Endpoint, way: SocketAddr) -> String {
-    format!("{}://{way}", endpoint.scheme)
 }
 
 fn shout(name: &str) -> String {

@@ -92,6 +92,21 @@ fn the_injected_variables_are_those_of_the_schema() {
 }
 
 #[test]
+fn a_url_is_told_only_where_the_scheme_is_known() {
+    let unknown = vec![Endpoint::new(None, 5432)];
+    let told = resolved("127.0.0.1", unknown);
+    assert!(!told.variables("db").contains_key("DB_URL"));
+    // Whoever asks for a URL gets one.
+    assert_eq!(told.url().as_deref(), Some("http://127.0.0.1:5432"));
+    let known = Endpoint {
+        scheme: Some("http".into()),
+        ..Endpoint::new(None, 8080)
+    };
+    let told = resolved("127.0.0.1", vec![known]).variables("api");
+    assert_eq!(told["API_URL"], "http://127.0.0.1:8080");
+}
+
+#[test]
 fn a_service_without_ports_still_has_an_address() {
     let told = resolved("127.0.0.1", vec![]);
     let names: Vec<_> = told.variables("worker").into_keys().collect();

@@ -9,7 +9,7 @@ use super::extends::{self, Reading};
 use super::findings::Findings;
 use super::interpolate::interpolate;
 use super::keys::Key;
-use super::nodes::{entry, get, map, written};
+use super::nodes::{entry, get, map, plain, written};
 use super::plan::{Plan, plan};
 use super::{mounts, networks};
 use crate::keys::{COMMON, SERVICE, STACK, TASK, TargetType};
@@ -109,6 +109,10 @@ impl Converter<'_> {
                 }
             }
         }
+        if self.is_whole {
+            let at = made.iter().position(|top| top.key == "name");
+            made.insert(at.map_or(0, |at| at + 1), untold(root.span.file));
+        }
         map(root.span, made)
     }
 
@@ -168,6 +172,13 @@ impl Converter<'_> {
     pub(super) fn value_of(&self, node: &Node, key: &str) -> Option<String> {
         get(node, key).and_then(|node| self.value(node))
     }
+}
+
+/// Compose adds nothing to the environment. A stack file that is laid over it may ask for it.
+fn untold(file: u32) -> Entry {
+    let nowhere = Span::whole(file);
+    let inject = entry("inject", nowhere, plain(nowhere, "false"));
+    entry("settings", nowhere, map(nowhere, vec![inject]))
 }
 
 /// What it means that something is not carried over, and what can be done.

@@ -62,6 +62,10 @@ impl Decoder<'_> {
             .into_iter()
             .map(|(name, (value, _))| (name, value))
             .collect();
+        spec.inject = common
+            .flag("inject")
+            .or(self.settings.inject)
+            .unwrap_or(true);
         spec.dependencies = edges
             .iter()
             .map(|edge: &Edge| edge.dependency.clone())

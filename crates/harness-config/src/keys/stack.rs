@@ -80,6 +80,11 @@ pub(crate) static SETTINGS: Object = Object {
             "The default of `stop.grace`.",
         ),
         field(
+            "inject",
+            Shape::Flag,
+            "The default of `inject` of services and tasks: whether they are told in their environment of what they need. Default true.",
+        ),
+        field(
             "log_total",
             Shape::Known(&formats::TOTAL),
             "How much the logs of all units hold together; the oldest output goes first, that of ended attempts before that of living ones.",

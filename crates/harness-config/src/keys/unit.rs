@@ -44,6 +44,11 @@ pub(crate) static COMMON: &[Field] = &[
         "Files of `NAME=value` lines; `env` wins over them, and later ones over earlier ones.",
     ),
     field(
+        "inject",
+        Shape::Flag,
+        "Whether it is told in its environment of what it needs (`DB_HOST`, `DB_PORT`, …) and who it is (`HARNESS_SERVICE`, …). Default that of `settings`, else true.",
+    ),
+    field(
         "dependencies",
         Shape::Either(&[
             Shape::List(&Shape::Either(&[

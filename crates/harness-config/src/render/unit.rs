@@ -34,6 +34,9 @@ pub(super) fn unit(stack: &StackSpec, unit: &ServiceSpec, secrets: Secrets) -> Y
         .iter()
         .map(|(name, value)| (name.clone(), shown_variable(stack, name, value, secrets)));
     map.map("env", env.collect());
+    if !unit.inject {
+        map.put("inject", false);
+    }
     if matches!(unit.target, TargetSpec::Docker(_)) {
         super::container::ports(&mut map, &unit.ports);
     } else {

@@ -2,7 +2,7 @@
 //!
 //! Owns: the data of orders and tickets. Nothing in it waits to be resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -101,6 +101,10 @@ pub struct ContainerOrder {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// Free text for tools.
     pub labels: BTreeMap<String, String>,
+    /// Which variables of its environment nobody has asked for: what its image says by these names goes before them.
+    pub told: BTreeSet<String>,
+    /// Whether nothing is added to what its file says of its environment.
+    pub is_bare: bool,
     /// The hash of the definition that it is launched with.
     pub hash: String,
     /// Whether it becomes ready by the check of its image: without one it never would, and is not launched.

@@ -29,6 +29,9 @@ pub struct ServiceSpec {
     pub network: Option<String>,
     /// What its environment declares, on top of the stack's environment and the variables of its dependencies.
     pub env: BTreeMap<String, Template>,
+    /// Whether it is told in its environment of what it needs, and who it is itself.
+    #[serde(default = "told", skip_serializing_if = "is_told")]
+    pub inject: bool,
     /// What it needs.
     pub dependencies: Vec<Dependency>,
     /// Gates dependents and sets health.
@@ -68,6 +71,16 @@ pub struct ServiceSpec {
     pub origin: Origin,
 }
 
+fn told() -> bool {
+    true
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_told(inject: &bool) -> bool {
+    *inject
+}
+
 impl ServiceSpec {
     /// A unit with nothing but a name, a kind and a target: every policy at its default.
     pub fn new(name: UnitName, kind: UnitKind, target: TargetSpec) -> Self {
@@ -87,6 +100,7 @@ impl ServiceSpec {
             type_name: None,
             network: None,
             env: BTreeMap::new(),
+            inject: true,
             dependencies: Vec::new(),
             readiness: None,
             liveness: None,

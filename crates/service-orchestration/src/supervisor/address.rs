@@ -132,7 +132,7 @@ impl Supervisor {
                 .numbered_ports()
                 .map(|(position, port, number)| Endpoint {
                     published: entry.published(position, port),
-                    ..Endpoint::new(port.name.clone(), number)
+                    ..endpoint(entry, port.name.clone(), number)
                 })
                 .collect(),
             readiness,
@@ -188,7 +188,7 @@ impl Supervisor {
             endpoints: unit
                 .ports()
                 .into_iter()
-                .map(|(name, port)| Endpoint::new(name, port))
+                .map(|(name, port)| endpoint(unit, name, port))
                 .collect(),
             ..self.entry_of(unit, Readiness::Running)
         };
@@ -287,6 +287,15 @@ pub(super) struct Listing {
     pub(super) entry: Arc<Entry>,
     /// Whether it is in the registry; else it is what will be.
     pub(super) is_published: bool,
+}
+
+/// A port of a unit. One that is asked for its health by HTTP speaks HTTP.
+fn endpoint(unit: &UnitEntry, name: Option<String>, number: u16) -> Endpoint {
+    let mut endpoint = Endpoint::new(name, number);
+    if endpoint.scheme.is_none() && unit.speaks_http(number) {
+        endpoint.scheme = Some("http".into());
+    }
+    endpoint
 }
 
 /// A port that nobody listens on, and none of these.

@@ -3,6 +3,7 @@
 //! Owns: what a container is told of its own ports, and of those that it needs: names, addresses, ways through the
 //! gateway.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use service_registry::{Endpoint, Place, Reason, Resolved};
@@ -63,11 +64,20 @@ impl Supervisor {
             volumes: stack.volumes.clone(),
             labels: entry.described().labels.clone(),
             hash: entry.hash.clone(),
+            told: self.only_told(entry),
+            is_bare: !entry.described().inject,
             own_check: [&entry.described().startup, &entry.described().readiness]
                 .into_iter()
                 .flatten()
                 .any(|probe| matches!(probe.action, ProbeAction::Container)),
         })
+    }
+
+    /// The names of the variables that a container has only because it is told them.
+    fn only_told(&self, entry: &UnitEntry) -> BTreeSet<String> {
+        let said = &entry.described().env;
+        let told = self.told_to(entry).into_keys();
+        told.filter(|name| !said.contains_key(name)).collect()
     }
 
     /// The names of what a container needs that its own network does not resolve, and what of it may listen on this

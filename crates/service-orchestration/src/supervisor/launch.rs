@@ -91,24 +91,34 @@ impl Supervisor {
             // These are of whoever started the stack; the shim knows those of the user it becomes.
             env.retain(|name, _| !["HOME", "USER", "LOGNAME", "SHELL"].contains(&name.as_str()));
         }
-        env.extend(self.variables_of(entry));
-        for (position, port, number) in entry.numbered_ports() {
-            if port.port == PortNumber::Auto {
-                if let Some(name) = &port.name {
-                    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
-                    env.insert(format!("PORT_{name}"), number.to_string());
-                }
-                if position == 0 {
-                    env.insert("PORT".into(), number.to_string());
-                }
-            }
-        }
-        env.insert("HARNESS_STACK".into(), entry.id.stack.to_string());
-        env.insert("HARNESS_SERVICE".into(), entry.id.local_name());
+        env.extend(self.told_to(entry));
         for (name, value) in &entry.described().env {
             env.insert(name.clone(), self.text(entry, value)?);
         }
         Ok(env)
+    }
+
+    /// What a unit is told of others and of itself without its file saying so.
+    pub(super) fn told_to(&self, entry: &UnitEntry) -> BTreeMap<String, String> {
+        let mut told = BTreeMap::new();
+        if entry.described().inject {
+            told.extend(self.variables_of(entry));
+            told.insert("HARNESS_STACK".into(), entry.id.stack.to_string());
+            told.insert("HARNESS_SERVICE".into(), entry.id.local_name());
+        }
+        // A port that is chosen is known to nobody who is not told.
+        for (position, port, number) in entry.numbered_ports() {
+            if port.port == PortNumber::Auto {
+                if let Some(name) = &port.name {
+                    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
+                    told.insert(format!("PORT_{name}"), number.to_string());
+                }
+                if position == 0 {
+                    told.insert("PORT".into(), number.to_string());
+                }
+            }
+        }
+        told
     }
 
     fn process(

@@ -25,6 +25,7 @@ mod probing;
 mod request;
 mod runner;
 mod running;
+mod scheme;
 mod secrets;
 mod snapshot;
 mod timers;

@@ -136,7 +136,7 @@ impl Sight<'_> {
             }),
             names: self.names(found, ways.as_ref()),
             variables: found
-                .filter(|_| self.other.spec.kind == UnitKind::Service)
+                .filter(|_| self.other.spec.kind == UnitKind::Service && self.is_told_anything())
                 .map_or_else(BTreeMap::new, |resolved| resolved.variables(service)),
         }
     }
@@ -152,6 +152,11 @@ impl Sight<'_> {
             let mut needed = asker.described().dependencies.iter();
             needed.any(|one| one.unit == self.other.id.name)
         })
+    }
+
+    /// Whether the asker is told of others at all; this machine is, as whoever asks for it wants to know.
+    fn is_told_anything(&self) -> bool {
+        self.asker.is_none_or(|asker| asker.described().inject)
     }
 
     fn endpoints(

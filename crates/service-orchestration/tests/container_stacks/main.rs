@@ -270,7 +270,7 @@ fn a_container_reaches_a_process_that_listens_on_loopback_only() {
             })
         });
         // By its name and by its address: both lead there.
-        let ask = "wget -q -O - http://api:$API_PORT/ && wget -q -O - $API_URL/";
+        let ask = "wget -q -O - http://api:$API_PORT/ && wget -q -O - http://$API_ADDR/";
         let target = ContainerTarget {
             image: Some("harness-test/busybox".into()),
             entrypoint: Some(words(&["/bin/sh", "-c", ask])),

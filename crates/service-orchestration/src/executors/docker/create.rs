@@ -2,16 +2,16 @@
 //!
 //! Owns: what of an order becomes what of a container, and what is done when its name is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Component;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use container_engine::{
-    Container, ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError, LogConfig,
-    Mount, MountSource, NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit,
-    VolumeConfig,
+    Container, ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError,
+    Environment, Image, LogConfig, Mount, MountSource, NetworkAttachment, NetworkMode,
+    PublishedPort, Resources, Ulimit, VolumeConfig,
 };
 
 use super::identity::{
@@ -52,13 +52,16 @@ pub(super) async fn launch(
     let output = Output::new(&order);
     let mut labels = labels(&home, &order);
     labels.extend([output.label()]);
+    let image = image_of(engine, &order, target, own)
+        .await
+        .map_err(refuse)?;
     if target.image_signal {
-        let image = image::name(own.image.as_deref(), &order.unit);
-        let image = engine.image(&image).await.map_err(refuse)?;
-        labels.extend(image.stop_signal.map(stop_label));
+        let signal = image.as_ref().and_then(|image| image.stop_signal.clone());
+        labels.extend(signal.map(stop_label));
     }
-    let config =
-        config(&order, target, own, labels).map_err(|error| machine(&order.unit, error.0))?;
+    let said = image.map(|image| image.environment).unwrap_or_default();
+    let config = config(&order, target, own, labels, &said)
+        .map_err(|error| machine(&order.unit, error.0))?;
     let name = target
         .container_name
         .clone()
@@ -224,6 +227,7 @@ fn config(
     target: &ContainerTarget,
     own: &ContainerOrder,
     labels: BTreeMap<String, String>,
+    said: &Environment,
 ) -> Result<ContainerConfig, Failure> {
     let (hosts, extra) = (own.hosts.iter(), target.extra_hosts.iter());
     let mut extra_hosts: Vec<(String, Option<IpAddr>)> =
@@ -243,13 +247,11 @@ fn config(
     let security = &target.security;
     let devices: Result<Vec<Device>, Failure> =
         security.devices.iter().map(|text| device(text)).collect();
-    let mut environment = order.env.clone();
-    environment.insert("HARNESS_INSTANCE_ID".into(), order.instance_id.clone());
     Ok(ContainerConfig {
         image: image::name(own.image.as_deref(), &order.unit),
         command: own.command.clone(),
         entrypoint: own.entrypoint.clone(),
-        environment: environment.iter().collect(),
+        environment: environment(order, own, said),
         labels,
         user: target.user.clone(),
         group_add: security.groups.clone(),
@@ -277,6 +279,32 @@ fn config(
         tty: target.tty,
         ..ContainerConfig::default()
     })
+}
+
+/// The image, where something of it has to be known before the container is made.
+async fn image_of(
+    engine: &Engine,
+    order: &LaunchOrder,
+    target: &ContainerTarget,
+    own: &ContainerOrder,
+) -> Result<Option<Image>, EngineError> {
+    if !target.image_signal && own.told.is_empty() {
+        return Ok(None);
+    }
+    let name = image::name(own.image.as_deref(), &order.unit);
+    engine.image(&name).await.map(Some)
+}
+
+/// What its file says, and what it is told beside that where the image does not say it itself.
+fn environment(order: &LaunchOrder, own: &ContainerOrder, said: &Environment) -> Environment {
+    let by_image: BTreeSet<&str> = said.iter().map(|(name, _)| name).collect();
+    let own_id = ("HARNESS_INSTANCE_ID", order.instance_id.as_str());
+    let added = (!own.is_bare).then_some(own_id);
+    let env = order.env.iter();
+    let env =
+        env.filter(|(name, _)| !own.told.contains(*name) || !by_image.contains(name.as_str()));
+    let env = env.map(|(name, value)| (name.as_str(), value.as_str()));
+    env.chain(added).collect()
 }
 
 fn source(order: &LaunchOrder, own: &ContainerOrder, kind: &MountKind) -> MountSource {

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use container_engine::Environment;
 use service_shim::LogTotal;
 
 use super::*;
@@ -50,7 +49,51 @@ fn made(target: ContainerTarget, own: ContainerOrder) -> ContainerConfig {
         unreachable!("a container")
     };
     let own = order.container.as_deref().expect("a container");
-    config(&order, target, own, BTreeMap::new()).expect("it can be made")
+    config(
+        &order,
+        target,
+        own,
+        BTreeMap::new(),
+        &Environment::default(),
+    )
+    .expect("it can be made")
+}
+
+#[test]
+fn what_the_image_says_goes_before_what_nobody_asked_for() {
+    let said = Environment::from_iter([("DB_HOST", "image"), ("A", "image"), ("PATH", "/bin")]);
+    let own = ContainerOrder {
+        told: ["DB_HOST", "DB_PORT"].map(str::to_owned).into(),
+        ..ContainerOrder::default()
+    };
+    let mut order = order(ContainerTarget::default(), own);
+    let told = [("DB_HOST", "172.18.0.2"), ("DB_PORT", "5432")];
+    let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    order.env.extend(told);
+    let own = order.container.clone().expect("a container");
+    let expected = [
+        ("A", "1"),
+        ("DB_PORT", "5432"),
+        ("HARNESS_INSTANCE_ID", "0123456789ab"),
+    ];
+    let made = environment(&order, &own, &said);
+    assert_eq!(made.iter().collect::<Vec<_>>(), expected);
+    // Nothing of the image's own is in the way of what is told.
+    let made = environment(&order, &own, &Environment::default());
+    assert!(
+        made.iter()
+            .any(|variable| variable == ("DB_HOST", "172.18.0.2"))
+    );
+}
+
+#[test]
+fn a_container_that_is_told_nothing_has_what_its_file_says_and_nothing_else() {
+    let own = ContainerOrder {
+        is_bare: true,
+        ..ContainerOrder::default()
+    };
+    let config = made(ContainerTarget::default(), own);
+    assert_eq!(config.environment, Environment::from_iter([("A", "1")]));
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -146,6 +189,8 @@ fn everything_that_is_said_becomes_part_of_the_container() {
         labels: BTreeMap::new(),
         hash: "abc".into(),
         own_check: false,
+        told: BTreeSet::new(),
+        is_bare: false,
     };
     let port = |port, protocol| ContainerPort { port, protocol };
     let tcp = port(5432, container_engine::Protocol::Tcp);
@@ -307,7 +352,14 @@ fn the_networks_of_the_engine_itself_go_by_their_own_names() {
 fn what_is_no_address_and_no_device_is_refused() {
     let refused = |target: ContainerTarget| {
         let order = order(target.clone(), ContainerOrder::default());
-        config(&order, &target, &ContainerOrder::default(), BTreeMap::new()).is_err()
+        config(
+            &order,
+            &target,
+            &ContainerOrder::default(),
+            BTreeMap::new(),
+            &Environment::default(),
+        )
+        .is_err()
     };
     assert!(refused(ContainerTarget {
         extra_hosts: vec![("far".into(), "away".into())],
