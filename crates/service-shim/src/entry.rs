@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::agent;
 use crate::exit::ExitRecord;
 use crate::forward;
 use crate::log::now_ns;
@@ -30,6 +31,9 @@ pub const EMBEDDED_FLAG: &str = "--harness-shim";
 /// connections to follow.
 pub const FORWARD_VERB: &str = "forward";
 
+/// The argument that turns the shim's program into an agent.
+pub const AGENT_VERB: &str = "agent";
+
 /// What a shim is to do with a run directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -39,14 +43,17 @@ pub enum Task {
     Adopt,
 }
 
-/// The main of the shim's program: `harness-shim run DIR`, `harness-shim adopt DIR` or `harness-shim forward LISTEN TO`.
+/// The main of the shim's program: `harness-shim run DIR`, `harness-shim adopt DIR`, `harness-shim forward LISTEN TO`,
+/// `harness-shim agent` or `harness-shim --version`.
 ///
 /// `run` and `adopt` serve an attempt; standard input is the first control connection. `forward` listens on one TCP
 /// address of this machine, says `READY=1` to `NOTIFY_SOCKET` and carries every connection to the other address, until
-/// a signal ends it; 64 called wrongly, 71 the system gives no means, 73 `LISTEN` cannot be had. Never returns.
+/// a signal ends it; 64 called wrongly, 71 the system gives no means, 73 `LISTEN` cannot be had. `agent` serves whoever has
+/// its stdin and stdout, as [`crate::agent`] says, until they end; 65 nobody sound has, 71 the system gives no means.
+/// Never returns.
 pub fn main() -> ! {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    std::process::exit(run(&args))
+    std::process::exit(run(&args, None))
 }
 
 /// For programs that embed the shim: call it first thing in `main`, before any thread is started.
@@ -57,7 +64,7 @@ pub fn run_if_asked() {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == EMBEDDED_FLAG) {
         let rest: Vec<OsString> = args.collect();
-        std::process::exit(run(&rest))
+        std::process::exit(run(&rest, Some(EMBEDDED_FLAG)))
     }
     IS_EMBEDDED.store(true, Ordering::Relaxed);
 }
@@ -90,13 +97,19 @@ pub fn serve_on_thread(
     })
 }
 
-fn run(args: &[OsString]) -> i32 {
+/// `flag` is what came before the arguments.
+fn run(args: &[OsString], flag: Option<&'static str>) -> i32 {
     if let [verb, addresses @ ..] = args
         && verb == FORWARD_VERB
     {
         return forward::main(addresses, std::env::var_os("NOTIFY_SOCKET").as_deref());
     }
     let task = match args {
+        [verb] if verb == AGENT_VERB => return agent::main(flag),
+        [verb] if verb == VERSION_FLAG => {
+            println!("harness-shim {}", env!("CARGO_PKG_VERSION"));
+            return EXIT_SERVED;
+        }
         [verb, _] if verb == "run" => Task::Run,
         [verb, _] if verb == "adopt" => Task::Adopt,
         _ => return EXIT_USAGE,
@@ -258,6 +271,7 @@ fn never_started(instance_id: String, attempt: u64, failure: StartFailure) -> Ex
 
 static IS_EMBEDDED: AtomicBool = AtomicBool::new(false);
 
+const VERSION_FLAG: &str = "--version";
 const EXIT_SERVED: i32 = 0;
 const EXIT_USAGE: i32 = 64;
 const EXIT_UNAVAILABLE: i32 = 69;

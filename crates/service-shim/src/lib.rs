@@ -3,7 +3,7 @@
 //! Owns: the run directory ([`run_dir`]), identity ([`identity`]), the control protocol ([`protocol`]), the log
 //! segments ([`log`]) and the shim's own main ([`main`]). Never uses an async runtime, never logs, never holds
 //! policy: when to start, restart or give up is decided elsewhere. Its program is also the forwarder (`forward`) that
-//! carries connections to what listens on loopback only.
+//! carries connections to what listens on loopback only, and the [`agent`] that serves a daemon on another host.
 //!
 //! Start reading at [`run_dir`] for the layout and at `runner` for what the shim does all day. Linux only.
 
@@ -12,6 +12,7 @@ compile_error!(
     "service-shim needs Linux: pidfds, splice(2) and /proc are what its guarantees rest on"
 );
 
+pub mod agent;
 mod entry;
 pub mod exit;
 mod forward;
@@ -29,7 +30,7 @@ mod sys;
 mod users;
 
 pub use entry::{
-    EMBEDDED_FLAG, FORWARD_VERB, Task, is_embedded, main, run_if_asked, serve_on_thread,
+    AGENT_VERB, EMBEDDED_FLAG, FORWARD_VERB, Task, is_embedded, main, run_if_asked, serve_on_thread,
 };
 pub use exit::{Escalation, ExitRecord, Leftovers, StopReport};
 pub use identity::{Identity, ProcessRef};

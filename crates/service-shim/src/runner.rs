@@ -24,6 +24,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use connection::Connection;
 pub(crate) use end::write as write_exit;
+pub(crate) use order::candidates;
 pub(crate) use start::start;
 
 use crate::exit::ExitRecord;

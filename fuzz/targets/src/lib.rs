@@ -3,6 +3,7 @@
 //! Owns: the list of targets, and what must hold for every input: no panic, no endless loop, and what each target states
 //! beyond that. The engine under `fuzz/engine` drives them; the test of this crate replays the saved inputs.
 
+mod agent;
 mod compose;
 mod config;
 mod log_index;
@@ -24,6 +25,11 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "agent",
+        run: agent::run,
+        max_bytes: 2048,
+    },
     Target {
         name: "config",
         run: config::run,

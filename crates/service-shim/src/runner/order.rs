@@ -214,7 +214,7 @@ impl Order<'_> {
 }
 
 /// Where a program may be: itself when it is a path, else in each directory of `PATH`.
-fn candidates(
+pub(crate) fn candidates(
     program: &RawString,
     path: Option<&OsStr>,
 ) -> Result<Vec<CString>, std::ffi::NulError> {

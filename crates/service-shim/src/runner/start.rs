@@ -53,6 +53,13 @@ pub(super) struct Parts {
 
 fn try_start(run: &RunDir, spec: LaunchSpec, host: Host) -> Result<Parts, StartFailure> {
     let lock = take_lock(run, host)?;
+    // Whoever waited for the order may have been given up, and its attempt declared over.
+    if !matches!(run.exit(), Ok(None)) {
+        return Err(StartFailure {
+            kind: StartFailureKind::Locked,
+            message: "its end is recorded already".to_owned(),
+        });
+    }
     let account = account(&spec)?;
     let mut log = LogWriter::open(&spec.log, spec.attempt).map_err(|error| {
         failure(
