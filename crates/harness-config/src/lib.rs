@@ -34,7 +34,7 @@ mod text;
 mod yaml;
 
 pub use check::{Unsupported, unsupported, unsupported_with};
-pub use compose::{COMPOSE_FILE_NAMES, Imported, import_compose};
+pub use compose::{COMPOSE_FILE_NAMES, Imported, compose_files, import_compose};
 pub use input::{FILE_NAMES, Sources, discover, override_of};
 pub use load::{Loaded, load};
 pub use render::{Secrets, is_secret_name, render_config};

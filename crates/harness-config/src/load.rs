@@ -16,7 +16,7 @@ use crate::keys::STACK;
 use crate::report::{Code, Diagnostic, Sink};
 use crate::source::{SourceMap, Span};
 use crate::table::Checker;
-use crate::text::{ReferenceUse, Substitution, Variables, dotenv, substitute};
+use crate::text::{ReferenceUse, Substitution, Variables, dotenv, expanded, substitute};
 use crate::yaml::{self, Node, Value};
 
 /// What came of a load.
@@ -53,8 +53,9 @@ pub fn load(sources: &Sources) -> Loaded {
     let mut sink = Sink::default();
     let directory = sources.stack_directory();
     let layers = read_stack(sources, compose::is_compose, &mut files, &mut sink);
-    let variables = variables(sources, &directory, &mut files, &mut sink);
+    let variables = variables(sources, &directory, &layers, &mut files, &mut sink);
     let mut secrets = BTreeMap::new();
+    let sources = &with_profiles(sources, &layers, &variables);
     let (root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
     let stack = root.and_then(|root| {
         let mut stage = Stage {
@@ -86,9 +87,10 @@ pub(crate) fn examine_compose(sources: &Sources) -> (Option<Node>, Vec<Diagnosti
     let mut sink = Sink::default();
     let directory = sources.stack_directory();
     let layers = read_stack(sources, |_, _| true, &mut files, &mut sink);
-    let variables = variables(sources, &directory, &mut files, &mut sink);
-    let (root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
-    if let Some(root) = &root {
+    let variables = variables(sources, &directory, &layers, &mut files, &mut sink);
+    let (mut root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
+    if let Some(root) = &mut root {
+        compose::keep_name(root, &variables, &directory, &directory_name(&directory));
         let mut stage = Stage {
             secrets: &mut BTreeMap::new(),
             sources,
@@ -187,9 +189,23 @@ impl Stage<'_> {
                 }
             };
         }
+        let is_compose = self.compose.contains(&file);
+        match compose::project_name(self.variables).filter(|_| is_compose) {
+            Some(Ok(name)) => return StackName::new(name).ok(),
+            Some(Err(message)) => {
+                self.sink.error(Code::Name, Span::whole(file), message);
+                return None;
+            }
+            None => {}
+        }
         match &decoded.name {
             // A wrong one has been reported.
             Some(name) => StackName::new(name.as_str()).ok(),
+            None if is_compose => {
+                let name = compose::directory_name(&self.directory);
+                let name = name.and_then(|name| StackName::new(name).ok());
+                name.or_else(|| Some(directory_name(&self.directory)))
+            }
             None => Some(directory_name(&self.directory)),
         }
     }
@@ -326,24 +342,43 @@ fn is_stack(tree: &Node, sink: &mut Sink) -> bool {
     is_mapping
 }
 
+/// The sources, with the profiles that the environment makes active in a Compose file where nobody says which.
+fn with_profiles(sources: &Sources, layers: &Option<Vec<Layer>>, variables: &Variables) -> Sources {
+    let mut sources = sources.clone();
+    if sources.profiles.is_empty() && is_compose_stack(layers) {
+        sources.profiles = compose::profiles(variables);
+    }
+    sources
+}
+
+/// Whether the files that are laid over each other begin with a Compose file.
+fn is_compose_stack(layers: &Option<Vec<Layer>>) -> bool {
+    let first = layers.as_ref().and_then(|layers| layers.first());
+    first.is_some_and(|(_, is_compose)| *is_compose)
+}
+
 /// The layers of variables: the caller's environment, `--env-file`, `.env`.
 fn variables(
     sources: &Sources,
     directory: &Path,
+    stack: &Option<Vec<Layer>>,
     files: &mut SourceMap,
     sink: &mut Sink,
 ) -> Variables {
     let mut layers = vec![sources.environment.clone()];
+    let known = is_compose_stack(stack).then_some(&sources.environment);
     for path in sources.env_files.iter().rev() {
-        layers.push(env_file(path, true, files, sink));
+        layers.push(env_file(path, true, known, files, sink));
     }
-    layers.push(env_file(&directory.join(".env"), false, files, sink));
+    layers.push(env_file(&directory.join(".env"), false, known, files, sink));
     Variables::new(layers)
 }
 
+/// What a file says; beside a Compose file, with what is known put into its values.
 fn env_file(
     path: &Path,
     is_required: bool,
+    known: Option<&BTreeMap<String, String>>,
     files: &mut SourceMap,
     sink: &mut Sink,
 ) -> BTreeMap<String, String> {
@@ -365,7 +400,13 @@ fn env_file(
         false,
         &text,
     );
-    let (assignments, errors) = dotenv(files.file(file).text());
+    let (assignments, errors) = match known {
+        None => dotenv(files.file(file).text()),
+        Some(known) => {
+            let read = expanded(files.file(file).text(), |name| known.get(name).cloned());
+            (read.assignments, read.errors)
+        }
+    };
     for error in errors {
         sink.error(Code::EnvFile, Span::new(file, error.span), error.message);
     }

@@ -68,6 +68,21 @@ fn nothing_is_injected_into_a_compose_stack_unless_a_file_over_it_asks() {
 }
 
 #[test]
+fn what_was_external_by_its_name_once_still_is() {
+    const TEXT: &str = "services: {web: {image: x, networks: [out], volumes: ['data:/d']}}\nnetworks: {out: {external: {name: public}}}\nvolumes: {data: {external: {name: shared}}}\n";
+    let (text, imported) = import(TEXT);
+    assert!(imported.diagnostics.is_empty(), "{}", lines(&imported));
+    assert!(
+        text.contains("external: true") && text.contains("name: shared"),
+        "{text}"
+    );
+    let stack = load(&of(TEXT)).stack.expect("a stack");
+    let volume = &stack.volumes["data"];
+    assert!(volume.external);
+    assert_eq!(volume.engine_name.as_deref(), Some("shared"));
+}
+
+#[test]
 fn a_compose_file_runs_as_what_it_is_imported_to() {
     for stack in STACKS {
         let directly = load(&named(stack).profile("*"));

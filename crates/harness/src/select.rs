@@ -28,9 +28,18 @@ pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
     }
 }
 
-/// The nearest stack file from here upwards, and what is laid over it.
+/// The nearest stack file from here upwards, and what is laid over it. Where there is none, the Compose files that
+/// `COMPOSE_FILE` names, else the nearest one.
 pub(crate) fn found() -> Vec<PathBuf> {
-    let Some(file) = harness_config::discover(&working_directory()) else {
+    let here = working_directory();
+    let found = harness_config::discover(&here);
+    if !found.as_deref().is_some_and(is_own) {
+        let directory = found.as_deref().and_then(Path::parent).unwrap_or(&here);
+        if let Some(files) = harness_config::compose_files(directory, &environment().collect()) {
+            return files.into_iter().map(shorten).collect();
+        }
+    }
+    let Some(file) = found else {
         return Vec::new();
     };
     let over = harness_config::override_of(&file);
@@ -85,9 +94,7 @@ pub(crate) fn required_files(context: &Context) -> Result<Vec<PathBuf>, Failure>
 /// # Errors
 /// When standard input is meant and cannot be read.
 pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, Failure> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut sources = Sources::new().environment(environment);
+    let mut sources = Sources::new().environment(environment());
     if let Some(project) = &context.globals.project {
         sources = sources.project(project);
     }
@@ -103,6 +110,17 @@ pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, F
         };
     }
     Ok(sources)
+}
+
+/// Whether this is the name of a stack file of ours.
+fn is_own(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| harness_config::FILE_NAMES.contains(&name))
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let pairs = std::env::vars_os();
+    pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The stack, with the absolute paths of its files. What is wrong with it is printed; warnings are too.
@@ -203,8 +221,10 @@ pub(crate) fn choose(context: &Context, stacks: &[StackSummary]) -> Result<Stack
         .iter()
         .filter(|stack| is_made_of(stack, &paths))
         .collect();
+    // It may name another stack of the same files.
+    let is_named = std::env::var_os("COMPOSE_PROJECT_NAME").is_some_and(|name| !name.is_empty());
     match same.as_slice() {
-        [one] => Ok(one.name.clone()),
+        [one] if !is_named => Ok(one.name.clone()),
         several => by_parsing(context, &files, several, stacks),
     }
 }

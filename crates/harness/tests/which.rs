@@ -102,3 +102,46 @@ fn an_override_beside_the_file_is_laid_over_it_unless_files_are_named() {
         .shows("harness.override.yaml:1:18");
     home.ok(&["stop"]).says("shop: stopped");
 }
+
+#[test]
+fn compose_file_names_the_files_where_there_is_no_stack_file() {
+    let home = Home::empty();
+    home.write(
+        "base.yaml",
+        "services: {web: {image: one, ports: ['80']}}\n",
+    );
+    home.write("more.yaml", "services: {web: {image: two}}\n");
+    home.write("other.yaml", "services: {web: {image: three}}\n");
+    home.write(
+        ".env",
+        "COMPOSE_FILE=base.yaml:more.yaml\nCOMPOSE_PROJECT_NAME=of-dotenv\n",
+    );
+    let render = |pairs: &[(&str, &str)]| {
+        let mut command = home.command(&["config", "render"]);
+        let command = command.envs(pairs.iter().copied());
+        support::Run::of(command.output().expect("runs")).expect(0)
+    };
+    let made = render(&[]).stdout;
+    assert!(
+        made.contains("name: of-dotenv") && made.contains("image: two"),
+        "{made}"
+    );
+    let given = [
+        ("COMPOSE_FILE", "other.yaml"),
+        ("COMPOSE_PROJECT_NAME", "given"),
+    ];
+    let made = render(&given).stdout;
+    assert!(
+        made.contains("name: given") && made.contains("image: three"),
+        "{made}"
+    );
+    home.write(
+        "harness.yaml",
+        "services: {o: {type: process, binary: FIXTURE}}\n",
+    );
+    let made = render(&given).stdout;
+    assert!(
+        !made.contains("image:") && !made.contains("name: given"),
+        "{made}"
+    );
+}

@@ -16,7 +16,7 @@ pub(super) fn interpolate(node: &mut Node, sink: &mut Sink) {
             entries.for_each(|entry| interpolate(&mut entry.value, sink));
         }
         Value::Scalar(scalar) if scalar.text.contains('$') => {
-            let (text, is_sound) = rewritten(&scalar.text);
+            let (text, is_sound) = with_braces(&scalar.text);
             if !is_sound {
                 let message = format!("`{}` has a `$` that Compose refuses", shorten(&scalar.text));
                 sink.warning(Code::ComposeChanged, span, message)
@@ -29,7 +29,7 @@ pub(super) fn interpolate(node: &mut Node, sink: &mut Sink) {
 }
 
 /// The text with braces, and whether each `$` begins something that Compose knows.
-fn rewritten(text: &str) -> (String, bool) {
+pub(crate) fn with_braces(text: &str) -> (String, bool) {
     let mut made = String::with_capacity(text.len());
     let mut is_sound = true;
     let mut rest = text;
@@ -60,7 +60,7 @@ fn rewritten(text: &str) -> (String, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::rewritten;
+    use super::with_braces;
 
     #[test]
     fn variables_get_braces_and_nothing_else_changes() {
@@ -72,7 +72,7 @@ mod tests {
             ("$1 $(x) $", "$1 $(x) $", false),
             ("é$É", "é$É", false),
         ] {
-            assert_eq!(rewritten(text), (expected.to_owned(), is_sound), "{text}");
+            assert_eq!(with_braces(text), (expected.to_owned(), is_sound), "{text}");
         }
     }
 }

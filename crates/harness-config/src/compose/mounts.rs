@@ -5,7 +5,7 @@
 
 use super::convert::{Converter, fields_of, top_field};
 use super::keys::Rule;
-use super::nodes::{entry, get, list, map, one_or_more, split, text, written};
+use super::nodes::{entry, get, list, map, one_or_more, plain, split, text, written};
 use super::service::Draft;
 use super::tmpfs;
 use crate::report::Code;
@@ -244,6 +244,7 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) -> Option<Ent
         let mut volume = volume.clone();
         let of = format!("the volume `{}`", shorten(&volume.key));
         if let Value::Map(entries) = &mut volume.value.value {
+            of_old(entries);
             entries.retain(|part| !is_default(part) && !part.key.starts_with("x-"));
         }
         for part in volume.value.entries() {
@@ -275,6 +276,20 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) -> Option<Ent
     let is_built = top_field("volumes").is_some();
     (is_built && !made.is_empty())
         .then(|| entry("volumes", top.key_span, map(top.value.span, made)))
+}
+
+/// `external: {name: X}`, as it was written once, as `external: true` and `name: X`.
+fn of_old(entries: &mut Vec<Entry>) {
+    let old = |part: &Entry| part.key == "external" && matches!(part.value.value, Value::Map(_));
+    let Some(external) = entries.iter_mut().find(|part| old(part)) else {
+        return;
+    };
+    let yes = plain(external.value.span, "true");
+    let said = std::mem::replace(&mut external.value, yes);
+    if let Some(name) = get(&said, "name") {
+        let key = said.entry("name").map_or(said.span, |part| part.key_span);
+        entries.push(entry("name", key, name.clone()));
+    }
 }
 
 fn is_default(part: &Entry) -> bool {

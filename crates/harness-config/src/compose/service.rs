@@ -221,27 +221,29 @@ impl Converter<'_> {
         let mut files = Vec::new();
         for file in one_or_more(&own.value) {
             let mut file = file.clone();
-            if let Value::Map(entries) = &mut file.value {
-                if let Some(format) = entries.iter().find(|part| part.key == "format") {
-                    let message = format!(
-                        "an environment file of `{}` is read in Compose's way",
-                        shorten(draft.name)
-                    );
-                    self.changed(
-                        format.key_span,
-                        message,
-                        "check the quotes and dollar signs in it",
-                    );
+            let span = file.span;
+            let format = |word: &str| entry("format", span, text(span, word));
+            match &mut file.value {
+                Value::Map(entries) => {
+                    let said = entries.iter().find(|part| part.key == "format");
+                    let said = said.map(|part| (part.key_span, self.value(&part.value)));
+                    entries.retain(|part| part.key != "format");
+                    let is_raw = matches!(&said, Some((_, Some(word))) if word == "raw");
+                    if let Some((key, said)) = said.filter(|_| !is_raw) {
+                        let said = said.unwrap_or_default();
+                        if !said.is_empty() {
+                            let message =
+                                format!("`{}` is no format of an environment file", shorten(&said));
+                            self.sink
+                                .error(Code::Invalid, key, message)
+                                .help("`raw`, or leave it out");
+                        }
+                    }
+                    entries.push(format(if is_raw { "raw" } else { "compose" }));
                 }
-                entries.retain(|part| part.key != "format");
+                _ => file = map(span, vec![entry("path", span, file), format("compose")]),
             }
             files.push(file);
-        }
-        if let [one] = files.as_slice()
-            && one.scalar().is_some()
-        {
-            draft.put("env_file", own.key_span, one.clone());
-            return;
         }
         draft.put("env_file", own.key_span, list(own.value.span, files));
     }

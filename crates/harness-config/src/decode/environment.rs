@@ -12,7 +12,7 @@ use crate::keys::ENV_FILE;
 use crate::report::Code;
 use crate::source::Span;
 use crate::table::Fields;
-use crate::text::{dotenv, is_variable_name};
+use crate::text::{Expanded, dotenv, expanded, is_variable_name, raw};
 use crate::yaml::{Entry, Node, Resolved, Value};
 
 /// Names, values, and where each stands.
@@ -128,22 +128,25 @@ impl Decoder<'_> {
     }
 
     fn env_file(&mut self, item: &Node, environment: &mut Environment) {
-        let (path, is_required) = if item.scalar().is_some() {
-            (item.scalar().and_then(crate::yaml::Scalar::literal), true)
-        } else {
-            let fields = Fields::new(item, ENV_FILE.fields);
-            (
-                fields.literal("path"),
-                fields.flag("required").unwrap_or(true),
-            )
+        let fields = (item.scalar().is_none()).then(|| Fields::new(item, ENV_FILE.fields));
+        let path = match &fields {
+            None => item.scalar().and_then(crate::yaml::Scalar::literal),
+            Some(fields) => fields.literal("path"),
         };
         let Some(path) = path else {
             return;
         };
+        let fields = fields.as_ref();
+        let is_required = fields.and_then(|fields| fields.flag("required"));
+        let format = fields.and_then(|fields| fields.word("format"));
         let full = self.directory.join(path);
         let text = match crate::input::read_text(&full) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_required => return,
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && is_required == Some(false) =>
+            {
+                return;
+            }
             Err(error) => {
                 let message = format!(
                     "cannot read the environment file `{}`: {error}",
@@ -158,13 +161,42 @@ impl Decoder<'_> {
             let name = full.display().to_string();
             self.files.add(name, Some(full.clone()), false, &text)
         });
-        let (assignments, errors) = dotenv(self.files.file(file).text());
-        for error in errors {
+        let read = self.read_env_file(file, format.as_deref(), environment);
+        for name in read.unset {
+            let message = format!("`{name}` in `{path}` is not set, and is empty");
+            self.sink.warning(Code::Unset, item.span, message);
+        }
+        for error in read.errors {
             self.sink
                 .error(Code::EnvFile, Span::new(file, error.span), error.message);
         }
-        for (name, value) in assignments {
+        for (name, value) in read.assignments {
             environment.insert(name, (Template::literal(value), item.span));
+        }
+    }
+
+    /// What the file says, as its format has it. Compose asks its own variables first, then the files before this one.
+    fn read_env_file(&self, file: u32, format: Option<&str>, before: &Environment) -> Expanded {
+        let text = self.files.file(file).text();
+        let known = |name: &str| {
+            let own = self.variables.get(name).map(str::to_owned);
+            let before = || before.get(name)?.0.as_literal().map(str::to_owned);
+            own.or_else(before)
+        };
+        match format {
+            Some("compose") => expanded(text, known),
+            Some("raw") => Expanded {
+                assignments: raw(text, known),
+                ..Expanded::default()
+            },
+            _ => {
+                let (assignments, errors) = dotenv(text);
+                Expanded {
+                    assignments,
+                    errors,
+                    ..Expanded::default()
+                }
+            }
         }
     }
 }

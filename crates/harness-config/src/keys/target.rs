@@ -226,5 +226,10 @@ pub(crate) static ENV_FILE: Object = Object {
             Shape::Flag,
             "Whether it must exist. Default true.",
         ),
+        field(
+            "format",
+            Shape::Word(&["plain", "compose", "raw"]),
+            "How it is read: values as they stand (`plain`, the default), with what `$NAME` stands for put in (`compose`), or with their quotes and all (`raw`).",
+        ),
     ],
 };

@@ -1,8 +1,8 @@
 //! Environment files.
 //!
 //! Owns: their syntax. `NAME=value` lines with an optional `export `; a value may be in single quotes (taken as it is) or
-//! double quotes (`\n`, `\t`, `\"`, `\\`, `\$` are escapes; it may span lines); an unquoted one ends before ` #`. Nothing is
-//! substituted in values.
+//! double quotes (`\n`, `\t`, `\"`, `\\`, `\$` are escapes; it may span lines); an unquoted one ends before ` #`. What is put
+//! into values, where Compose reads them, is the business of `expand`.
 
 use std::ops::Range;
 
@@ -15,9 +15,31 @@ pub(crate) struct DotenvError {
     pub(crate) message: String,
 }
 
-/// The assignments of a text, in order, and what could not be read.
+/// A line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) name: String,
+    /// Absent where only the name stands there, which Compose takes from whoever asks.
+    pub(super) value: Option<String>,
+    /// Whether it stood in single quotes: nothing is put in there.
+    pub(super) is_literal: bool,
+}
+
+/// The assignments of a text, in order, and what could not be read. Values are taken as they stand.
 pub(crate) fn dotenv(text: &str) -> (Vec<(String, String)>, Vec<DotenvError>) {
-    let mut reader = Reader { text, at: 0 };
+    let (assignments, errors) = read(text, false);
+    let pairs = assignments.into_iter();
+    let pairs = pairs.filter_map(|one| Some((one.name, one.value?)));
+    (pairs.collect(), errors)
+}
+
+/// The same, with what is to be known of each to put variables in: there, an escaped dollar sign is `$$`.
+pub(super) fn read(text: &str, is_expanded: bool) -> (Vec<Assignment>, Vec<DotenvError>) {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        is_expanded,
+    };
     let mut assignments = Vec::new();
     let mut errors = Vec::new();
     while reader.at < text.len() {
@@ -36,10 +58,12 @@ pub(crate) fn dotenv(text: &str) -> (Vec<(String, String)>, Vec<DotenvError>) {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Whether variables will be put in.
+    is_expanded: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self) -> Result<Option<(String, String)>, DotenvError> {
+    fn line(&mut self) -> Result<Option<Assignment>, DotenvError> {
         self.skip_blanks();
         let start = self.at;
         let line = self.rest_of_line();
@@ -50,6 +74,15 @@ impl<'a> Reader<'a> {
         let exported = line.strip_prefix("export ").map_or(line, str::trim_start);
         let name_at = start + (line.len() - exported.len());
         let Some((name, _)) = exported.split_once('=') else {
+            let alone = exported.split(" #").next().unwrap_or(exported).trim();
+            if self.is_expanded && is_variable_name(alone) {
+                self.skip_line();
+                return Ok(Some(Assignment {
+                    name: alone.to_owned(),
+                    value: None,
+                    is_literal: true,
+                }));
+            }
             return Err(self.error(
                 start..start + line.trim_end().len(),
                 "expected `NAME=value`",
@@ -62,11 +95,16 @@ impl<'a> Reader<'a> {
         }
         self.at = name_at + name.len() + 1;
         self.skip_blanks();
-        let value = match self.text[self.at..].chars().next() {
+        let first = self.text[self.at..].chars().next();
+        let value = match first {
             Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
             _ => self.unquoted(),
         };
-        Ok(Some((trimmed.to_owned(), value)))
+        Ok(Some(Assignment {
+            name: trimmed.to_owned(),
+            value: Some(value),
+            is_literal: first == Some('\''),
+        }))
     }
 
     fn unquoted(&mut self) -> String {
@@ -94,6 +132,7 @@ impl<'a> Reader<'a> {
                     Some((_, 'n')) => value.push('\n'),
                     Some((_, 't')) => value.push('\t'),
                     Some((_, 'r')) => value.push('\r'),
+                    Some((_, '$')) if self.is_expanded => value.push_str("$$"),
                     Some((_, c @ ('"' | '\\' | '$'))) => value.push(c),
                     Some((_, c)) => value.extend(['\\', c]),
                     None => break,
