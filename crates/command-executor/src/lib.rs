@@ -32,6 +32,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("command-executor holds processes by pidfd and reads /proc: it needs Linux");
 
+pub mod agent;
 mod attach;
 pub mod blocking;
 mod clock;

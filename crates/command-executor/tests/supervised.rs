@@ -5,6 +5,8 @@
 mod forward;
 #[path = "supervised/loss.rs"]
 mod loss;
+#[path = "supervised/remote.rs"]
+mod remote;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use command_executor::supervised::{
-    Adopted, ControlError, LaunchError, ShimProgram, SupervisedEvent, SupervisedLaunch,
+    Adopted, ControlError, LaunchError, ShimProgram, Shore, SupervisedEvent, SupervisedLaunch,
     SupervisedProcess, adopt, launch,
 };
 use futures_lite::{FutureExt, future};
@@ -61,42 +63,49 @@ fn in_time(test: impl Future<Output = ()>) {
 
 const TESTS: &[(&str, fn())] = &[
     ("a_service_runs_to_its_end_under_smol", || {
-        in_time(runs_to_its_end(embedded()))
+        in_time(runs_to_its_end(embedded().into()))
     }),
     ("a_service_runs_to_its_end_under_tokio", || {
-        tokio_block_on(runs_to_its_end(embedded()))
+        tokio_block_on(runs_to_its_end(embedded().into()))
     }),
     ("a_service_runs_to_its_end_on_a_thread", || {
-        in_time(runs_to_its_end(ShimProgram::thread()))
+        in_time(runs_to_its_end(ShimProgram::thread().into()))
+    }),
+    ("without_a_shim_nothing_is_left", || {
+        in_time(missing_shim_leaves_nothing())
     }),
     ("what_cannot_start_leaves_nothing", || {
-        in_time(refused_leaves_nothing())
+        in_time(refused_leaves_nothing(embedded().into()))
     }),
     ("a_service_outlives_its_owner_and_is_adopted", || {
-        in_time(outlives_its_owner())
+        in_time(outlives_its_owner(embedded().into()))
     }),
     ("the_death_of_the_shim_goes_unnoticed", || {
-        in_time(shim_dies())
+        in_time(shim_dies(embedded().into()))
     }),
     ("a_service_whose_shim_died_can_be_stopped", || {
-        in_time(stop_without_shim())
+        in_time(stop_without_shim(embedded().into()))
     }),
     ("a_deaf_service_is_ended_through_any_control", || {
-        in_time(deaf(embedded()))
+        in_time(deaf(embedded().into()))
     }),
     ("a_deaf_service_on_a_thread_is_ended_too", || {
-        in_time(deaf(ShimProgram::thread()))
+        in_time(deaf(ShimProgram::thread().into()))
     }),
-    ("input_is_written_and_closed", || in_time(input())),
+    ("input_is_written_and_closed", || {
+        in_time(input(embedded().into()))
+    }),
     ("no_event_is_lost_when_waiting_is_given_up", || {
-        in_time(cancelled_waits())
+        in_time(cancelled_waits(embedded().into()))
     }),
     ("what_was_never_launched_has_ended", || {
-        in_time(never_launched())
+        in_time(never_launched(embedded().into()))
     }),
-    ("both_dead_is_an_unknown_exit", || in_time(both_dead())),
+    ("both_dead_is_an_unknown_exit", || {
+        in_time(both_dead(embedded().into()))
+    }),
     ("a_hundred_start_at_once_and_leave_no_zombie", || {
-        in_time(a_hundred())
+        in_time(a_hundred(embedded().into()))
     }),
     (
         "a_forwarder_outlives_its_starter_and_is_ended_by_stop",
@@ -111,15 +120,64 @@ const TESTS: &[(&str, fn())] = &[
     ("a_successor_for_an_order_is_no_zombie", || {
         in_time(loss::a_successor_for_an_order_is_no_zombie())
     }),
+    ("on_a_host_a_service_runs_to_its_end", || {
+        in_time(async { runs_to_its_end(remote::shore().await).await })
+    }),
+    ("on_a_host_a_service_runs_to_its_end_under_tokio", || {
+        tokio_block_on(async { runs_to_its_end(remote::shore().await).await })
+    }),
+    ("on_a_host_what_cannot_start_leaves_nothing", || {
+        in_time(async { refused_leaves_nothing(remote::shore().await).await })
+    }),
+    ("on_a_host_a_service_outlives_its_owner", || {
+        in_time(async { outlives_its_owner(remote::shore().await).await })
+    }),
+    ("on_a_host_the_death_of_the_shim_goes_unnoticed", || {
+        in_time(async { shim_dies(remote::shore().await).await })
+    }),
+    ("on_a_host_a_deaf_service_is_ended", || {
+        in_time(async { deaf(remote::shore().await).await })
+    }),
+    ("on_a_host_input_is_written_and_closed", || {
+        in_time(async { input(remote::shore().await).await })
+    }),
+    ("on_a_host_no_event_is_lost", || {
+        in_time(async { cancelled_waits(remote::shore().await).await })
+    }),
+    ("on_a_host_what_was_never_launched_has_ended", || {
+        in_time(async { never_launched(remote::shore().await).await })
+    }),
+    ("on_a_host_both_dead_is_an_unknown_exit", || {
+        in_time(async { both_dead(remote::shore().await).await })
+    }),
+    ("on_a_host_a_hundred_start_at_once", || {
+        in_time(async { a_hundred(remote::shore().await).await })
+    }),
+    ("on_a_host_readiness_is_told", || {
+        in_time(remote::readiness())
+    }),
+    ("the_death_of_the_agent_is_told_and_mended", || {
+        in_time(remote::agent_dies())
+    }),
+    ("the_deaths_of_agent_and_shim_lose_nothing", || {
+        in_time(remote::agent_and_shim_die())
+    }),
+    (
+        "an_agent_that_dies_in_the_middle_of_a_start_starts_nothing_twice",
+        || in_time(remote::dies_while_starting()),
+    ),
+    ("what_a_host_does_is_asked_of_its_agent", || {
+        in_time(remote::requests())
+    }),
     // Last, for those after it would have its limit.
     ("services_begin_with_the_limit_we_began_with", || {
         in_time(loss::services_begin_with_the_limit_we_began_with())
     }),
 ];
 
-async fn runs_to_its_end(shim: ShimProgram) {
+async fn runs_to_its_end(shore: Shore) {
     let place = Place::new();
-    let mut process = start(place.script("echo hello; exit 7"), &shim).await;
+    let mut process = start(place.script("echo hello; exit 7"), &shore).await;
     assert!(process.pid() > 0);
     let exit = exit_of(&mut process).await;
     assert_eq!((exit.code, exit.pid), (Some(7), Some(process.pid())));
@@ -130,15 +188,15 @@ async fn runs_to_its_end(shim: ShimProgram) {
         process.control().kill().await,
         Err(ControlError::Ended(_))
     ));
-    command_executor::supervised::remove_run_dir(process.run_dir()).expect("ours");
+    shore.remove(process.run_dir()).await.expect("ours");
 }
 
-async fn refused_leaves_nothing() {
+async fn refused_leaves_nothing(shore: Shore) {
     let place = Place::new();
     let mut order = place.script("");
     order.program = "no-such-program".into();
     let run_dir = order.run_dir();
-    match launch(order, &embedded().into()).await {
+    match launch(order, &shore).await {
         Err(LaunchError::Refused {
             kind: StartFailureKind::NotFound,
             message,
@@ -148,6 +206,10 @@ async fn refused_leaves_nothing() {
         other => panic!("{other:?}"),
     }
     assert!(!run_dir.exists());
+}
+
+async fn missing_shim_leaves_nothing() {
+    let place = Place::new();
     let missing = ShimProgram::at("/no/such/shim");
     let order = place.script("");
     let run_dir = order.run_dir();
@@ -158,16 +220,12 @@ async fn refused_leaves_nothing() {
     assert!(!run_dir.exists());
 }
 
-async fn outlives_its_owner() {
+async fn outlives_its_owner(shore: Shore) {
     let place = Place::new();
-    let process = start(
-        place.script("echo up; read x; exit 4").with_stdin(),
-        &embedded(),
-    )
-    .await;
+    let process = start(place.script("echo up; read x; exit 4").with_stdin(), &shore).await;
     let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
     drop(process);
-    let mut again = adopted(&run_dir).await;
+    let mut again = adopted(&run_dir, &shore).await;
     assert_eq!(again.pid(), pid);
     again
         .control()
@@ -175,16 +233,16 @@ async fn outlives_its_owner() {
         .await
         .expect("it reads");
     assert_eq!(exit_of(&mut again).await.code, Some(4));
-    match adopt(&run_dir, &embedded().into()).await {
+    match adopt(&run_dir, &shore).await {
         Ok(Adopted::Ended(exit)) => assert_eq!(exit.code, Some(4)),
         other => panic!("{other:?}"),
     }
 }
 
-async fn shim_dies() {
+async fn shim_dies(shore: Shore) {
     let place = Place::new();
     let script = "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 9";
-    let mut process = start(place.script(script), &embedded()).await;
+    let mut process = start(place.script(script), &shore).await;
     let run_dir = process.run_dir().to_owned();
     let killer = async {
         for _ in 0..5 {
@@ -198,9 +256,9 @@ async fn shim_dies() {
     assert_eq!(String::from_utf8_lossy(&place.output()), expected);
 }
 
-async fn stop_without_shim() {
+async fn stop_without_shim(shore: Shore) {
     let place = Place::new();
-    let mut process = start(place.script("sleep 1000"), &embedded()).await;
+    let mut process = start(place.script("sleep 1000"), &shore).await;
     kill_shim(process.run_dir()).await;
     process
         .control()
@@ -231,11 +289,11 @@ fn zombies() -> Vec<String> {
     stats.filter(is_ours).collect()
 }
 
-async fn deaf(shim: ShimProgram) {
+async fn deaf(shore: Shore) {
     let place = Place::new();
     let mut process = start(
         place.script("trap '' TERM; echo up; while :; do sleep 0.1; done"),
-        &shim,
+        &shore,
     )
     .await;
     place.wait_for(b"up\n").await;
@@ -253,9 +311,9 @@ async fn deaf(shim: ShimProgram) {
     );
 }
 
-async fn input() {
+async fn input(shore: Shore) {
     let place = Place::new();
-    let mut process = start(place.program("cat").with_stdin(), &embedded()).await;
+    let mut process = start(place.program("cat").with_stdin(), &shore).await;
     let control = process.control();
     let text: Vec<u8> = (0..500_000u32).flat_map(u32::to_le_bytes).collect();
     control.write_stdin(&text).await.expect("it reads");
@@ -264,9 +322,9 @@ async fn input() {
     assert!(place.output() == text);
 }
 
-async fn cancelled_waits() {
+async fn cancelled_waits(shore: Shore) {
     let place = Place::new();
-    let mut process = start(place.script("sleep 0.2; exit 3"), &embedded()).await;
+    let mut process = start(place.script("sleep 0.2; exit 3"), &shore).await;
     let mut given_up = 0;
     let exit = loop {
         let wait = async { Some(process.next_event().await) };
@@ -284,23 +342,23 @@ async fn cancelled_waits() {
     assert!(given_up > 0);
 }
 
-async fn never_launched() {
+async fn never_launched(shore: Shore) {
     let place = Place::new();
     let order = place.script("");
     for made in [false, true] {
         if made {
             RunDir::create(&order.run_root, &order.instance_id).expect("fresh");
         }
-        match adopt(&order.run_dir(), &embedded().into()).await {
+        match adopt(&order.run_dir(), &shore).await {
             Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.pid.is_none()),
             other => panic!("{other:?}"),
         }
     }
 }
 
-async fn both_dead() {
+async fn both_dead(shore: Shore) {
     let place = Place::new();
-    let process = start(place.script("sleep 1000"), &embedded()).await;
+    let process = start(place.script("sleep 1000"), &shore).await;
     let (pid, run_dir) = (process.pid(), process.run_dir().to_owned());
     drop(process);
     kill_shim(&run_dir).await;
@@ -311,17 +369,16 @@ async fn both_dead() {
     while service.identity().is_alive() || Path::new(&format!("/proc/{pid}")).exists() {
         smol::Timer::after(Duration::from_millis(2)).await;
     }
-    match adopt(&run_dir, &embedded().into()).await {
+    match adopt(&run_dir, &shore).await {
         Ok(Adopted::Ended(exit)) => assert!(exit.exit_unknown && exit.code.is_none(), "{exit:?}"),
         other => panic!("{other:?}"),
     }
 }
 
-async fn a_hundred() {
+async fn a_hundred(shore: Shore) {
     let place = Place::new();
-    let shim = embedded();
     let one = |order| async {
-        let mut process = start(order, &shim).await;
+        let mut process = start(order, &shore).await;
         exit_of(&mut process).await.code
     };
     let codes = futures::future::join_all((0..100).map(|_| one(place.program("true")))).await;
@@ -427,14 +484,12 @@ impl WithStdin for SupervisedLaunch {
     }
 }
 
-async fn start(order: SupervisedLaunch, shim: &ShimProgram) -> SupervisedProcess {
-    launch(order, &shim.clone().into())
-        .await
-        .expect("it starts")
+async fn start(order: SupervisedLaunch, shore: &Shore) -> SupervisedProcess {
+    launch(order, shore).await.expect("it starts")
 }
 
-async fn adopted(run_dir: &Path) -> SupervisedProcess {
-    match adopt(run_dir, &embedded().into()).await {
+async fn adopted(run_dir: &Path, shore: &Shore) -> SupervisedProcess {
+    match adopt(run_dir, shore).await {
         Ok(Adopted::Alive(process)) => process,
         other => panic!("{other:?}"),
     }

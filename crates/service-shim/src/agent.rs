@@ -24,6 +24,7 @@ use std::path::PathBuf;
 
 use rustix::fs::Mode;
 use rustix::time::{ClockId, clock_gettime};
+use sha2::{Digest, Sha256};
 
 use crate::log::now_ns;
 use crate::procfs;
@@ -35,6 +36,11 @@ use server::Server;
 pub(crate) struct OwnProgram {
     pub(crate) path: PathBuf,
     pub(crate) flag: Option<&'static str>,
+}
+
+/// The hash of a file's content as [`protocol::Request::Put`] wants it.
+pub fn sha256(content: &[u8]) -> String {
+    receive::hexadecimal(&Sha256::digest(content))
 }
 
 /// Serves until stdin ends; returns an exit code: 0 it has, 65 what came was no request, 71 the system gives no means.

@@ -37,6 +37,10 @@ const EXCEPTIONS: &[Exception] = &[
         "looks again at logs and processes, raced against the deadline of every test",
     ),
     (
+        "crates/command-executor/tests/supervised/remote.rs",
+        "the time between a start and a kill is what is tested",
+    ),
+    (
         "crates/service-shim/tests/crash.rs",
         "the time between two kills is what is tested",
     ),

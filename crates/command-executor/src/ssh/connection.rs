@@ -61,7 +61,7 @@ impl SshConnection {
     }
 
     /// The client.
-    pub(super) fn program(&self) -> &Path {
+    pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
@@ -71,7 +71,7 @@ impl SshConnection {
     }
 
     /// The client's configuration.
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.files.config(&self.host)
     }
 

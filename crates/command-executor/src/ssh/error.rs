@@ -116,7 +116,7 @@ pub enum SshError {
 
 impl SshError {
     /// What the client's last words mean, when it ended with its own exit code, 255.
-    pub(super) fn explain(host: &SshHost, stderr: &[u8]) -> Self {
+    pub(crate) fn explain(host: &SshHost, stderr: &[u8]) -> Self {
         let text = String::from_utf8_lossy(stderr);
         let has = |words: &str| text.contains(words);
         let name = host.name().to_owned();

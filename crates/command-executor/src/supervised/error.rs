@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use service_shim::{ExitRecord, StartFailureKind};
 
+use crate::agent::RequestError;
+
 /// Why an attempt was not launched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,9 @@ pub enum LaunchError {
         #[source]
         source: io::Error,
     },
+    /// The host cannot be reached. Nothing was asked of it.
+    #[error(transparent)]
+    Unreachable(RequestError),
     /// The shim has not started the service, and says why. Nothing runs.
     #[error("{message}")]
     Refused {
@@ -41,8 +46,9 @@ pub enum LaunchError {
         /// What was found out about the service.
         exit: Box<ExitRecord>,
     },
-    /// The shim died while starting, and whether the service runs is not known: adopt its run directory later.
-    #[error("the shim died while starting the service")]
+    /// The shim died while starting, or the connection to its host was lost, and whether the service runs is not known: adopt
+    /// its run directory later.
+    #[error("the way to the service was lost while it was starting")]
     Unclear(#[source] AdoptError),
 }
 
@@ -59,6 +65,9 @@ pub enum AdoptError {
         #[source]
         source: io::Error,
     },
+    /// Its host cannot be reached, or does not tell.
+    #[error(transparent)]
+    Host(#[from] RequestError),
     /// A shim to take it over cannot be started.
     #[error("cannot start the shim {}", program.display())]
     Shim {
@@ -80,6 +89,24 @@ pub enum AdoptError {
         /// Its run directory.
         path: PathBuf,
     },
+}
+
+/// Why run directories were not looked at, or not removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShoreError {
+    /// What the system said, here.
+    #[error("cannot use the run directory {}", path.display())]
+    Local {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// What came of it on another host.
+    #[error(transparent)]
+    Host(#[from] RequestError),
 }
 
 /// Why a request to a shim was not carried out.

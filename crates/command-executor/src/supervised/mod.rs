@@ -13,14 +13,16 @@ mod line;
 mod order;
 mod process;
 mod program;
+mod remote;
 mod shore;
 
 pub use adopt::{Adopted, adopt};
 pub use control::Control;
-pub use error::{AdoptError, ControlError, LaunchError};
+pub use error::{AdoptError, ControlError, LaunchError, ShoreError};
 pub use launch::launch;
 pub use order::SupervisedLaunch;
 pub use process::{SupervisedEvent, SupervisedProcess};
+pub(crate) use program::ShimChild;
 pub use program::ShimProgram;
 pub use service_shim::remove_run_dir;
 pub use shore::Shore;

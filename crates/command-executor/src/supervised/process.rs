@@ -34,6 +34,8 @@ pub struct SupervisedProcess {
     line: Arc<Line>,
     child: Option<ShimChild>,
     waiting: VecDeque<SupervisedEvent>,
+    /// The last that was told of the way to it is that there is none.
+    is_unwatched: bool,
     /// The pipes of its output: what is in them must not end with the shim and the service, should both be killed.
     output: Vec<OwnedFd>,
 }
@@ -48,9 +50,11 @@ pub enum SupervisedEvent {
     Stopping,
     /// It is over, every process of it. Said again whenever asked again.
     Exited(ExitRecord),
-    /// The shim died and no other could take over: the service must be counted as alive, but nobody watches it.
-    /// Asking for the next event tries again, after a second.
+    /// The shim died and no other could take over, or its host is out of reach: the service must be counted as alive, but
+    /// nobody watches it. Asking for the next event tries again, after a second or once the host is reached.
     Unwatched(AdoptError),
+    /// After that: somebody watches it again.
+    Watched,
 }
 
 #[derive(Debug)]
@@ -97,6 +101,7 @@ impl SupervisedProcess {
             line,
             child,
             waiting: VecDeque::new(),
+            is_unwatched: false,
             output,
         }
     }
@@ -159,6 +164,7 @@ impl SupervisedProcess {
                     Ok(Found::Alive(contact)) => self.connect(contact),
                     Err(error) => {
                         self.link = Link::Lost { retry: true };
+                        self.is_unwatched = true;
                         return SupervisedEvent::Unwatched(error);
                     }
                 },
@@ -177,6 +183,9 @@ impl SupervisedProcess {
         self.child = contact.child;
         self.line.lead_to(Some(contact.notices.stream()));
         self.link = Link::Connected(contact.notices);
+        if std::mem::take(&mut self.is_unwatched) {
+            self.waiting.push_back(SupervisedEvent::Watched);
+        }
         self.remember(contact.notify);
     }
 

@@ -138,7 +138,7 @@ impl ShimProgram {
         open_files::restore_for(&child);
         Ok(Started {
             stream,
-            shim: Some(ShimChild(Some(Box::new(child)))),
+            shim: Some(ShimChild::new(child)),
         })
     }
 }
@@ -146,7 +146,13 @@ impl ShimProgram {
 /// The shim as our child process. Once nobody holds this any more it is waited for in the background, however long it goes
 /// on: whoever started it may be stopped at any moment, and then nobody else knows of it.
 #[derive(Debug)]
-pub(super) struct ShimChild(Option<Box<Child>>);
+pub(crate) struct ShimChild(Option<Box<Child>>);
+
+impl ShimChild {
+    pub(crate) fn new(child: Child) -> ShimChild {
+        ShimChild(Some(Box::new(child)))
+    }
+}
 
 impl Drop for ShimChild {
     fn drop(&mut self) {

@@ -13,9 +13,11 @@ use async_io::Timer;
 use service_shim::protocol::LaunchOrder;
 use service_shim::{ExitRecord, RunDir, Task, remove_run_dir, shore};
 
-use super::error::{AdoptError, LaunchError};
+use super::error::{AdoptError, LaunchError, ShoreError};
 use super::order::SupervisedLaunch;
 use super::program::{ShimProgram, Started};
+use super::remote;
+use crate::agent::HostLink;
 use crate::blocking::unblock;
 
 /// Where attempts are launched, adopted and ended. Cheap to clone.
@@ -25,6 +27,7 @@ pub struct Shore(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Local(ShimProgram),
+    Host(HostLink),
 }
 
 /// What a run directory says at first sight.
@@ -42,7 +45,18 @@ impl From<ShimProgram> for Shore {
     }
 }
 
+impl From<HostLink> for Shore {
+    fn from(host: HostLink) -> Self {
+        Self::host(host)
+    }
+}
+
 impl Shore {
+    /// Another host: paths are its own, and its agent's program is the shim.
+    pub fn host(host: HostLink) -> Shore {
+        Shore(Kind::Host(host))
+    }
+
     /// This machine, with this program as the shim.
     pub fn local(shim: ShimProgram) -> Shore {
         Shore(Kind::Local(shim))
@@ -52,10 +66,17 @@ impl Shore {
     ///
     /// # Errors
     /// Something in it cannot be removed.
-    pub async fn remove(&self, run_dir: &Path) -> io::Result<()> {
-        let run_dir = run_dir.to_owned();
+    pub async fn remove(&self, run_dir: &Path) -> Result<(), ShoreError> {
         match &self.0 {
-            Kind::Local(_) => unblock(move || remove_run_dir(&run_dir)).await,
+            Kind::Local(_) => {
+                let path = run_dir.to_owned();
+                let removed = unblock(move || remove_run_dir(&path)).await;
+                removed.map_err(|source| local(run_dir, source))
+            }
+            Kind::Host(host) => {
+                let removed = host.agent()?.remove_run_dir(run_dir).await;
+                removed.map_err(|error| host.explain(error).into())
+            }
         }
     }
 
@@ -63,10 +84,17 @@ impl Shore {
     ///
     /// # Errors
     /// The root cannot be read.
-    pub async fn list(&self, run_root: &Path) -> io::Result<Vec<String>> {
-        let run_root = run_root.to_owned();
+    pub async fn list(&self, run_root: &Path) -> Result<Vec<String>, ShoreError> {
         match &self.0 {
-            Kind::Local(_) => unblock(move || shore::list(&run_root)).await,
+            Kind::Local(_) => {
+                let path = run_root.to_owned();
+                let listed = unblock(move || shore::list(&path)).await;
+                listed.map_err(|source| local(run_root, source))
+            }
+            Kind::Host(host) => {
+                let listed = host.agent()?.list_run_dirs(run_root).await;
+                listed.map_err(|error| host.explain(error).into())
+            }
         }
     }
 
@@ -74,10 +102,16 @@ impl Shore {
     ///
     /// # Errors
     /// That cannot be found out.
-    pub async fn is_alive(&self, run_dir: &Path) -> io::Result<bool> {
-        let run_dir = run_dir.to_owned();
+    pub async fn is_alive(&self, run_dir: &Path) -> Result<bool, ShoreError> {
         match &self.0 {
-            Kind::Local(_) => Ok(unblock(move || shore::is_alive(&run_dir)).await),
+            Kind::Local(_) => {
+                let path = run_dir.to_owned();
+                Ok(unblock(move || shore::is_alive(&path)).await)
+            }
+            Kind::Host(host) => {
+                let alive = host.agent()?.is_alive(run_dir).await;
+                alive.map_err(|error| host.explain(error).into())
+            }
         }
     }
 
@@ -92,6 +126,11 @@ impl Shore {
                 let shim = shim.clone();
                 unblock(move || start(order, &shim)).await
             }
+            Kind::Host(host) => {
+                let stream = remote::start(host, order).await?;
+                // What the service writes is held by the agent, as long as it carries this connection.
+                Ok((Started { stream, shim: None }, Vec::new()))
+            }
         }
     }
 
@@ -102,6 +141,8 @@ impl Shore {
             Kind::Local(_) => {
                 RunDir::open(run_dir).map_or_else(|_| Vec::new(), |run| run.hold_output())
             }
+            // The agent takes one before it looks.
+            Kind::Host(_) => Vec::new(),
         }
     }
 
@@ -112,6 +153,7 @@ impl Shore {
                 let (run_dir, shim) = (run_dir.to_owned(), shim.clone());
                 unblock(move || look(&run_dir, &shim)).await
             }
+            Kind::Host(host) => remote::look(host, run_dir).await,
         }
     }
 
@@ -120,6 +162,7 @@ impl Shore {
         match &self.0 {
             // Two local system calls that do not wait; worth no trip to another thread.
             Kind::Local(_) => RunDir::open(run_dir).and_then(|run| run.connect()).ok(),
+            Kind::Host(host) => host.agent().ok()?.connect(run_dir).await.ok(),
         }
     }
 
@@ -127,22 +170,33 @@ impl Shore {
     pub(super) async fn recorded_end(&self, run_dir: &Path) -> Option<ExitRecord> {
         match &self.0 {
             Kind::Local(_) => RunDir::open(run_dir).and_then(|run| run.exit()).ok()?,
+            Kind::Host(host) => host.agent().ok()?.recorded_end(run_dir).await.ok()?,
         }
     }
 
     /// Waits until it is worth asking again after what became of an attempt could not be found out.
     pub(super) async fn until_worth_a_try(&self) {
-        match &self.0 {
-            Kind::Local(_) => Timer::after(RETRY).await,
-        };
+        if let Kind::Host(host) = &self.0
+            && host.agent().is_err()
+        {
+            drop(host.reached().await);
+        } else {
+            Timer::after(RETRY).await;
+        }
     }
 
     /// What stands for the shim in a message.
     pub(super) fn program(&self) -> PathBuf {
         match &self.0 {
             Kind::Local(shim) => shim.path(),
+            Kind::Host(host) => PathBuf::from(format!("(on {})", host.name())),
         }
     }
+}
+
+fn local(path: &Path, source: io::Error) -> ShoreError {
+    let path = path.to_owned();
+    ShoreError::Local { path, source }
 }
 
 fn start(

@@ -22,7 +22,7 @@ pub(crate) fn launch_and_die_if_asked() {
         let mut order = order(&Place::in_dir(dir), address(listen), address(to));
         instance_id.clone_into(&mut order.instance_id);
         smol::block_on(async {
-            let _process = start(order, &embedded()).await;
+            let _process = start(order, &embedded().into()).await;
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("own");
         });
@@ -42,7 +42,7 @@ pub(crate) async fn outlives_its_starter() {
         .status()
         .expect("this program");
     assert!(!starter.success());
-    let mut process = adopted(&order.run_dir()).await;
+    let mut process = adopted(&order.run_dir(), &embedded().into()).await;
     ready(&mut process).await;
     assert_eq!(carried(listen, &target), *b"through");
     let program = Path::new("/proc").join(process.pid().to_string());
@@ -58,14 +58,14 @@ pub(crate) async fn says_why() {
     let (target, listen) = target();
     let _taken = TcpListener::bind(listen).expect("its port is ours");
     let order = order(&place, listen, target.local_addr().expect("bound"));
-    let mut process = start(order, &embedded()).await;
+    let mut process = start(order, &embedded().into()).await;
     assert_eq!(exit_of(&mut process).await.code, Some(73));
     let said = String::from_utf8_lossy(&place.output()).into_owned();
     assert!(said.starts_with(&format!("{listen} is in use: ")), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-fn order(place: &Place, listen: SocketAddr, to: SocketAddr) -> SupervisedLaunch {
+pub(crate) fn order(place: &Place, listen: SocketAddr, to: SocketAddr) -> SupervisedLaunch {
     let (program, args): (PathBuf, _) = embedded().forwarder(listen, to).expect("a program");
     let mut order = place.program("");
     order.program = program.into_os_string();
@@ -75,13 +75,13 @@ fn order(place: &Place, listen: SocketAddr, to: SocketAddr) -> SupervisedLaunch 
 }
 
 /// A listener on 127.0.0.1, and the address with its port on 127.0.0.2.
-fn target() -> (TcpListener, SocketAddr) {
+pub(crate) fn target() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     (listener, SocketAddr::from(([127, 0, 0, 2], port)))
 }
 
-async fn ready(process: &mut SupervisedProcess) {
+pub(crate) async fn ready(process: &mut SupervisedProcess) {
     loop {
         match process.next_event().await {
             SupervisedEvent::Notify(state) if state.ready => return,

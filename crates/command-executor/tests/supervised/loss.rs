@@ -13,7 +13,7 @@ use super::{Place, WithStdin, embedded, exit_of, kill_shim, shim_of, start};
 pub(super) async fn output_outlives_shim_and_service() {
     let place = Place::new();
     let script = "echo up; read x; echo its last words; exec sleep 1000";
-    let mut process = start(place.script(script).with_stdin(), &embedded()).await;
+    let mut process = start(place.script(script).with_stdin(), &embedded().into()).await;
     place.wait_for(b"up\n").await;
     let input = process.control();
     let service = ProcessRef::open(process.identity())
@@ -42,7 +42,7 @@ pub(super) async fn output_outlives_shim_and_service() {
 pub(super) async fn a_successor_for_an_order_is_no_zombie() {
     let place = Place::new();
     let script = "trap '' TERM; echo up; while :; do sleep 0.1; done";
-    let process = start(place.script(script), &embedded()).await;
+    let process = start(place.script(script), &embedded().into()).await;
     place.wait_for(b"up\n").await;
     kill_shim(process.run_dir()).await;
     process
@@ -67,7 +67,7 @@ pub(super) async fn services_begin_with_the_limit_we_began_with() {
     setrlimit(Resource::Nofile, low).expect("lower is always allowed");
     assert_eq!(raise_open_files(), hard);
     let place = Place::new();
-    let mut process = start(place.script("ulimit -S -n"), &embedded()).await;
+    let mut process = start(place.script("ulimit -S -n"), &embedded().into()).await;
     exit_of(&mut process).await;
     assert_eq!(place.output(), b"200\n");
 }

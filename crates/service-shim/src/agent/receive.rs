@@ -163,6 +163,6 @@ fn wrong(message: &str) -> Failure {
     Failure::new(FailureKind::Content, message)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
