@@ -4,6 +4,8 @@
 
 #![cfg(feature = "ssh-tests")]
 
+#[path = "ssh/agent.rs"]
+mod agent;
 #[path = "ssh/carried.rs"]
 mod carried;
 mod common;

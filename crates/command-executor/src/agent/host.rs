@@ -108,13 +108,18 @@ impl HostLink {
     /// [`RequestError::Unreachable`]: there is none.
     pub fn agent(&self) -> Result<AgentLink, RequestError> {
         let state = self.0.lock();
-        match &state.link {
-            Ok(link) => Ok(link.clone()),
-            Err(source) => Err(RequestError::Unreachable {
-                host: self.0.name.clone(),
-                source: Some(Arc::clone(source)),
-            }),
-        }
+        let source = match &state.link {
+            Ok(link) => match link.shared().loss() {
+                None => return Ok(link.clone()),
+                // Whoever keeps the host is about to hear of it.
+                Some(lost) => Arc::new(lost.into()),
+            },
+            Err(source) => Arc::clone(source),
+        };
+        Err(RequestError::Unreachable {
+            host: self.0.name.clone(),
+            source: Some(source),
+        })
     }
 
     /// Waits until the host is connected.
