@@ -4,6 +4,7 @@
 //! is wrong still has dependencies that can be right or wrong.
 
 mod addresses;
+mod containers;
 mod cycles;
 mod edges;
 mod index;
@@ -33,5 +34,9 @@ pub(crate) fn graph(
     cycles::check(&index, sink);
     references::check(decoded, &index, references, sink);
     addresses::check(decoded, sink);
+    containers::names(decoded, sink);
+    if sources.is_here {
+        containers::builds(decoded, &index, &sources.stack_directory(), sink);
+    }
     runnable::check(decoded, sources, sink);
 }

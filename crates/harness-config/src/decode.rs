@@ -75,6 +75,10 @@ pub(crate) struct Places {
     pub(crate) ports: Vec<Span>,
     pub(crate) env: BTreeMap<String, Span>,
     pub(crate) args: Vec<Span>,
+    pub(crate) container_name: Option<Span>,
+    /// The directory that an image is built from, and the recipe, as far as they are said.
+    pub(crate) build: Option<Span>,
+    pub(crate) dockerfile: Option<Span>,
 }
 
 /// Defaults from `settings`.

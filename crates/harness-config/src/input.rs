@@ -25,6 +25,7 @@ pub struct Sources {
     pub(crate) wanted: BTreeSet<String>,
     pub(crate) implementations: BTreeSet<String>,
     pub(crate) runnable: BTreeSet<TargetKind>,
+    pub(crate) is_here: bool,
 }
 
 /// One stack file.
@@ -106,6 +107,12 @@ impl Sources {
     /// Says that targets of this type can be run here, besides processes.
     pub fn runs(mut self, kind: TargetKind) -> Self {
         self.runnable.insert(kind);
+        self
+    }
+
+    /// Says that the stack runs on the machine that it is read on: what images are built from must be there.
+    pub fn here(mut self) -> Self {
+        self.is_here = true;
         self
     }
 

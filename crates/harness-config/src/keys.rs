@@ -25,7 +25,9 @@ pub(crate) use mount::{MOUNT, MOUNT_BIND, MOUNT_TMPFS, VOLUME};
 pub(crate) use policy::{BACKOFF, CRASH_LOOP, LOG, RESTART, STOP};
 pub(crate) use ports::{CONTAINER_PORT, EXPOSED_PORT};
 pub(crate) use probe::{HTTP, PROBE, TCP};
-pub(crate) use published::{MOST_PORTS, expand, exposed_ports, published_ports, range};
+pub(crate) use published::{
+    MOST_PORTS, expand, exposed_ports, published_ports, range, with_protocol,
+};
 pub(crate) use secret::{SECRET, SECRET_VALUE};
 pub(crate) use stack::{NETWORK, SETTINGS, STACK};
 pub(crate) use target::{ENV_FILE, LATER, PORT, TYPES, TargetType};

@@ -47,7 +47,8 @@ impl Loaded {
 /// Reads a stack.
 ///
 /// All that is wrong is in the diagnostics, in one run; the stack is there when none of them is an error. Reads the files
-/// that the sources name, `.env` beside the first of them, and the environment files that units name; nothing else.
+/// that the sources name, `.env` beside the first of them, and the environment files that units name; nothing else. Of what
+/// images are built from it looks whether it is there, where the sources say that the stack runs [here](Sources::here).
 pub fn load(sources: &Sources) -> Loaded {
     let mut files = SourceMap::default();
     let mut sink = Sink::default();

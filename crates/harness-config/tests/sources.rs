@@ -264,3 +264,46 @@ fn only_harmless_variables_are_inherited() {
         ["LC_ALL", "PATH"]
     );
 }
+
+#[test]
+fn what_images_are_built_from_must_be_there_where_the_stack_runs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(
+        directory.path(),
+        "harness.yaml",
+        "services:\n  a: {build: ./nowhere}\n  b: {build: {context: ., dockerfile: Other}}\n  c: {build: .}\n  \
+         d: {build: ./made, depends_on: [make]}\n  e: {image: x, build: ./nowhere}\n  f: {build: ./good}\n\
+         tasks:\n  make: {binary: x}\n",
+    );
+    fs::create_dir(directory.path().join("good")).expect("the directory is ours");
+    write(
+        &directory.path().join("good"),
+        "Dockerfile",
+        "FROM scratch\n",
+    );
+    let sources = Sources::new().file(directory.path().join("harness.yaml"));
+    let found = |sources: &Sources| {
+        let places = load(sources).diagnostics;
+        let places = places.iter().filter(|found| found.code.as_str() == "H0507");
+        places.map(|d| (d.line, d.column)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&sources), [], "it may run elsewhere");
+    assert_eq!(found(&sources.here()), [(2, 14), (3, 38), (4, 14)]);
+}
+
+#[test]
+fn a_long_list_of_fields_is_told_once_and_not_where_one_comes_near() {
+    let text = "services:\n  a: {image: x, imge: y}\n  b: {image: x, qqqqqq: y, wwwwww: z}\n";
+    let loaded = load(&Sources::new().text("s.yaml", text));
+    let helps: Vec<bool> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| d.help.is_some())
+        .collect();
+    assert_eq!(helps, [false, true, false], "{}", lines(&loaded));
+    let help = loaded.diagnostics[1].help.as_deref().unwrap_or_default();
+    assert!(
+        help.contains("image") && !help.contains("replicas"),
+        "{help}"
+    );
+}

@@ -3,16 +3,18 @@
 //! Owns: gathering what a report needs: status, last output, the place in the file. The look is [`crate::render`]'s.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use futures_lite::future;
 use harness_core::HarnessClient;
 use harness_core::protocol::{LogParams, LogRecord};
-use harness_core::report::{Blocked, StackStatus};
+use harness_core::report::{Blocked, StackStatus, UnitStatus, Why};
 use harness_core::spec::{StackName, StackSpec, UnitName};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{Place, Report, failure_report, note};
-use crate::units::base;
+use crate::units::{base, means};
 
 /// What is known of the stack from which something was asked.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +99,89 @@ async fn report_one(
     Ok(())
 }
 
+/// Reports which of these units have not come as far as was waited for, and why, and says it in short. With no names, all
+/// units are meant. It asks for a moment at most: whoever has waited long enough does not wait for a daemon that is away.
+pub(crate) async fn report_late(
+    context: &Context,
+    client: &HarnessClient,
+    asked: Asked<'_>,
+    units: &[String],
+    is_done: fn(&UnitStatus) -> bool,
+) -> Option<String> {
+    let too_late = async {
+        smol::Timer::after(LAST_LOOK).await;
+        None
+    };
+    let asking = async {
+        let look = late(client, asked, units, is_done);
+        let (status, late) = look.await.ok().filter(|(_, late)| !late.is_empty())?;
+        let culprits: BTreeSet<&str> = late.iter().map(|one| one.culprit.as_str()).collect();
+        for culprit in culprits {
+            let told = report_one(context, client, asked, &status, culprit, &late);
+            told.await.ok()?;
+        }
+        let names: Vec<String> = late.iter().map(|one| format!("`{}`", one.name)).collect();
+        let were = if names.len() == 1 { "was" } else { "were" };
+        Some(format!(
+            "{} of stack `{}` {were} not ready",
+            names.join(", "),
+            asked.stack
+        ))
+    };
+    future::or(asking, too_late).await
+}
+
+/// The units that have not come so far, each with one that holds it up, and why that one is where it is.
+async fn late(
+    client: &HarnessClient,
+    asked: Asked<'_>,
+    units: &[String],
+    is_done: fn(&UnitStatus) -> bool,
+) -> Result<(StackStatus, Vec<Blocked>), Failure> {
+    let status = client.status(asked.stack).await?;
+    let mut late = Vec::new();
+    let is_meant = |unit: &UnitStatus| {
+        units.is_empty() || units.iter().any(|wanted| means(wanted, &unit.name))
+    };
+    for unit in status
+        .items
+        .iter()
+        .filter(|unit| is_meant(unit) && !is_done(unit))
+    {
+        let culprit = match UnitName::new(base(&unit.name)) {
+            Ok(name) => cause(&client.why(asked.stack, &name).await?),
+            Err(_) => None,
+        };
+        let culprit = culprit.unwrap_or_else(|| unit.name.clone());
+        let why = match UnitName::new(base(&culprit)) {
+            Ok(name) => client.why(asked.stack, &name).await?.reasons,
+            Err(_) => Vec::new(),
+        };
+        let own = why.iter().find(|reason| reason.name == culprit);
+        let reason = own.map_or_else(
+            || "it is not ready".to_owned(),
+            |own| format!("it is {}: {}", own.state, own.reason),
+        );
+        late.push(Blocked {
+            name: unit.name.clone(),
+            culprit,
+            reason,
+            unhealthy: false,
+            started_again: false,
+        });
+    }
+    Ok((status, late))
+}
+
+/// Who is at the bottom of it: the first one that nothing else explains.
+fn cause(why: &Why) -> Option<String> {
+    let reasons = why.reasons.as_slice();
+    let below = |at: usize| reasons.get(at + 1).map_or(0, |next| next.depth);
+    let mut each = reasons.iter().enumerate();
+    let bottom = each.find(|(at, reason)| below(*at) <= reason.depth && !reason.repeated);
+    bottom.map(|(_, reason)| reason.name.clone())
+}
+
 /// The last lines that a unit wrote.
 ///
 /// # Errors
@@ -139,6 +224,9 @@ fn place(spec: &StackSpec, unit: &str) -> Option<Place> {
         text: line.to_owned(),
     })
 }
+
+/// How long a daemon is asked about what was waited for in vain.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Lines of output in a report: enough for most stack traces' last and telling part.
 const REPORTED_LINES: u64 = 10;

@@ -95,6 +95,9 @@ pub(crate) fn required_files(context: &Context) -> Result<Vec<PathBuf>, Failure>
 /// When standard input is meant and cannot be read.
 pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, Failure> {
     let mut sources = Sources::new().environment(environment());
+    if context.globals.context.is_none() {
+        sources = sources.here();
+    }
     if let Some(project) = &context.globals.project {
         sources = sources.project(project);
     }
@@ -180,20 +183,30 @@ pub(crate) async fn known_stack(
     choose(context, &stacks)
 }
 
-/// The same, or the name of one that it does not know: something of it may be left.
+/// The same, or the name of one that it does not know: something of it may be left. With that comes the failure that it
+/// is when nothing is.
 ///
 /// # Errors
 /// As [`known_stack`]; [`Failure::UnknownStack`] only where no stack can have this name.
 pub(crate) async fn named_stack(
     context: &Context,
     client: &HarnessClient,
-) -> Result<StackName, Failure> {
-    let known = known_stack(context, client).await;
-    match &known {
-        Err(Failure::NotStarted { stack } | Failure::UnknownStack { stack, .. }) => {
-            StackName::new(stack).or(known)
-        }
-        _ => known,
+) -> Result<(StackName, Option<Failure>), Failure> {
+    let failure = match known_stack(context, client).await {
+        Ok(stack) => return Ok((stack, None)),
+        Err(failure) => failure,
+    };
+    match &failure {
+        Failure::UnknownStack { stack, .. } => match StackName::new(stack) {
+            Ok(stack) => Ok((stack, Some(failure))),
+            Err(_) => Err(failure),
+        },
+        // It has a file: that nothing of it is left is how it should be.
+        Failure::NotStarted { stack } => match StackName::new(stack) {
+            Ok(stack) => Ok((stack, None)),
+            Err(_) => Err(failure),
+        },
+        _ => Err(failure),
     }
 }
 

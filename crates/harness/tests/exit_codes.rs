@@ -177,23 +177,32 @@ fn unhealthy_is_eight() {
 fn a_time_limit_is_a_hundred_and_twenty_four_and_the_work_goes_on() {
     let home = Home::new(
         "services:\n  slow:\n    type: process\n    binary: FIXTURE\n    args: [hold]\n    \
-         readiness: {log: never-written}\n",
+         readiness: {log: never-written}\n  late: {type: process, binary: FIXTURE, args: [hold], depends_on: [slow]}\n",
     );
-    home.run(&["start", "--wait", "--wait-timeout", "300ms"])
+    // Which one, where it is, why, and who waits for it.
+    home.run(&["start", "--wait", "--wait-timeout", "2s"])
         .expect(124)
+        .says("service `slow`: it is settling: it is not ready yet")
+        .says("last output:")
+        .says("blocked: late")
+        .says("`late`, `slow` of stack ")
+        .says("were not ready within 2s")
         .says("goes on");
     assert!(home.unit("slow")["pid"].is_u64());
     home.run(&["wait", "slow", "--timeout", "200ms"])
-        .expect(124);
+        .expect(124)
+        .says("it is settling: ")
+        .says("was not ready within 200ms");
 }
 
 #[test]
 fn ctrl_c_while_waiting_detaches() {
-    let home = Home::new(
-        "services:\n  slow:\n    type: process\n    binary: FIXTURE\n    args: [hold]\n    \
-         readiness: {log: never-written}\n",
-    );
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        // Of its own, so that what is launched was launched by this client, which then listens to signals.
+        let home = Home::new(
+            "services:\n  slow:\n    type: process\n    binary: FIXTURE\n    args: [hold]\n    \
+             readiness: {log: never-written}\n",
+        );
         let mut child = home.spawn(&["start", "--wait"]);
         home.command(&["daemon", "start"])
             .output()

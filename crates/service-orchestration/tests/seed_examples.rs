@@ -1,7 +1,12 @@
 //! The code of the founding documents: it compiles as it stands there, and what can be run is run.
 //!
 //! Between `// begin` and `// end` nothing may be changed: it is what people have read. One crate had another name then.
-#![allow(unused_variables, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    unused_variables,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the code is that of the documents, unchanged"
+)]
 
 use std::error::Error;
 use std::future::Future;
@@ -361,7 +366,7 @@ fn the_container_of_the_examples_runs() {
 }
 
 #[path = "../examples/embed.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "an example, of which its `main` is not called")]
 mod embed;
 
 #[test]

@@ -2,7 +2,10 @@
 //!
 //! Owns: making the service's process ([`spawn`]), the child-signal wake-up, a few one-line calls. Every other
 //! module sees safe functions. Linux only.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "the one file where it stands; every use says why it is sound"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::io;

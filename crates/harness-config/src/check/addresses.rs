@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use service_orchestration::spec::{
-    Gate, NetworkKind, PortNumber, PortSpec, Protocol, TargetSpec, Template, UnitKind,
+    Gate, NetworkKind, PortNumber, PortSpec, ProbeAction, Protocol, TargetSpec, Template, UnitKind,
+    UnitName,
 };
 
 use crate::decode::{Decoded, Unit};
@@ -48,7 +49,8 @@ fn network(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
     .help("declare it under `networks`, or leave `network` out");
 }
 
-/// A process without ports that a container waits to be ready: it is there to be reached, and may not be.
+/// A process without ports that listens, as its probes or the words of a container say, and that this container needs: it
+/// is there to be reached, and may not be. One that only has to be there is not meant.
 fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
     let is_apart = match &unit.spec.target {
         TargetSpec::Docker(container) => container.network.is_none(),
@@ -58,7 +60,9 @@ fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
         let Some(other) = decoded.units.get(&dependency.unit) else {
             continue;
         };
-        let is_silent = matches!(other.spec.target, TargetSpec::Process(_))
+        let is_reached = listens(other) || speaks_of(unit, &dependency.unit);
+        let is_silent = is_reached
+            && matches!(other.spec.target, TargetSpec::Process(_))
             && other.spec.kind == UnitKind::Service
             && other.spec.ports.is_empty();
         if !is_silent || dependency.gate == Some(Gate::Started) {
@@ -74,6 +78,33 @@ fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
         sink.warning(Code::NoForwarder, other.places.key, message)
             .help(help);
     }
+}
+
+/// Whether it is connected to, to see whether it is well.
+fn listens(unit: &Unit) -> bool {
+    let spec = &unit.spec;
+    let probes = [&spec.readiness, &spec.liveness, &spec.startup];
+    let mut actions = probes.into_iter().flatten().map(|probe| &probe.action);
+    actions.any(|action| matches!(action, ProbeAction::Http { .. } | ProbeAction::Tcp { .. }))
+}
+
+/// Whether a container names the address of this unit in its environment or its command.
+fn speaks_of(unit: &Unit, name: &UnitName) -> bool {
+    let TargetSpec::Docker(container) = &unit.spec.target else {
+        return false;
+    };
+    let words = container.command.iter().chain(&container.entrypoint);
+    let words = words.flatten().map(|word| (word, false));
+    let env = unit.spec.env.iter();
+    let env = env.map(|(key, value)| (value, key.to_ascii_uppercase().contains("HOST")));
+    let refers = |text: &Template| {
+        let mut references = text.references();
+        references.any(|reference| reference.unit == *name)
+    };
+    env.chain(words).any(|(text, is_host)| {
+        let literal = text.as_literal().unwrap_or_default();
+        refers(text) || hosts(literal, is_host).contains(&name.as_str())
+    })
 }
 
 /// Two units on one port of this machine.

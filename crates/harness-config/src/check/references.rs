@@ -60,7 +60,11 @@ fn ports(decoded: &Decoded, used: &ReferenceUse, sink: &mut Sink) {
         }
         Attribute::Port | Attribute::Addr | Attribute::Url if ports.is_empty() => {
             // Where the target itself is wrong, so may be its ports.
-            if matches!(unit.spec.target, TargetSpec::Builtin) {
+            // Those of a container of somebody else are known once it is seen.
+            if matches!(
+                unit.spec.target,
+                TargetSpec::Builtin | TargetSpec::DockerAttach { .. }
+            ) {
                 return;
             }
             let message = format!(

@@ -132,7 +132,10 @@ fn whole_bytes(node: &Node, said: &str) -> Node {
     let (Ok(count), Ok(one)) = (said[..end].trim().parse::<f64>(), one) else {
         return node.clone();
     };
-    #[allow(clippy::cast_precision_loss)]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a unit is a power of 1000 or 1024: exact"
+    )]
     let bytes = (count * one as f64).ceil();
     if !(0.0..1e15).contains(&bytes) {
         return node.clone();

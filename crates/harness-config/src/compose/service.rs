@@ -401,7 +401,11 @@ fn milliseconds(said: &str) -> Option<u64> {
         rest = &rest[end..];
     }
     let is_possible = sum.is_finite() && (0.0..1e15).contains(&sum);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a whole number from 0 to 10^15 then"
+    )]
     is_possible.then_some(sum.ceil() as u64)
 }
 

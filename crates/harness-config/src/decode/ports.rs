@@ -7,7 +7,7 @@ use service_orchestration::spec::{PortNumber, PortSpec, Protocol};
 use super::Decoder;
 use crate::keys::{
     CONTAINER_PORT, EXPOSED_PORT, MOST_PORTS, PORT, expand, exposed_ports, port, published_ports,
-    range,
+    range, with_protocol,
 };
 use crate::report::Code;
 use crate::source::Span;
@@ -37,7 +37,7 @@ impl Decoder<'_> {
                 continue;
             };
             let twice = ports.specs.iter().position(|known| {
-                (known.port == spec.port && spec.port != PortNumber::Auto)
+                (is_one(known, &spec) && spec.port != PortNumber::Auto)
                     || (known.name.is_some() && known.name == spec.name)
             });
             if let Some(first) = twice {
@@ -122,11 +122,15 @@ fn read(item: &Node, short: fn(&str) -> Read, long: fn(&Node) -> Option<Read>) -
 }
 
 fn listened(item: &Node) -> Option<PortSpec> {
-    let (name, text) = match item.scalar() {
-        Some(scalar) => (None, scalar.literal()?),
+    let (name, text, protocol) = match item.scalar() {
+        Some(scalar) => {
+            let (number, protocol) = with_protocol(scalar.literal()?).ok()?;
+            (None, number, protocol)
+        }
         None => {
             let fields = Fields::new(item, PORT.fields);
-            (fields.owned("name"), fields.literal("port")?)
+            let number = fields.literal("port")?;
+            (fields.owned("name"), number, protocol(&fields))
         }
     };
     let number = match text {
@@ -135,6 +139,7 @@ fn listened(item: &Node) -> Option<PortSpec> {
     };
     Some(PortSpec {
         name,
+        protocol,
         ..PortSpec::new(number)
     })
 }

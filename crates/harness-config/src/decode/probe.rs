@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use service_orchestration::spec::{
-    Attribute, OnUnhealthy, Part, PortSpec, Probe, ProbeAction, Reference, Template, UnitName,
+    Attribute, OnUnhealthy, Part, PortSpec, Probe, ProbeAction, Protocol, Reference, Template,
+    UnitName,
 };
 
 use super::{Decoder, command};
@@ -361,11 +362,13 @@ impl Decoder<'_> {
     /// A number, a reference, the name of one of the unit's ports, or its first port.
     fn own_port(&mut self, node: Option<&Node>, span: Span, asked: Asked<'_>) -> Option<Template> {
         let Some(node) = node else {
-            if asked.ports.is_empty() {
-                let message = format!(
-                    "`{}` has no `ports`, so the probe must name one",
-                    asked.name
-                );
+            let first = asked.ports.first();
+            if first.is_none_or(|port| port.protocol == Protocol::Udp) {
+                let has = match first {
+                    None => "has no `ports`",
+                    Some(_) => "has a UDP port first, which cannot be asked",
+                };
+                let message = format!("`{}` {has}, so the probe must name one", asked.name);
                 let span = Span {
                     end: span.start,
                     ..span
@@ -382,11 +385,15 @@ impl Decoder<'_> {
         if crate::keys::port(literal).is_ok() {
             return Some(port);
         }
-        if asked
-            .ports
-            .iter()
-            .any(|port| port.name.as_deref() == Some(literal))
-        {
+        let named = |port: &&PortSpec| port.name.as_deref() == Some(literal);
+        if let Some(port) = asked.ports.iter().find(named) {
+            if port.protocol == Protocol::Udp {
+                let message =
+                    format!("`{literal}` is a UDP port, which no probe of this kind can ask");
+                self.sink
+                    .error(Code::Invalid, node.span, message)
+                    .help("ask by `command`, or by a line of its `log`");
+            }
             return Some(own(asked.name, Attribute::NamedPort(literal.to_owned())));
         }
         let message = format!(

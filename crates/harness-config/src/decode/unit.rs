@@ -49,6 +49,14 @@ impl Decoder<'_> {
             .iter()
             .map(|(name, (_, span))| (name.clone(), *span))
             .collect();
+        places.container_name = of_target("container_name").map(|node| node.span);
+        if let Some(node) = of_target("build") {
+            let context = node
+                .entry("context")
+                .map_or(node.span, |entry| entry.value.span);
+            places.build = Some(context);
+            places.dockerfile = node.entry("dockerfile").map(|entry| entry.value.span);
+        }
         places.args = form
             .and_then(|f| f.node("args"))
             .map(spans)
@@ -168,6 +176,9 @@ impl Decoder<'_> {
             ports: ports.spans.clone(),
             env: BTreeMap::new(),
             args: Vec::new(),
+            container_name: None,
+            build: None,
+            dockerfile: None,
         }
     }
 }

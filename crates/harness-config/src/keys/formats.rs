@@ -7,7 +7,7 @@ use super::container_formats::{
     extra_host, host_address, hostname, mount, octal, optional_hostname, path_inside, permissions,
     published, sysctl, tmpfs, tmpfs_option, ulimit,
 };
-use super::published::{exposed_ports, published_ports};
+use super::published::{exposed_ports, published_ports, with_protocol};
 use crate::report::Code;
 use crate::table::{Format, duration, size, whole};
 
@@ -37,6 +37,8 @@ formats! {
     PORT_NUMBER = "a port", |text| port(text).map(drop), Invalid, r#"{"type":["integer","string"],"minimum":1,"maximum":65535}"#;
     /// Of a process: it has no mapping, but may ask for a free one.
     PROCESS_PORT = "a port", process_port, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    LISTENED_PORT = "a port", listened_port, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
+    ATTACHED_PORT = "a port", |text| attached_port(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
     DOCKER_PORT = "a port", |text| published_ports(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
     EXPOSED_PORT = "a port", |text| exposed_ports(text).map(drop), Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
     PUBLISHED = "a port", published, Invalid, r#"{"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"type":"string"}]}"#;
@@ -129,6 +131,14 @@ fn at_least_1m(bytes: u64) -> Result<(), String> {
 }
 
 fn process_port(text: &str) -> Result<(), String> {
+    let number = with_protocol(text).map_or(text, |(number, _)| number);
+    listened_port(number).map_err(|message| match text.contains(':') {
+        true => message,
+        false => "expected a port from 1 to 65535, or `auto`; with `/udp` for UDP".into(),
+    })
+}
+
+fn listened_port(text: &str) -> Result<(), String> {
     if text == "auto" {
         return Ok(());
     }
@@ -138,6 +148,19 @@ fn process_port(text: &str) -> Result<(), String> {
     port(text)
         .map(drop)
         .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
+}
+
+/// Of a container of somebody else: the port inside.
+fn attached_port(text: &str) -> Result<(), String> {
+    if text.contains(':') || text.contains("auto") {
+        return Err(
+            "the container is there already, and where its ports are published is asked of the engine: write the port inside, or leave `ports` out".into(),
+        );
+    }
+    let number = with_protocol(text)?.0;
+    port(number)
+        .map(drop)
+        .map_err(|_| "expected the port inside, from 1 to 65535; with `/udp` for UDP".into())
 }
 
 fn regex(text: &str) -> Result<(), String> {

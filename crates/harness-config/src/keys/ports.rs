@@ -13,7 +13,7 @@ pub(super) static EXPOSED: Shape = Shape::Either(&[
     Shape::Object(&EXPOSED_PORT),
 ]);
 
-const PORT_NAME: Field = field(
+pub(super) const PORT_NAME: Field = field(
     "name",
     Shape::Known(&formats::NAME),
     "Its name, for `${service.port.NAME}`.",
@@ -26,7 +26,7 @@ const PORT_INSIDE: Field = field(
 )
 .required();
 
-const PROTOCOL: Field = field("protocol", Shape::Word(&["tcp", "udp"]), "tcp or udp.");
+pub(super) const PROTOCOL: Field = field("protocol", Shape::Word(&["tcp", "udp"]), "tcp or udp.");
 
 pub(crate) static CONTAINER_PORT: Object = Object {
     what: "a published port",

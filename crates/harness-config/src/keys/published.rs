@@ -90,7 +90,8 @@ pub(crate) fn range(text: &str) -> Option<(u16, u16)> {
     Some((first, last.checked_sub(first)?.checked_add(1)?))
 }
 
-fn with_protocol(text: &str) -> Result<(&str, Protocol), String> {
+/// What stands before `/udp` or `/tcp`, and which it is.
+pub(crate) fn with_protocol(text: &str) -> Result<(&str, Protocol), String> {
     match text.split_once('/') {
         None => Ok((text, Protocol::Tcp)),
         Some((ports, "tcp")) => Ok((ports, Protocol::Tcp)),

@@ -2,6 +2,7 @@
 
 use super::container::DOCKER;
 use super::formats;
+use super::ports::{PORT_NAME, PROTOCOL};
 use super::secret::SECRET_VALUE;
 use crate::table::{Field, Object, Shape, field};
 
@@ -82,9 +83,21 @@ pub(super) const ENV: Field = field(
 const PROCESS_PORTS: Field = field(
     "ports",
     Shape::List(&PROCESS_PORT),
-    "The ports it listens on: numbers, or mappings with `name` and `port`; `auto` picks a free one and tells it.",
+    "The ports it listens on: numbers, with `/udp` for UDP, or mappings with `name`, `port` and `protocol`; `auto` picks a free one and tells it.",
 )
 .beside();
+
+const ATTACHED_PORTS: Field = field(
+    "ports",
+    Shape::List(&ATTACHED_PORT),
+    "Its ports inside: numbers, with `/udp` for UDP, or mappings with `name`, `port` and `protocol`; those that it has when left out.",
+)
+.beside();
+
+static ATTACHED_PORT: Shape = Shape::Either(&[
+    Shape::Known(&formats::ATTACHED_PORT),
+    Shape::Object(&PORT_INSIDE),
+]);
 
 static PROCESS_PORT: Shape =
     Shape::Either(&[Shape::Known(&formats::PROCESS_PORT), Shape::Object(&PORT)]);
@@ -145,7 +158,7 @@ const DOCKER_ATTACH: &[Field] = &[
     )
     .required(),
     ENV,
-    PROCESS_PORTS,
+    ATTACHED_PORTS,
 ];
 
 const REMOTE: &[Field] = &[
@@ -203,17 +216,29 @@ const PACKAGE: &[Field] = &[
 pub(crate) static PORT: Object = Object {
     what: "a port",
     fields: &[
-        field(
-            "name",
-            Shape::Known(&formats::NAME),
-            "Its name, for `${service.port.NAME}`.",
-        ),
+        PORT_NAME,
         field(
             "port",
-            Shape::Known(&formats::PROCESS_PORT),
+            Shape::Known(&formats::LISTENED_PORT),
             "Its number, or `auto`.",
         )
         .required(),
+        PROTOCOL,
+    ],
+};
+
+/// The same of a container of somebody else.
+static PORT_INSIDE: Object = Object {
+    what: "a port",
+    fields: &[
+        PORT_NAME,
+        field(
+            "port",
+            Shape::Known(&formats::PORT_NUMBER),
+            "Its number inside.",
+        )
+        .required(),
+        PROTOCOL,
     ],
 };
 

@@ -139,7 +139,7 @@ pub(crate) static SERVICE: &[Field] = &[
     .or(&["restart_policy"]),
     field("startup_timeout", Shape::Known(&formats::INTERVAL), "Ready within this time of its launch, or it has failed."),
     field("shutdown_timeout", Shape::Known(&formats::DURATION), "Another spelling of `stop.grace`."),
-    field("replicas", Shape::Known(&formats::REPLICAS), "How many instances; only 1 yet."),
+    field("replicas", Shape::Known(&formats::REPLICAS), "How many instances; only 1 yet.").unlisted(),
     field("priority", Shape::NotBuilt("order comes from dependencies"), "Its rank."),
     field("category", Shape::NotBuilt("use `labels`"), "Its group."),
     field("watch", Shape::NotBuilt("restart it with `harness restart`"), "Restarts it when files change."),

@@ -243,13 +243,16 @@ fn elsewhere_or_unknown(
     if !others.is_empty() {
         let message = format!("field `{}` does not belong to type `{name}`", entry.key);
         let fields = kind.fields().iter();
-        let fields = fields.filter(|field| !matches!(field.shape, Shape::NotBuilt(_)));
+        let fields = fields.filter(|field| field.is_listed());
         let fields: Vec<&str> = fields.map(|field| field.key).collect();
-        checker
+        let is_told = checker.is_listed_now(&format!("`{name}`"), fields.len());
+        let report = checker
             .sink
             .error(Code::WrongPlace, entry.key_span, message)
-            .label(format!("a field of {}", others.join(", ")))
-            .help(format!("fields of `{name}`: {}", fields.join(", ")));
+            .label(format!("a field of {}", others.join(", ")));
+        if is_told {
+            report.help(format!("fields of `{name}`: {}", fields.join(", ")));
+        }
     } else if find(&[SERVICE], &entry.key).is_some() && !is_table(tables, SERVICE) {
         wrong_place(
             checker,

@@ -1,8 +1,8 @@
 //! Services and tasks.
 
 use service_orchestration::spec::{
-    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, RestartWhen, ServiceSpec, StackSpec, Stop,
-    TargetSpec, UnitKind,
+    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, Protocol, RestartWhen, ServiceSpec,
+    StackSpec, Stop, TargetSpec, UnitKind,
 };
 
 use super::literal;
@@ -107,15 +107,16 @@ fn port(port: &PortSpec) -> Yaml {
         PortNumber::Fixed(number) => Yaml::from(u64::from(number)),
         PortNumber::Auto => "auto".into(),
     };
-    match &port.name {
-        None => number,
-        Some(name) => {
-            let mut map = Map::default();
-            map.put("name", name.as_str());
-            map.put("port", number);
-            Yaml::Map(map)
-        }
+    if port.name.is_none() && port.protocol == Protocol::Tcp {
+        return number;
     }
+    let mut map = Map::default();
+    map.maybe("name", port.name.as_deref().map(literal));
+    map.put("port", number);
+    if port.protocol != Protocol::Tcp {
+        map.put("protocol", port.protocol.as_str());
+    }
+    Yaml::Map(map)
 }
 
 /// A list of names where that says it all, else a mapping.

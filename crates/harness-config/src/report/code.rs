@@ -127,6 +127,8 @@ codes! {
         "Volumes that containers of a stack share stand under `volumes` on the top level. A directory is written with a slash: `./data`.";
     NoForwarder "H0506" "a process that a container may not reach"
         "What listens on loopback only is carried to containers by a forwarder, for each port that the process declares in `ports`. Without one it is reached only where it listens on every address.";
+    NothingToBuild "H0507" "nothing to build an image from"
+        "The directory or the recipe that an image is built from is not there. Both are looked for on this machine, the recipe in the directory; a unit that needs a task may have it made by that.";
     UnknownSecret "H0601" "a secret that is not declared"
         "The name must stand under `secrets` on the top level of the file.";
     SecretSeen "H0602" "a secret where others can see it"

@@ -2,6 +2,8 @@
 //!
 //! Owns: the order (by place) in which diagnostics come out, and that nothing is said twice about one place.
 
+use std::collections::BTreeSet;
+
 use super::suggest::did_you_mean;
 use super::{Code, Diagnostic, Label, Severity};
 use crate::source::{SourceMap, Span};
@@ -11,6 +13,8 @@ use crate::source::{SourceMap, Span};
 pub(crate) struct Sink {
     reports: Vec<Report>,
     compared: usize,
+    /// What was listed already.
+    listed: BTreeSet<String>,
 }
 
 /// About a tenth of a second.
@@ -60,6 +64,11 @@ impl Sink {
         let compared = &mut self.compared;
         let counted = candidates.take(left).inspect(|_| *compared += 1);
         did_you_mean(word, counted).map(str::to_owned)
+    }
+
+    /// Whether this is asked for the first time: what is long is listed once.
+    pub(crate) fn is_new(&mut self, what: &str) -> bool {
+        self.listed.insert(what.to_owned())
     }
 
     /// Whether any error was noted.

@@ -119,13 +119,21 @@ impl Checker<'_> {
             fields().flat_map(|f| std::iter::once(f.key).chain(f.aliases.iter().copied()));
         let near = self.sink.suggest(&entry.key, spellings);
         let keys: Vec<&str> = fields()
-            .filter(|field| !matches!(field.shape, Shape::NotBuilt(_)))
+            .filter(|field| field.is_listed())
             .map(|field| field.key)
             .collect();
-        self.sink
-            .error(Code::UnknownField, entry.key_span, message)
-            .meant(near)
-            .help(format!("fields of {what}: {}", keys.join(", ")));
+        // All of them where none comes near the one that was written, and of many only once.
+        let is_told = near.is_none() && self.is_listed_now(what, keys.len());
+        let report = self.sink.error(Code::UnknownField, entry.key_span, message);
+        report.meant(near);
+        if is_told {
+            report.help(format!("fields of {what}: {}", keys.join(", ")));
+        }
+    }
+
+    /// Whether so many fields are to be listed: of many, only once.
+    pub(crate) fn is_listed_now(&mut self, what: &str, count: usize) -> bool {
+        count <= FEW_FIELDS || self.sink.is_new(what)
     }
 
     fn field(&mut self, entry: &Entry, field: &'static Field) {
@@ -327,3 +335,6 @@ pub(crate) fn expected(shape: &Shape) -> String {
         Shape::Any | Shape::NotBuilt(_) => "a value".into(),
     }
 }
+
+/// Fields that are listed with every error.
+const FEW_FIELDS: usize = 12;

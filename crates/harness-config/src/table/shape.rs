@@ -62,6 +62,8 @@ pub(crate) struct Field {
     pub(crate) is_required: bool,
     /// A field of a target that may also stand beside `target:`.
     pub(crate) is_beside: bool,
+    /// Whether it is left out where fields are listed.
+    pub(crate) is_unlisted: bool,
     pub(crate) doc: &'static str,
 }
 
@@ -73,6 +75,7 @@ pub(crate) const fn field(key: &'static str, shape: Shape, doc: &'static str) ->
         shape,
         is_required: false,
         is_beside: false,
+        is_unlisted: false,
         doc,
     }
 }
@@ -93,6 +96,17 @@ impl Field {
     /// May also stand beside `target:`.
     pub(crate) const fn beside(mut self) -> Self {
         self.is_beside = true;
+        self
+    }
+
+    /// Whether it is named among those that fit: one that takes a single value so far says nothing.
+    pub(crate) fn is_listed(&self) -> bool {
+        !self.is_unlisted && !matches!(self.shape, Shape::NotBuilt(_))
+    }
+
+    /// Is not named among those that fit.
+    pub(crate) const fn unlisted(mut self) -> Self {
+        self.is_unlisted = true;
         self
     }
 

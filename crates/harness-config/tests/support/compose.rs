@@ -1,6 +1,10 @@
 //! What the tests of Compose files share.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it, and none exports it"
+)]
 
 use std::path::PathBuf;
 

@@ -92,12 +92,18 @@ fn hash(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // The form is that which serde asks for.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form is that which serde asks for"
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // As above.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form is that which serde asks for"
+)]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }

@@ -1,7 +1,10 @@
 //! A daemon in a directory of its own, and stacks of real programs.
 
-// Each test binary uses a part of it, and none exports it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it, and none exports it"
+)]
 
 pub mod enrolled;
 

@@ -1,5 +1,9 @@
 //! Servers and deadlines for the tests of this crate.
-#![allow(dead_code, unused_imports)] // Each test file uses its part of it.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
 use std::cell::Cell;

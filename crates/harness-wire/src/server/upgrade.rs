@@ -62,7 +62,10 @@ impl Rules {
         let mut refusal = None;
         let config = link::socket_config(limits);
         // The type of the refusal is the library's, and large.
-        #[allow(clippy::result_large_err)] // The type of the error is the library's.
+        #[allow(
+            clippy::result_large_err,
+            reason = "the type of the error is the library's"
+        )]
         let check = |request: &Upgrade, response: Response| match self.check(request) {
             Ok(()) => Ok(admitted(response)),
             Err((status, reason)) => {

@@ -43,16 +43,16 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
     };
     context.confirm("down", question)?;
     // Volumes outlive their stack: whether it is known does not matter to who wants them gone.
-    let (client, stack) = match volumes {
+    let (client, stack, unknown) = match volumes {
         Volumes::Remove => {
             let client = context.client(AutoStart::Always).await?;
-            let stack = select::named_stack(context, &client).await?;
-            (client, stack)
+            let (stack, unknown) = select::named_stack(context, &client).await?;
+            (client, stack, unknown)
         }
         Volumes::Keep => {
             let client = context.client(AutoStart::WhenActive).await?;
             let stack = select::known_stack(context, &client).await?;
-            (client, stack)
+            (client, stack, None)
         }
     };
     // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
@@ -63,6 +63,9 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
         }
         outcome => outcome?,
     };
+    if let Some(failure) = unknown.filter(|_| removed.is_empty()) {
+        return Err(failure);
+    }
     let said = format!(
         "{stack}: stopped and forgotten{}",
         and_volumes(volumes, &removed)

@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::lines::Lines;
+use super::logs_after::After;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{LogPrinter, json_line, note, print_bytes, reader_gone};
@@ -40,6 +41,9 @@ pub(crate) struct LogsArgs {
     /// Nothing newer
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     until: Option<DateTime<Utc>>,
+    /// Go on behind this line of an earlier `-o json`, or behind those in @FILE; may be repeated
+    #[arg(long, value_name = "LINE")]
+    after: Vec<After>,
     /// Only lines that match this regular expression
     #[arg(short, long, value_name = "RE")]
     grep: Option<String>,
@@ -71,6 +75,8 @@ Examples:
   harness logs -f api worker         two services, as they write
   harness logs -n 50 -g 'error|warn' the last fifty matching lines of each
   harness logs api --previous        the run before the last
+  harness logs -o json --after @log.jsonl >> log.jsonl
+                                     what has come since, for each service
   harness logs api --no-prefix > api.log";
 
 /// A line for programs.
@@ -104,6 +110,7 @@ impl LogsArgs {
                 StreamName::Stderr => LogStream::Stderr,
             }),
             attempt: self.previous.then_some(AttemptFilter::Previous),
+            after: After::merged(&self.after),
             ..LogParams::all(stack.clone())
         }
     }
@@ -115,6 +122,8 @@ pub(crate) async fn run(args: LogsArgs, context: &Context) -> Result<(), Failure
     let stack = select::known_stack(context, &client).await?;
     let status = client.status(&stack).await?;
     let units = selected(&status, &args.units)?;
+    let behind: Vec<String> = After::merged(&args.after).into_keys().collect();
+    selected(&status, &behind)?;
     let names = units.iter().map(|unit| unit.name.as_str());
     let mut sink = Sink {
         printer: LogPrinter::new(context.data, names, !args.no_prefix, args.timestamps),

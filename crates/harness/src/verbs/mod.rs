@@ -24,6 +24,7 @@ pub(crate) mod host_failure;
 pub(crate) mod import;
 mod lines;
 pub(crate) mod logs;
+mod logs_after;
 pub(crate) mod ls;
 pub(crate) mod net;
 mod orphans;

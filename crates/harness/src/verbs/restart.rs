@@ -13,7 +13,7 @@ use super::stop::{tell_insistence, unit_list};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
-use crate::outcome::{Asked, report};
+use crate::outcome::{Asked, report, report_late};
 use crate::render::Span;
 use crate::units::{base, selected, unit_names};
 use crate::{select, time};
@@ -94,8 +94,13 @@ pub(crate) async fn run(args: RestartArgs, context: &Context) -> Result<(), Fail
             return Err(report(context, &client, asked, &blocked, code).await?);
         }
         Ended::TimedOut => {
+            let asked = Asked {
+                stack: &stack,
+                spec: None,
+            };
+            let late = report_late(context, &client, asked, &names, is_done).await;
             return Err(Failure::TimedOut {
-                what: format!("stack `{stack}` was not restarted"),
+                what: late.unwrap_or_else(|| format!("stack `{stack}` was not restarted")),
                 limit: args.wait_timeout.unwrap_or_default(),
             });
         }

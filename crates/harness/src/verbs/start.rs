@@ -17,7 +17,7 @@ use super::orphans;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
-use crate::outcome::{Asked, report};
+use crate::outcome::{Asked, report, report_late};
 use crate::render::{Span, note};
 use crate::time;
 use crate::units::base;
@@ -202,11 +202,16 @@ impl Starting<'_> {
             Ended::Done(waited) => Ok(waited),
             Ended::TimedOut => {
                 let limit = limit.unwrap_or_default();
+                let asked = Asked {
+                    stack: name,
+                    spec: Some(self.stack),
+                };
+                let late = report_late(self.context, self.client, asked, &names, is_done).await;
                 note(&format!(
                     "what was started goes on: see `harness -p {name} status`\n"
                 ));
                 Err(Failure::TimedOut {
-                    what: format!("stack `{name}` was not ready"),
+                    what: late.unwrap_or_else(|| format!("stack `{name}` was not ready")),
                     limit,
                 })
             }

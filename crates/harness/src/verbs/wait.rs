@@ -15,7 +15,7 @@ use harness_core::{AutoStart, HarnessClient};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
-use crate::outcome::{Asked, report};
+use crate::outcome::{Asked, report, report_late};
 use crate::render::Span;
 use crate::units::{selected, unit_names};
 use crate::{select, time};
@@ -134,10 +134,22 @@ pub(crate) async fn run(args: WaitArgs, context: &Context) -> Result<(), Failure
             };
             Err(report(context, &client, asked, &blocked, NEVER).await?)
         }
-        Ended::TimedOut => Err(Failure::TimedOut {
-            what: format!("{names} did not come so far"),
-            limit: args.timeout.unwrap_or_default(),
-        }),
+        Ended::TimedOut => {
+            let asked = Asked {
+                stack: &stack,
+                spec: None,
+            };
+            let late = match args.condition {
+                Condition::Goal(WaitGoal::Ready) => {
+                    report_late(context, &client, asked, &args.units, is_done).await
+                }
+                Condition::Goal(_) | Condition::Exit(_) => None,
+            };
+            Err(Failure::TimedOut {
+                what: late.unwrap_or_else(|| format!("{names} did not come so far")),
+                limit: args.timeout.unwrap_or_default(),
+            })
+        }
         Ended::Interrupted(by) => Err(Failure::Interrupted {
             by,
             meanwhile: "no longer waiting; nothing was changed".to_owned(),

@@ -1,7 +1,7 @@
 //! The real program in a home of its own.
 //!
 //! Owns: the cleaning up. When a [`Home`] goes, its daemon is stopped, and nothing of it may be left.
-#![allow(dead_code)] // Each test program uses a part of it.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

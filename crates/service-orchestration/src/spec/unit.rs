@@ -222,7 +222,10 @@ pub enum Protocol {
 impl Protocol {
     /// Whether it is the one that is meant where none is named. Kept out of what is written, so that the hash of a
     /// definition is what it was before there was a choice.
-    #[allow(clippy::trivially_copy_pass_by_ref)] // The form is that which serde asks for.
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form is that which serde asks for"
+    )]
     fn is_tcp(&self) -> bool {
         *self == Self::Tcp
     }

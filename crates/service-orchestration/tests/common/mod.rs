@@ -1,5 +1,5 @@
 //! A world of programs that do what the test says, behind the executors' contract.
-#![allow(dead_code)] // Each test file uses its part of it.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod shelf;
 pub(crate) mod world;

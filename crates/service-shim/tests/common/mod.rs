@@ -1,5 +1,5 @@
 //! Drives the real shim program in a temporary directory.
-#![allow(dead_code)] // Every test file uses its own part.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
