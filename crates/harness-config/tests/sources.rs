@@ -288,12 +288,12 @@ fn what_images_are_built_from_must_be_there_where_the_stack_runs() {
         places.map(|d| (d.line, d.column)).collect::<Vec<_>>()
     };
     assert_eq!(found(&sources), [], "it may run elsewhere");
-    assert_eq!(found(&sources.here()), [(2, 14), (3, 38), (4, 14)]);
+    assert_eq!(found(&sources.here()), [(2, 14), (3, 39), (4, 14)]);
 }
 
 #[test]
 fn a_long_list_of_fields_is_told_once_and_not_where_one_comes_near() {
-    let text = "services:\n  a: {image: x, imge: y}\n  b: {image: x, qqqqqq: y, wwwwww: z}\n";
+    let text = "services:\n  a: {type: docker, image: x, imge: y}\n  b: {type: docker, image: x, qqqqqq: y, wwwwww: z}\n";
     let loaded = load(&Sources::new().text("s.yaml", text));
     let helps: Vec<bool> = loaded
         .diagnostics

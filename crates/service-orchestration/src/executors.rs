@@ -19,6 +19,7 @@ pub use attach::AttachExecutor;
 pub use contract::{
     Adoption, AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, ServiceExecutor,
 };
+pub(crate) use docker::network_name;
 pub use docker::{DockerAttachExecutor, DockerExecutor};
 pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError};

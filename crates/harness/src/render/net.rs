@@ -5,7 +5,7 @@
 use harness_core::report::{
     Carriage, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetUnit, NetView, PlaceKind,
 };
-use harness_core::spec::UnitKind;
+use harness_core::spec::{Protocol, UnitKind};
 
 use super::escape::escaped;
 use super::look::{Look, Span};
@@ -17,7 +17,7 @@ pub(crate) fn net_page(look: &Look, view: &NetView, unit: &NetUnit) -> String {
     let (span, found) = match (unit.address, unit.ip) {
         (Some(address), _) => (Span::Good, address.to_string()),
         (None, Some(ip)) => (Span::Good, ip.to_string()),
-        (None, None) => (Span::Bad, NO_WAY.to_owned()),
+        (None, None) => no_address(unit),
     };
     let mut text = format!(
         "{} {} {}: {}\n",
@@ -30,6 +30,38 @@ pub(crate) fn net_page(look: &Look, view: &NetView, unit: &NetUnit) -> String {
         text += &format!("{title:>9}: {}\n", escaped(value.as_bytes()));
     }
     text
+}
+
+/// What is said in place of an address: the name that will lead there, where it only does not run yet.
+fn no_address(unit: &NetUnit) -> (Span, String) {
+    if !is_to_come(unit) {
+        return (Span::Bad, NO_WAY.to_owned());
+    }
+    let name = unit.names.first().map(|name| name.name.as_str());
+    let found = match (name, unit.endpoints.first()) {
+        (Some(name), Some(first)) => format!("{name}:{}, {TO_COME}", first.port),
+        (Some(name), None) => format!("{name}, {TO_COME}"),
+        (None, _) => TO_COME.to_owned(),
+    };
+    (Span::Busy, found)
+}
+
+fn is_to_come(unit: &NetUnit) -> bool {
+    unit.refusal
+        .as_ref()
+        .is_some_and(|refusal| refusal.code == "not-started")
+}
+
+/// A port as the unit itself knows it.
+fn port_words(endpoint: &NetEndpoint) -> String {
+    let mark = match endpoint.protocol {
+        Protocol::Tcp => "",
+        Protocol::Udp => "/udp",
+    };
+    match &endpoint.name {
+        Some(name) => format!("{name} {}{mark}", endpoint.port),
+        None => format!("{}{mark}", endpoint.port),
+    }
 }
 
 fn facts(look: &Look, view: &NetView, unit: &NetUnit) -> Vec<(&'static str, String)> {
@@ -90,10 +122,7 @@ fn state(unit: &NetUnit) -> &'static str {
 }
 
 fn endpoint_words(look: &Look, unit: &NetUnit, endpoint: &NetEndpoint) -> String {
-    let mut text = match &endpoint.name {
-        Some(name) => format!("{name} {}", endpoint.port),
-        None => endpoint.port.to_string(),
-    };
+    let mut text = port_words(endpoint);
     if let Some(ip) = unit.listens {
         text += &format!(" at {ip}");
     }
@@ -103,6 +132,7 @@ fn endpoint_words(look: &Look, unit: &NetUnit, endpoint: &NetEndpoint) -> String
     let arrow = look.glyph("→", "->");
     match (endpoint.address, &endpoint.refusal) {
         (Some(address), _) => text += &format!(" {arrow} {address}"),
+        (None, Some(_)) if is_to_come(unit) => text += &format!(" {arrow} {TO_COME}"),
         (None, Some(refusal)) => text += &format!(" {arrow} {NO_WAY} ({})", refusal.code),
         (None, None) => {}
     }
@@ -170,6 +200,24 @@ fn place(place: Option<&NetPlace>) -> String {
     }
 }
 
+/// The same in a table: of a container, its networks.
+fn short_place(given: Option<&NetPlace>) -> String {
+    match given {
+        Some(NetPlace {
+            kind,
+            host,
+            networks,
+        }) if *kind == PlaceKind::Container && host == "local" && !networks.is_empty() => {
+            let each = networks.iter().map(|(name, end)| match end.ip {
+                Some(ip) => format!("{name} {ip}"),
+                None => name.clone(),
+            });
+            each.collect::<Vec<_>>().join(", ")
+        }
+        given => place(given),
+    }
+}
+
 /// Every unit, a line for each.
 pub(crate) fn net_map(look: &Look, view: &NetView) -> String {
     let rows: Vec<Vec<Cell>> = view.items.iter().map(row).collect();
@@ -186,18 +234,20 @@ fn row(unit: &NetUnit) -> Vec<Cell> {
         .endpoints
         .iter()
         .filter_map(|endpoint| endpoint.address);
+    // Where this machine reaches it is where it is published, mostly: once is enough.
     let published = unit
         .endpoints
         .iter()
+        .filter(|endpoint| endpoint.address != endpoint.published)
         .filter_map(|endpoint| endpoint.published);
-    let ports = unit.endpoints.iter().map(|endpoint| match &endpoint.name {
-        Some(name) => format!("{name} {}", endpoint.port),
-        None => endpoint.port.to_string(),
-    });
+    let ports = unit.endpoints.iter().map(port_words);
     let is_asked_for = unit.kind == UnitKind::Service || !unit.endpoints.is_empty();
     let refusal = unit.refusal.as_ref().filter(|_| is_asked_for);
     let (address, why) = match (refusal, &unit.reason) {
-        (Some(refusal), _) => (Cell::painted(NO_WAY, Span::Bad), refusal.code.clone()),
+        (Some(refusal), _) => {
+            let (span, found) = no_address(unit);
+            (Cell::painted(found, span), refusal.code.clone())
+        }
         (None, reason) => {
             let span = if unit.published {
                 Span::Good
@@ -215,7 +265,7 @@ fn row(unit: &NetUnit) -> Vec<Cell> {
     vec![
         Cell::new(unit.name.as_str()),
         Cell::new(unit.target.as_str()),
-        Cell::new(escaped(place(unit.place.as_ref()).as_bytes())),
+        Cell::new(escaped(short_place(unit.place.as_ref()).as_bytes())),
         Cell::new(joined(ports.collect())),
         Cell::new(joined(published.map(|at| at.to_string()).collect())),
         address,
@@ -243,6 +293,7 @@ const fn column(heading: &'static str, expendable: u8) -> Column {
 /// The daemon's own machine.
 const HERE: &str = "this machine";
 const NO_WAY: &str = "no way";
+const TO_COME: &str = "once it runs";
 
 #[cfg(test)]
 mod tests {

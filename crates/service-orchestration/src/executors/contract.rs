@@ -17,7 +17,7 @@ use super::order::{
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
-use crate::spec::{StackName, TargetKind, TargetSpec};
+use crate::spec::{PortSpec, StackName, TargetKind, TargetSpec};
 
 /// What is known of an attempt once it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub struct AttemptFacts {
     pub ticket: Option<serde_json::Value>,
     /// The networks of its own that it is on.
     pub networks: BTreeMap<String, Attachment>,
+    /// Of a container: its ports, and where they are published, as its engine tells.
+    pub ports: Vec<PortSpec>,
+    /// Of a container: whether it has the machine's own network.
+    pub is_on_host: bool,
 }
 
 /// What happens to a running attempt.

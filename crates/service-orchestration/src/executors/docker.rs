@@ -17,6 +17,7 @@ mod steps;
 mod tool;
 
 pub use attach::DockerAttachExecutor;
+pub(crate) use identity::network_name;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -194,7 +195,11 @@ impl DockerExecutor {
             return Ok(Adoption::Ended(unknown));
         }
         let Some(found) = self.find(&ticket.instance_id).await? else {
-            return Ok(Adoption::Ended(unknown));
+            // Its id is known once it runs; without, it may never have been made.
+            return Ok(Adoption::Ended(ExitInfo {
+                detail: ticket.details.is_some().then(|| REMOVED_UNSEEN.to_owned()),
+                ..unknown
+            }));
         };
         let engine = self.shared.engine()?;
         if found.status == ContainerStatus::Created {
@@ -359,6 +364,9 @@ fn machine(
         source: error.into(),
     }
 }
+
+/// Why an end is known of which nothing else is.
+const REMOVED_UNSEEN: &str = "its container was removed while the daemon did not run";
 
 /// How long the removal of a dead container may take.
 const REMOVAL: Duration = Duration::from_secs(30);

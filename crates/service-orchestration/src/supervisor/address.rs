@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use service_registry::{
@@ -18,8 +19,8 @@ use super::units::UnitEntry;
 use crate::executors::LaunchError;
 use crate::model::Index;
 use crate::spec::{
-    Attribute, NetworkKind, PortNumber, PortSpec, Reference, StackName, StackSpec, TargetKind,
-    TargetSpec, UnitId, UnitKind,
+    Attribute, NetworkKind, PortNumber, PortSpec, Protocol, Reference, StackName, StackSpec,
+    TargetKind, TargetSpec, UnitId, UnitKind,
 };
 use crate::store::StackRecord;
 
@@ -84,12 +85,12 @@ impl Supervisor {
     /// The port is free when it is chosen; another program may take it before the unit does.
     pub(super) fn choose_ports(&mut self, unit: Index) -> Result<(), LaunchError> {
         let entry = self.units.get(unit);
-        let missing: Vec<u32> = (0u32..)
+        let missing: Vec<(u32, Protocol)> = (0u32..)
             .zip(&entry.described().ports)
             .filter(|(position, port)| {
                 wants_choice(port) && !entry.facts.chosen_ports.contains_key(position)
             })
-            .map(|(position, _)| position)
+            .map(|(position, port)| (position, port.protocol))
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -100,8 +101,8 @@ impl Supervisor {
             .all()
             .flat_map(UnitEntry::ports_of_machine)
             .collect();
-        for position in missing {
-            let free = free_port(&taken).map_err(|source| LaunchError::Machine {
+        for (position, protocol) in missing {
+            let free = free_port(&taken, protocol).map_err(|source| LaunchError::Machine {
                 program: self.units.get(unit).id.local_name(),
                 source: source.into(),
             })?;
@@ -146,7 +147,7 @@ impl Supervisor {
                 host: HostId::local(),
                 networks: entry.facts.networks.clone(),
             },
-            TargetSpec::DockerAttach { .. } => Place::Container {
+            TargetSpec::DockerAttach { .. } if !entry.facts.is_on_host => Place::Container {
                 host: HostId::local(),
                 networks: entry.facts.networks.clone(),
             },
@@ -265,14 +266,16 @@ impl Supervisor {
         let Some(resolved) = self.locate_from(&Place::local(), entry) else {
             return BTreeMap::new();
         };
-        let named = |(endpoint, way): (&Endpoint, SocketAddr)| {
-            let name = endpoint.name.clone();
-            (
-                name.unwrap_or_else(|| endpoint.port.to_string()),
-                way.port(),
-            )
+        let protocols = entry.numbered_ports().map(|(_, port, _)| port.protocol);
+        let protocols = protocols.chain(std::iter::repeat(Protocol::Tcp));
+        let named = |((endpoint, way), protocol): ((&Endpoint, SocketAddr), Protocol)| {
+            let unnamed = || match protocol {
+                Protocol::Tcp => endpoint.port.to_string(),
+                Protocol::Udp => format!("{}/udp", endpoint.port),
+            };
+            (endpoint.name.clone().unwrap_or_else(unnamed), way.port())
         };
-        resolved.endpoints().map(named).collect()
+        resolved.endpoints().zip(protocols).map(named).collect()
     }
 
     /// Where a unit can be reached from this machine: `ip:port`.
@@ -299,16 +302,32 @@ fn endpoint(unit: &UnitEntry, name: Option<String>, number: u16) -> Endpoint {
 }
 
 /// A port that nobody listens on, and none of these.
-fn free_port(taken: &BTreeSet<u16>) -> io::Result<u16> {
+fn free_port(taken: &BTreeSet<u16>, protocol: Protocol) -> io::Result<u16> {
     // Those that are refused stay bound meanwhile, so that each is offered once.
     let mut refused = Vec::new();
     loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
+        let (socket, port) = bound(protocol)?;
         if !taken.contains(&port) {
             return Ok(port);
         }
-        refused.push(listener);
+        refused.push(socket);
+    }
+}
+
+/// A socket at a free port of loopback, and that port.
+fn bound(protocol: Protocol) -> io::Result<(OwnedFd, u16)> {
+    let anywhere = (Ipv4Addr::LOCALHOST, 0);
+    match protocol {
+        Protocol::Tcp => {
+            let listener = TcpListener::bind(anywhere)?;
+            let port = listener.local_addr()?.port();
+            Ok((listener.into(), port))
+        }
+        Protocol::Udp => {
+            let socket = UdpSocket::bind(anywhere)?;
+            let port = socket.local_addr()?.port();
+            Ok((socket.into(), port))
+        }
     }
 }
 

@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn an_alarm_that_is_always_due_starves_nobody_on_its_executor() {
-        let executor = async_executor::LocalExecutor::new();
         let rung = Cell::new(0);
+        let executor = async_executor::LocalExecutor::new();
         let always_due = executor.spawn(async {
             let mut alarm = Alarm::unset();
             while rung.get() < 10_000 {

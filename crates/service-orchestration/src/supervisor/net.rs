@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use service_registry::{
-    Endpoint, Entry, InstanceKey, Place, Reason, Registry, Resolved, RouteError,
+    Attachment, Endpoint, Entry, InstanceKey, Place, Reason, Registry, Resolved, RouteError,
 };
 
 use super::address::{Listing, key};
 use super::container::{Ways, ways};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
-use crate::executors::Forward;
+use crate::executors::{Forward, network_name};
 use crate::report::{
     Carriage, NetAttachment, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetReason,
     NetRefusal, NetUnit, NetView, PlaceKind, SCHEMA_VERSION,
@@ -43,7 +43,7 @@ impl Supervisor {
             Some(text) => self.meant(stack, text)?,
             None => self.every(stack)?,
         };
-        let from = asker.map_or_else(Place::local, |asker| self.place_of(asker));
+        let from = asker.map_or_else(Place::local, |asker| self.place_to_be(asker));
         let items = asked.into_iter().map(|other| {
             let is_itself = asker.is_some_and(|asker| asker.index == other.index);
             let sight = Sight {
@@ -55,7 +55,7 @@ impl Supervisor {
                     from.clone()
                 },
                 other,
-                place: is_placed(other).then(|| self.place_of(other)),
+                place: is_placed(other).then(|| self.place_to_be(other)),
                 listing: match is_itself {
                     true => Some(self.own_listing(other)),
                     false => self.listing(other),
@@ -71,6 +71,25 @@ impl Supervisor {
             items: items.collect(),
             from: net_place(&from),
         })
+    }
+
+    /// Where a unit is, or will be: on which network a container will be is known before it is made.
+    fn place_to_be(&self, unit: &UnitEntry) -> Place {
+        let mut place = self.place_of(unit);
+        let own = match &unit.described().target {
+            TargetSpec::Docker(target) => match target.network.as_deref() {
+                Some("none") => None,
+                Some(name) => Some(name.to_owned()),
+                None => Some(network_name(unit.id.stack.as_str())),
+            },
+            _ => None,
+        };
+        if let (Place::Container { networks, .. }, Some(own)) = (&mut place, own)
+            && networks.is_empty()
+        {
+            networks.insert(own, Attachment::default());
+        }
+        place
     }
 
     /// The instance of this unit's service that others are told of.
@@ -104,7 +123,9 @@ struct Sight<'a> {
 impl Sight<'_> {
     fn look(&self, registry: &Registry) -> NetUnit {
         let entry = self.listing.as_ref().map(|listing| &listing.entry);
+        let pending = self.pending();
         let resolved = match entry {
+            _ if pending.is_some() => Err(pending.clone().expect("it was just looked at")),
             Some(entry) => registry
                 .reach(Arc::clone(entry), &self.from)
                 .map_err(|error| self.refusal(&error)),
@@ -132,9 +153,12 @@ impl Sight<'_> {
             reason: found.map(|resolved| net_reason(resolved.route.reason)),
             refusal: resolved.as_ref().err().cloned(),
             endpoints: entry.map_or_else(Vec::new, |entry| {
-                self.endpoints(entry, registry, ways.as_ref())
+                self.endpoints(entry, registry, ways.as_ref(), pending.as_ref())
             }),
-            names: self.names(found, ways.as_ref()),
+            names: match pending {
+                Some(_) => self.names_to_be(),
+                None => self.names(found, ways.as_ref()),
+            },
             variables: found
                 .filter(|_| self.other.spec.kind == UnitKind::Service && self.is_told_anything())
                 .map_or_else(BTreeMap::new, |resolved| resolved.variables(service)),
@@ -164,6 +188,7 @@ impl Sight<'_> {
         entry: &Arc<Entry>,
         registry: &Registry,
         ways: Option<&Ways>,
+        pending: Option<&NetRefusal>,
     ) -> Vec<NetEndpoint> {
         let protocols = self
             .other
@@ -177,14 +202,15 @@ impl Sight<'_> {
                 ..Entry::clone(entry)
             };
             let seen = registry.reach(Arc::new(alone), &self.from);
-            let way = seen.as_ref().ok();
+            let way = seen.as_ref().ok().filter(|_| pending.is_none());
+            let refusal = || seen.as_ref().err().map(|error| self.refusal(error));
             let forward = ways.and_then(|ways| *ways.forwards.get(position)?);
             NetEndpoint {
                 protocol,
                 address: way.and_then(|way| way.endpoints().next().map(|(_, at)| at)),
                 url: way.and_then(Resolved::url),
                 reason: way.map(|way| net_reason(way.route.reason)),
-                refusal: seen.as_ref().err().map(|error| self.refusal(error)),
+                refusal: pending.cloned().or_else(refusal),
                 forwarder: forward.map(|Forward { listen, to }| NetForwarder {
                     listen,
                     to,
@@ -194,6 +220,88 @@ impl Sight<'_> {
             }
         })
         .collect()
+    }
+
+    /// How a container will reach it, where both are known to be in reach of each other once they run, and an address is not.
+    fn pending(&self) -> Option<NetRefusal> {
+        let Place::Container { networks: own, .. } = &self.from else {
+            return None;
+        };
+        let asker = self.asker?.id.local_name();
+        let other = self.other.id.local_name();
+        let names: Vec<String> = self.names_to_be().into_iter().map(|one| one.name).collect();
+        let known_as = match names.first() {
+            Some(name) => format!("by the name `{name}`"),
+            None => "at its address".to_owned(),
+        };
+        let ports: Vec<String> = self
+            .other
+            .numbered_ports()
+            .map(|(_, port, number)| match port.protocol {
+                Protocol::Tcp => number.to_string(),
+                Protocol::Udp => format!("{number}/udp"),
+            })
+            .collect();
+        let at = match ports.as_slice() {
+            [] => String::new(),
+            ports => format!(", port {}", ports.join(", ")),
+        };
+        let (who, text) = match self.place.as_ref()? {
+            Place::Container { networks, .. } => {
+                let network = own.keys().find(|name| networks.contains_key(*name))?;
+                if networks[network].ip.is_some() {
+                    return None;
+                }
+                (
+                    &other,
+                    format!(
+                        "`{other}` does not run yet; on the network {network}, `{asker}` will reach it {known_as}{at}"
+                    ),
+                )
+            }
+            Place::Host(_) => {
+                let (network, _) = own.iter().next()?;
+                if own.values().any(|one| one.gateway.is_some()) {
+                    return None;
+                }
+                (
+                    &asker,
+                    format!(
+                        "`{asker}` has not run yet; it will reach `{other}` by the gateway of the network {network}{at}"
+                    ),
+                )
+            }
+            _ => return None,
+        };
+        Some(NetRefusal {
+            code: "not-started".into(),
+            text,
+            hint: format!("start `{who}`: the address is known once it runs"),
+        })
+    }
+
+    /// By which names a container will find what does not run yet.
+    fn names_to_be(&self) -> Vec<NetName> {
+        let is_ours = |unit: &UnitEntry| unit.described().target.kind() == TargetKind::Docker;
+        if !self.asker.is_some_and(is_ours) {
+            return Vec::new();
+        }
+        let own = self.other.id.name.to_string();
+        match &self.other.described().target {
+            TargetSpec::Docker(target) if !target.is_on_host() => {
+                let names = std::iter::once(own).chain(target.aliases.iter().cloned());
+                names.map(alias).collect()
+            }
+            _ => {
+                let is_in_file = self.is_needed() && self.other.spec.kind == UnitKind::Service;
+                let name = NetName {
+                    name: own,
+                    by: NetNameBy::HostsFile,
+                    ip: None,
+                };
+                is_in_file.then_some(name).into_iter().collect()
+            }
+        }
     }
 
     /// By which names a container finds it: those in its hosts file, and those that the engine resolves for it.
@@ -220,11 +328,6 @@ impl Sight<'_> {
             _ => &[],
         };
         let names = std::iter::once(own).chain(aliases.iter().cloned());
-        let alias = |name| NetName {
-            name,
-            by: NetNameBy::NetworkAlias,
-            ip: None,
-        };
         names.map(alias).collect()
     }
 
@@ -313,6 +416,14 @@ fn is_placed(unit: &UnitEntry) -> bool {
             | TargetKind::Docker
             | TargetKind::DockerAttach
     )
+}
+
+fn alias(name: String) -> NetName {
+    NetName {
+        name,
+        by: NetNameBy::NetworkAlias,
+        ip: None,
+    }
 }
 
 fn net_reason(reason: Reason) -> NetReason {

@@ -151,6 +151,8 @@ impl Supervisor {
         entry.facts.container_id = facts.container_id;
         entry.facts.attached = facts.ticket;
         entry.facts.networks = facts.networks;
+        entry.facts.is_on_host = facts.is_on_host;
+        entry.see_ports(facts.ports);
         entry.facts.reason = None;
         entry.facts.unreachable = None;
         entry.facts.paused = false;
@@ -241,6 +243,10 @@ impl Supervisor {
         entry.facts.unreachable = None;
         entry.facts.postponed = 0;
         entry.facts.paused = false;
+        for attachment in entry.facts.networks.values_mut() {
+            // Its engine may give it to another.
+            attachment.ip = None;
+        }
         if exit.detail.is_some() {
             entry.facts.reason.clone_from(&exit.detail);
         }

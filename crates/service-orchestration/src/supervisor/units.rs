@@ -68,6 +68,10 @@ pub(crate) struct Facts {
     pub(crate) attached: Option<serde_json::Value>,
     /// Its own networks, when it is a container.
     pub(crate) networks: BTreeMap<String, Attachment>,
+    /// Of a container of somebody else: its ports, and where they are published.
+    pub(crate) seen_ports: Vec<PortSpec>,
+    /// Of the same: whether it has the machine's own network.
+    pub(crate) is_on_host: bool,
     /// By their place in the definition: the port itself, or where it is published.
     pub(crate) chosen_ports: BTreeMap<u32, u16>,
     pub(crate) launched_hash: Option<String>,
@@ -162,7 +166,7 @@ impl UnitEntry {
     pub(crate) fn ports_of_machine(&self) -> Vec<u16> {
         let is_apart = match &self.described().target {
             TargetSpec::Docker(container) => !container.is_on_host(),
-            TargetSpec::DockerAttach { .. } => true,
+            TargetSpec::DockerAttach { .. } => !self.facts.is_on_host,
             _ => false,
         };
         let ports = self.numbered_ports();
@@ -174,9 +178,41 @@ impl UnitEntry {
             .collect()
     }
 
+    /// Its ports. Those of a container of somebody else are known once it was seen.
+    fn port_specs(&self) -> &[PortSpec] {
+        match self.facts.seen_ports.as_slice() {
+            [] => &self.described().ports,
+            seen => seen,
+        }
+    }
+
+    /// Takes in what an engine tells of the ports of a container of somebody else. What its definition names is meant, and all
+    /// of them where it names none.
+    pub(crate) fn see_ports(&mut self, seen: Vec<PortSpec>) {
+        let is_attached = matches!(self.described().target, TargetSpec::DockerAttach { .. });
+        let declared = &self.described().ports;
+        self.facts.seen_ports = match (is_attached, declared.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => seen,
+            (true, false) => {
+                let published = |port: &PortSpec| {
+                    let mut seen = seen.iter();
+                    let same =
+                        |seen: &&PortSpec| seen.port == port.port && seen.protocol == port.protocol;
+                    seen.find(same).and_then(|seen| seen.published)
+                };
+                let merged = declared.iter().map(|port| PortSpec {
+                    published: published(port),
+                    ..port.clone()
+                });
+                merged.collect()
+            }
+        };
+    }
+
     /// Its ports that have a number, each with its place in the definition. Of a container: those inside.
     pub(crate) fn numbered_ports(&self) -> impl Iterator<Item = (usize, &PortSpec, u16)> {
-        let ports = self.described().ports.iter().enumerate();
+        let ports = self.port_specs().iter().enumerate();
         ports.filter_map(|(position, port)| {
             Some((position, port, self.number(position, port.port)?))
         })
@@ -252,6 +288,8 @@ impl UnitEntry {
             pid: None,
             container_id: None,
             networks: BTreeMap::new(),
+            seen_ports: Vec::new(),
+            is_on_host: false,
             started_at: record.started_at,
             stopped_at: record.stopped_at,
             exit: record.exit.clone(),

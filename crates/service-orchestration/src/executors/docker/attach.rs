@@ -85,7 +85,10 @@ impl ServiceExecutor for DockerAttachExecutor {
         };
         match self.observe(&ContainerId::new(id)).await {
             Ok(Some(running)) => Ok(Adoption::Alive(Box::new(running))),
-            Ok(None) => Ok(Adoption::Ended(gone)),
+            Ok(None) => Ok(Adoption::Ended(ExitInfo {
+                detail: Some("the container ended while the daemon did not run".into()),
+                ..gone
+            })),
             Err(error) => Err(AdoptError {
                 unit: ticket.unit,
                 instance_id: ticket.instance_id,

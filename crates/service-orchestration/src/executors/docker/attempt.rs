@@ -7,6 +7,7 @@ mod ending;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use async_io::Timer;
 use async_trait::async_trait;
-use container_engine::{Container, ContainerAction, ContainerId, Engine, EngineError};
+use container_engine::{
+    Container, ContainerAction, ContainerId, ContainerPort, Engine, EngineError,
+};
 use futures_lite::future;
 use service_registry::Attachment;
 
@@ -25,6 +28,7 @@ use super::identity::stop_signal;
 use super::pump::{Output, PumpError};
 use crate::executors::{AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, StopOrder};
 use crate::report::ExitInfo;
+use crate::spec::{PortNumber, PortSpec, Protocol, Published};
 
 /// See the module.
 pub(super) struct RunningContainer {
@@ -97,11 +101,7 @@ impl RunningContainer {
         let mut this = Self {
             engine,
             id: seen.id.clone(),
-            facts: AttemptFacts {
-                // One that is only observed is found again by its id; our own by their labels.
-                ticket: output.is_none().then(|| seen.id.as_str().into()),
-                ..facts(&seen)
-            },
+            facts: facts(&seen),
             tty: seen.tty,
             own_signal: stop_signal(&seen.labels),
             control,
@@ -371,12 +371,64 @@ fn facts(seen: &Container) -> AttemptFacts {
     AttemptFacts {
         pid: seen.state.pid,
         container_id: Some(seen.id.as_str().to_owned()),
-        ticket: None,
+        ticket: Some(seen.id.as_str().into()),
         networks: match seen.network_mode.as_str() {
             "host" => BTreeMap::new(),
             _ => networks,
         },
+        ports: ports(seen),
+        is_on_host: seen.network_mode == "host",
     }
+}
+
+/// Its ports, those that are published first, each once.
+fn ports(seen: &Container) -> Vec<PortSpec> {
+    let port = |port: ContainerPort| {
+        let protocol = match port.protocol {
+            container_engine::Protocol::Tcp => Protocol::Tcp,
+            container_engine::Protocol::Udp => Protocol::Udp,
+            container_engine::Protocol::Sctp => return None,
+        };
+        Some(PortSpec {
+            protocol,
+            ..PortSpec::new(PortNumber::Fixed(port.port))
+        })
+    };
+    let published = seen.published_ports.iter().filter_map(|one| {
+        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Some(PortSpec {
+            published: Some(Published {
+                address: Some(one.host_ip.unwrap_or(everywhere)),
+                port: PortNumber::Fixed(one.host_port?),
+            }),
+            ..port(one.container)?
+        })
+    });
+    let exposed = seen.exposed_ports.iter().filter_map(|one| port(*one));
+    let mut ports: Vec<PortSpec> = Vec::new();
+    for spec in published.chain(exposed) {
+        let is_one =
+            |known: &&mut PortSpec| known.port == spec.port && known.protocol == spec.protocol;
+        let is_v4 = |spec: &PortSpec| {
+            let address = spec.published.and_then(|published| published.address);
+            address.is_some_and(|address| address.is_ipv4())
+        };
+        match ports.iter_mut().find(is_one) {
+            // Engines tell of both families; one is enough.
+            Some(known) if is_v4(&spec) && !is_v4(known) => *known = spec,
+            Some(_) => {}
+            None => ports.push(spec),
+        }
+    }
+    ports.sort_by_key(|spec| {
+        let number = match spec.port {
+            PortNumber::Fixed(number) => number,
+            PortNumber::Auto => 0,
+        };
+        let is_udp = spec.protocol == Protocol::Udp;
+        (spec.published.is_none(), is_udp, number)
+    });
+    ports
 }
 
 /// Before output that broke off is asked for again.

@@ -143,7 +143,7 @@ pub(super) fn container_name(unit: &UnitId) -> String {
 }
 
 /// The network of a stack.
-pub(super) fn network_name(stack: &str) -> String {
+pub(crate) fn network_name(stack: &str) -> String {
     format!("{stack}_default")
 }
 
