@@ -117,6 +117,12 @@ pub(crate) const ROWS: &[Row] = &[
         run: containers::engine,
     },
     Row {
+        name: "containers-full",
+        promise: "logs of containers on a full disk: no container is held up, `on_full: block` loses nothing, what has ended is known to have",
+        when: When::Always,
+        run: containers::full,
+    },
+    Row {
         name: "containers-points",
         promise: "a daemon killed at any request of `start`, `stop` or `restart` leaves one container or none, and the same order completes it",
         when: When::Always,

@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::layer::with_defaults;
 use crate::{Command, ExecutionLayer, LayerError, StdinMode};
 
 /// Runs the command in a container that runs already.
@@ -129,11 +130,7 @@ impl DockerLayer {
         &'a self,
         command: &'a Command,
     ) -> Result<BTreeMap<&'a OsStr, Option<&'a OsStr>>, LayerError> {
-        let own = |(name, value): (&'a OsString, &'a OsString)| {
-            (name.as_os_str(), Some(value.as_os_str()))
-        };
-        let mut all: BTreeMap<_, _> = self.environment.iter().map(own).collect();
-        all.extend(command.get_envs());
+        let mut all: BTreeMap<_, _> = command.get_envs().collect();
         if let Some(mark) = &self.mark {
             all.insert(OsStr::new(signal::MARK), Some(OsStr::new(mark)));
         }
@@ -207,6 +204,7 @@ impl ExecutionLayer for DockerLayer {
             return Err(inexpressible(part));
         }
         self.check_terminal(&command)?;
+        let command = with_defaults(command, &self.environment);
         let mut outer = Command::wrapping(program, &command);
         outer.args(leading).arg("exec");
         if self.is_interactive(&command)? {

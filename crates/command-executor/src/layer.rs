@@ -43,6 +43,19 @@ pub enum LayerError {
     },
 }
 
+/// The command with variables that it neither sets nor removes itself.
+pub(crate) fn with_defaults(
+    mut command: Command,
+    defaults: &BTreeMap<OsString, OsString>,
+) -> Command {
+    for (name, value) in defaults {
+        if command.get_envs().all(|(own, _)| own != name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
 /// Runs the command where it is, with variables added to its environment. What the command sets itself wins.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct LocalLayer {
@@ -65,13 +78,8 @@ impl LocalLayer {
 }
 
 impl ExecutionLayer for LocalLayer {
-    fn apply(&self, mut command: Command) -> Result<Command, LayerError> {
-        for (name, value) in &self.environment {
-            if command.get_envs().all(|(own, _)| own != name) {
-                command.env(name, value);
-            }
-        }
-        Ok(command)
+    fn apply(&self, command: Command) -> Result<Command, LayerError> {
+        Ok(with_defaults(command, &self.environment))
     }
 }
 

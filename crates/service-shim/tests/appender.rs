@@ -302,6 +302,27 @@ fn on_a_full_disk_the_caller_waits_with_the_rest() {
 }
 
 #[test]
+fn on_a_full_disk_the_last_of_it_is_not_waited_for() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let policy = LogPolicy {
+        on_full: OnFull::Block,
+        max_segments: 100,
+        ..LogPolicy::new(disk.path.join("log"))
+    };
+    let lines: Vec<_> = (0..40_000).map(|n| format!("line {n} of many\n")).collect();
+    let records: Vec<_> = (0..).zip(&lines).map(numbered).collect();
+    let mut log = LogAppender::open(&policy, 1).expect("a log");
+    log.begin(0);
+    let full = log.append(&records);
+    assert!(matches!(full, Err(AppendError::Full { .. })), "{full:?}");
+    log.wait_no_more();
+    log.append(&records[39_000..]).expect("it is dropped");
+    log.end(u64::MAX).expect("nothing is waited for");
+}
+
+#[test]
 fn on_a_full_disk_records_are_dropped_and_counted() {
     let Some(disk) = SmallDisk::mount() else {
         return;

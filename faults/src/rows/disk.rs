@@ -181,7 +181,7 @@ pub(crate) fn cap(_: &Order) -> Result<String, Fault> {
 }
 
 /// A file system of its own for a directory of the home.
-fn own_disk(place: &Place, name: &str, options: &str) -> Result<PathBuf, Fault> {
+pub(super) fn own_disk(place: &Place, name: &str, options: &str) -> Result<PathBuf, Fault> {
     let directory = place.home().join(name);
     fs::DirBuilder::new()
         .recursive(true)
@@ -225,7 +225,7 @@ fn fill_files(directory: &Path) -> Result<Filler, Fault> {
     }
 }
 
-fn free_bytes(directory: &Path) -> Result<u64, Fault> {
+pub(super) fn free_bytes(directory: &Path) -> Result<u64, Fault> {
     let stat = rustix::fs::statvfs(directory)
         .map_err(|errno| Fault::io("ask", directory)(errno.into()))?;
     Ok(stat.f_bavail * stat.f_bsize)

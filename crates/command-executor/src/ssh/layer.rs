@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::line::{self, Tie};
 use super::{SshConnection, SshHost, SshHostError};
+use crate::layer::with_defaults;
 use crate::{Command, ExecutionLayer, LayerError, StdinMode};
 
 /// Runs the command on another host, through OpenSSH's client.
@@ -149,12 +150,8 @@ impl SshLayer {
     }
 
     /// The command with what the layer adds.
-    fn completed(&self, mut command: Command) -> Command {
-        for (name, value) in &self.environment {
-            if command.get_envs().all(|(own, _)| own != name) {
-                command.env(name, value);
-            }
-        }
+    fn completed(&self, command: Command) -> Command {
+        let mut command = with_defaults(command, &self.environment);
         if let Some(base) = &self.working_dir {
             let directory = command.get_current_dir().map(|own| base.join(own));
             command.current_dir(directory.as_ref().unwrap_or(base));

@@ -35,16 +35,8 @@ enum What {
 #[derive(Args, Debug)]
 #[command(after_help = LIST_EXAMPLES)]
 struct ListArgs {
-    /// How to show it
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "HARNESS_OUTPUT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    output: Format,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Forget a host and its key
@@ -54,6 +46,27 @@ struct RemoveArgs {
     /// The host
     #[arg(value_name = "NAME")]
     name: String,
+}
+
+/// The argument of a verb whose answer is for people or for programs.
+#[derive(Args, Debug)]
+pub(super) struct Shown {
+    /// How to show it
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    pub(super) output: Format,
+}
+
+impl Shown {
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
 }
 
 /// How an answer is shown.
@@ -84,7 +97,7 @@ Examples:
 impl HostArgs {
     pub(crate) fn is_json(&self) -> bool {
         match &self.what {
-            What::List(args) => args.output == Format::Json,
+            What::List(args) => args.shown.is_json(),
             What::Check(args) => args.is_json(),
             What::Add(_) | What::Remove(_) => false,
         }
@@ -103,7 +116,7 @@ pub(crate) async fn run(args: HostArgs, context: &Context) -> Result<(), Failure
 fn list(args: &ListArgs, context: &Context) -> Result<(), Failure> {
     let dirs = context.dirs_here("host list")?;
     let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
-    match args.output {
+    match args.shown.output {
         Format::Json => print(&json_line(&book)),
         Format::Text if book.items.is_empty() => {
             context.tell("no hosts; `harness host add` adds one");

@@ -12,7 +12,7 @@ use harness_core::error_chain;
 use harness_core::hosts::{HostBook, HostEntry};
 use serde::Serialize;
 
-use super::host::{Format, connection};
+use super::host::{Format, Shown, connection};
 use super::host_failure::HostFailure;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,16 +28,8 @@ pub(super) struct CheckArgs {
     /// Which hosts; all without
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// How to show it
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "HARNESS_OUTPUT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    output: Format,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 const EXAMPLES: &str = "\
@@ -47,7 +39,7 @@ Examples:
 
 impl CheckArgs {
     pub(super) fn is_json(&self) -> bool {
-        self.output == Format::Json
+        self.shown.is_json()
     }
 }
 
@@ -117,7 +109,7 @@ pub(super) async fn run(args: CheckArgs, context: &Context) -> Result<(), Failur
         let name = entry.name.clone();
         reports.push(HostReport { name, outcome });
     }
-    match args.output {
+    match args.shown.output {
         Format::Json => print(&json_line(&serde_json::json!({ "items": reports })))?,
         Format::Text if reports.is_empty() => context.tell("no hosts; `harness host add` adds one"),
         Format::Text => print(&host_page(&context.data, &reports))?,

@@ -341,3 +341,24 @@ fn wants_choice(port: &PortSpec) -> bool {
 pub(super) fn key(id: &UnitId) -> InstanceKey {
     ServiceKey::new(id.stack.as_str(), id.name.as_str()).instance(id.replica)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_free_for_what_is_spoken_on_it() {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let (held, port) = bound(protocol).expect("a port is free");
+            let own = (Ipv4Addr::LOCALHOST, port);
+            let is_taken = match protocol {
+                Protocol::Tcp => TcpListener::bind(own).is_err(),
+                Protocol::Udp => UdpSocket::bind(own).is_err(),
+            };
+            assert!(is_taken, "{protocol:?}");
+            drop(held);
+            let free = free_port(&BTreeSet::from([port]), protocol).expect("a port is free");
+            assert_ne!(free, port);
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod net;
 mod notice;
 mod order;
 mod perform;
+mod ports;
 mod probing;
 mod request;
 mod runner;

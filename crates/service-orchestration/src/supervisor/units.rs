@@ -3,7 +3,6 @@
 //! Owns: definitions, the facts of the last attempt, and the tasks that belong to it. The state itself is the model's.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -14,10 +13,7 @@ use service_registry::{Attachment, LoopbackPool};
 use crate::executors::AttemptControl;
 use crate::model::{Index, Restored, State};
 use crate::report::{ExitInfo, Health};
-use crate::spec::{
-    PortNumber, PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, TargetSpec, UnitId,
-    UnitName,
-};
+use crate::spec::{PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
 use crate::store::{StoredTimes, UnitRecord};
 
 /// One unit.
@@ -151,88 +147,6 @@ impl UnitEntry {
         hash.clone_into(&mut self.hash);
         if self.running.is_some() && !self.is_outdated() {
             self.running = Some(Arc::clone(spec));
-        }
-    }
-
-    /// Its ports, those that were chosen included, by name.
-    pub(crate) fn ports(&self) -> Vec<(Option<String>, u16)> {
-        let ports = self.numbered_ports();
-        ports
-            .map(|(_, port, number)| (port.name.clone(), number))
-            .collect()
-    }
-
-    /// The ports of this machine that are its.
-    pub(crate) fn ports_of_machine(&self) -> Vec<u16> {
-        let is_apart = match &self.described().target {
-            TargetSpec::Docker(container) => !container.is_on_host(),
-            TargetSpec::DockerAttach { .. } => !self.facts.is_on_host,
-            _ => false,
-        };
-        let ports = self.numbered_ports();
-        ports
-            .filter_map(|(position, port, number)| match is_apart {
-                true => self.published(position, port).map(|address| address.port()),
-                false => Some(number),
-            })
-            .collect()
-    }
-
-    /// Its ports. Those of a container of somebody else are known once it was seen.
-    fn port_specs(&self) -> &[PortSpec] {
-        match self.facts.seen_ports.as_slice() {
-            [] => &self.described().ports,
-            seen => seen,
-        }
-    }
-
-    /// Takes in what an engine tells of the ports of a container of somebody else. What its definition names is meant, and all
-    /// of them where it names none.
-    pub(crate) fn see_ports(&mut self, seen: Vec<PortSpec>) {
-        let is_attached = matches!(self.described().target, TargetSpec::DockerAttach { .. });
-        let declared = &self.described().ports;
-        self.facts.seen_ports = match (is_attached, declared.is_empty()) {
-            (false, _) => Vec::new(),
-            (true, true) => seen,
-            (true, false) => {
-                let published = |port: &PortSpec| {
-                    let mut seen = seen.iter();
-                    let same =
-                        |seen: &&PortSpec| seen.port == port.port && seen.protocol == port.protocol;
-                    seen.find(same).and_then(|seen| seen.published)
-                };
-                let merged = declared.iter().map(|port| PortSpec {
-                    published: published(port),
-                    ..port.clone()
-                });
-                merged.collect()
-            }
-        };
-    }
-
-    /// Its ports that have a number, each with its place in the definition. Of a container: those inside.
-    pub(crate) fn numbered_ports(&self) -> impl Iterator<Item = (usize, &PortSpec, u16)> {
-        let ports = self.port_specs().iter().enumerate();
-        ports.filter_map(|(position, port)| {
-            Some((position, port, self.number(position, port.port)?))
-        })
-    }
-
-    /// Where the machine listens for a container's port.
-    pub(crate) fn published(&self, position: usize, port: &PortSpec) -> Option<SocketAddr> {
-        let published = port.published?;
-        let number = self.number(position, published.port)?;
-        let address = published.address.unwrap_or(super::container::PUBLISHED_AT);
-        Some(SocketAddr::new(address, number))
-    }
-
-    fn number(&self, position: usize, port: PortNumber) -> Option<u16> {
-        match port {
-            PortNumber::Fixed(number) => Some(number),
-            PortNumber::Auto => {
-                let position = u32::try_from(position).ok()?;
-                self.facts.chosen_ports.get(&position).copied()
-            }
         }
     }
 

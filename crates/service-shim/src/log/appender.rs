@@ -168,6 +168,12 @@ impl LogAppender {
         Ok(())
     }
 
+    /// From now on a full disk is waited for no more, whatever the policy: what does not fit is dropped and counted. For the
+    /// last of what was said, once nobody is left who could wait.
+    pub fn wait_no_more(&mut self) {
+        self.on_full = OnFull::Drop;
+    }
+
     /// Records that output is missing here, nobody knows how much. Said once, until something else is stored.
     pub fn gap(&mut self) {
         if self.owed.gap == Gap::None {

@@ -20,6 +20,7 @@ pub(crate) fn removed(_order: &Order) -> Result<String, Fault> {
         }
     }
     paused(&stage)?;
+    unseen(&stage)?;
     // Removed while it is stopped by order: that is its end, and no error.
     let lines = stage.finish(&["kept"], &Ends::Whole)?;
     Ok(format!(
@@ -36,6 +37,30 @@ const BEHIND: &[(&[&str], Option<i64>)] = &[
     (&["kill"], Some(137)),
     (&["kill", "--signal=KILL"], Some(137)),
 ];
+
+/// Removed while nobody looks: that is said, and what is to be restarted is.
+fn unseen(stage: &Stage) -> Result<(), Fault> {
+    let place = &stage.place;
+    place.ok(&["start", "--wait"])?;
+    let before = stage.containers(&["kept", "once"])?;
+    place.kill_daemon()?;
+    let mut words = vec!["rm", "--force"];
+    words.extend(before.iter().map(String::as_str));
+    stage.engine.docker(&words)?;
+    let once = place.until_unit("once", "known to have ended", |unit| {
+        !unit.is_up() && unit.is_settled()
+    })?;
+    let reason = once.0["reason"].as_str().unwrap_or_default();
+    promise(
+        reason.contains("removed while the daemon did not run"),
+        "a removal that nobody saw is named",
+        || once.0.to_string(),
+    )?;
+    place.until_unit("kept", "restarted by its policy", |unit| {
+        unit.is_up() && unit.0["container_id"].as_str() != Some(before[0].as_str())
+    })?;
+    Ok(())
+}
 
 /// Does it to one that is restarted and to one that is not. The latter afterwards, started again.
 fn once(stage: &Stage, words: &[&str], code: Option<i64>) -> Result<Unit, Fault> {

@@ -18,7 +18,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// With these services. `TALKER` stands for a container that runs [`crate::player`], its arguments in `args`.
+    /// With these services. `TALKER` stands for a container that runs [`crate::player`], its arguments in `args`;
+    /// `HOLDER` for one whose log waits for room.
     pub(super) fn new(services: &str) -> Result<Self, Fault> {
         let engine = Engine::of_row()?;
         let mut place = Place::new("")?;
@@ -32,7 +33,9 @@ impl Stage {
              working_dir: {directory}, log: {{max_size: 64MiB}}, stop: {{grace: 200ms}}, volumes: [\"/lib:/lib:ro\", \"/lib64:/lib64:ro\", \
              \"/usr/lib:/usr/lib:ro\", \"{player}:/player:ro\", \"{directory}:{directory}\"]"
         );
-        place.write("harness.yaml", &stack.replace("TALKER", &talker))?;
+        let holder = talker.replace("max_size: 64MiB", "max_size: 64MiB, on_full: block");
+        let stack = stack.replace("TALKER", &talker).replace("HOLDER", &holder);
+        place.write("harness.yaml", &stack)?;
         Ok(Self { place, engine })
     }
 

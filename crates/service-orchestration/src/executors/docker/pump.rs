@@ -4,6 +4,8 @@
 //! by the log itself, and the rest is asked for again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_io::Timer;
@@ -22,6 +24,9 @@ use crate::executors::LaunchOrder;
 pub(super) struct Output {
     policy: LogPolicy,
     attempt: u64,
+    /// Whether the container has ended: a full disk is then waited for no more, or whoever waits for the end would wait, too.
+    /// Shared with what is being taken.
+    is_over: Arc<AtomicBool>,
 }
 
 /// Its label.
@@ -32,6 +37,7 @@ impl Output {
         Self {
             policy: order.log_policy(),
             attempt: order.attempt,
+            is_over: Arc::default(),
         }
     }
 
@@ -43,7 +49,16 @@ impl Output {
 
     pub(super) fn of(labels: &BTreeMap<String, String>, attempt: u64) -> Option<Self> {
         let policy = serde_json::from_str(labels.get(OUTPUT)?).ok()?;
-        Some(Self { policy, attempt })
+        Some(Self {
+            policy,
+            attempt,
+            is_over: Arc::default(),
+        })
+    }
+
+    /// The container has ended.
+    pub(super) fn is_over(&self) {
+        self.is_over.store(true, Ordering::Release);
     }
 
     /// Takes what the container has said, and what it says until it says no more: it has ended, or the engine has.
@@ -114,7 +129,7 @@ impl Output {
         let mut resume = Resume::new(point);
         while let Some(first) = records.next().await {
             let batch = gather(first?, &mut records).await?;
-            log = store(log, batch, &mut resume).await?;
+            log = self.store(log, batch, &mut resume).await?;
         }
         Ok(())
     }
@@ -142,7 +157,65 @@ impl Output {
     async fn open(&self) -> Result<LogAppender, PumpError> {
         let (policy, attempt) = (self.policy.clone(), self.attempt);
         let opened = blocking::unblock(move || LogAppender::open(&policy, attempt)).await;
-        opened.map_err(PumpError::Log)
+        let mut log = opened.map_err(PumpError::Log)?;
+        if self.is_over.load(Ordering::Acquire) {
+            log.wait_no_more();
+        }
+        Ok(log)
+    }
+
+    /// Into the log, and what does not fit there as its policy says.
+    async fn store(
+        &self,
+        mut log: LogAppender,
+        batch: Vec<LogRecord>,
+        resume: &mut Resume,
+    ) -> Result<LogAppender, PumpError> {
+        let mut new = Vec::with_capacity(batch.len());
+        for record in batch {
+            let stream = stream_of(record.source);
+            match resume.judge(stream, record.time_ns) {
+                Known::Stored => {}
+                Known::New => new.push(record),
+                Known::NewAfterGap => {
+                    log = blocking::unblock(move || {
+                        log.gap();
+                        log
+                    })
+                    .await;
+                    new.push(record);
+                }
+            }
+        }
+        while !new.is_empty() {
+            let (outcome, written, rest) = blocking::unblock(move || {
+                let records: Vec<OutputRecord<'_>> = new
+                    .iter()
+                    .map(|record| OutputRecord {
+                        stream: stream_of(record.source),
+                        at_ns: record.time_ns,
+                        bytes: &record.bytes,
+                    })
+                    .collect();
+                let outcome = log.append(&records);
+                drop(records);
+                (outcome, log, new)
+            })
+            .await;
+            log = written;
+            match outcome {
+                Ok(()) => break,
+                Err(AppendError::Full { taken }) => {
+                    new = rest.into_iter().skip(taken).collect();
+                    match self.is_over.load(Ordering::Acquire) {
+                        true => log.wait_no_more(),
+                        false => drop(Timer::after(UNTIL_THERE_IS_ROOM).await),
+                    }
+                }
+                Err(error) => return Err(PumpError::Piece(error)),
+            }
+        }
+        Ok(log)
     }
 }
 
@@ -169,55 +242,6 @@ async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogReco
         batch.push(next);
     }
     Ok(batch)
-}
-
-async fn store(
-    mut log: LogAppender,
-    batch: Vec<LogRecord>,
-    resume: &mut Resume,
-) -> Result<LogAppender, PumpError> {
-    let mut new = Vec::with_capacity(batch.len());
-    for record in batch {
-        let stream = stream_of(record.source);
-        match resume.judge(stream, record.time_ns) {
-            Known::Stored => {}
-            Known::New => new.push(record),
-            Known::NewAfterGap => {
-                log = blocking::unblock(move || {
-                    log.gap();
-                    log
-                })
-                .await;
-                new.push(record);
-            }
-        }
-    }
-    while !new.is_empty() {
-        let (outcome, written, rest) = blocking::unblock(move || {
-            let records: Vec<OutputRecord<'_>> = new
-                .iter()
-                .map(|record| OutputRecord {
-                    stream: stream_of(record.source),
-                    at_ns: record.time_ns,
-                    bytes: &record.bytes,
-                })
-                .collect();
-            let outcome = log.append(&records);
-            drop(records);
-            (outcome, log, new)
-        })
-        .await;
-        log = written;
-        match outcome {
-            Ok(()) => break,
-            Err(AppendError::Full { taken }) => {
-                new = rest.into_iter().skip(taken).collect();
-                Timer::after(UNTIL_THERE_IS_ROOM).await;
-            }
-            Err(error) => return Err(PumpError::Piece(error)),
-        }
-    }
-    Ok(log)
 }
 
 fn stream_of(source: LogSource) -> Stream {

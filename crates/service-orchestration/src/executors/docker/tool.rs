@@ -10,7 +10,7 @@ use container_engine::Engine;
 use futures_lite::{AsyncReadExt, future};
 
 use super::steps::Steps;
-use crate::executors::{GroundOrder, Making};
+use crate::executors::{Activity, GroundOrder, Making};
 
 /// Runs the command line with these arguments.
 pub(super) async fn run(
@@ -145,7 +145,7 @@ impl<'a> Teller<'a> {
         for (lines, last) in lines.into_iter().zip(&mut self.last) {
             for line in lines {
                 self.steps.take_in(&line);
-                keep(last, line.clone(), LAST_LINES);
+                keep(last, line.clone(), KEPT_LINES);
                 keep(&mut self.output, line, MOST_LINES);
             }
         }
@@ -174,13 +174,44 @@ impl<'a> Teller<'a> {
 
     fn last_words(&self) -> String {
         let [complained, said] = &self.last;
-        let last = if complained.is_empty() {
-            said
-        } else {
-            complained
-        };
-        last.join("; ")
+        last_words(self.steps.activity(), complained, said)
     }
+}
+
+/// Why it failed: what it complains of, and of a build what the step said that failed. A builder that writes that elsewhere
+/// has it among its complaints.
+fn last_words(activity: Activity, complained: &[String], said: &[String]) -> String {
+    let complaints = complained.iter().filter(|line| !is_notice(line));
+    let complaints: Vec<&String> = complaints.collect();
+    let told: Vec<&String> = match activity {
+        Activity::Building => {
+            let step = said.iter().rposition(|line| line.starts_with("Step "));
+            let of_step = said[step.map_or(0, |step| step + 1)..].iter();
+            let own = of_step.filter(|line| !is_of_builder(line));
+            let own: Vec<&String> = own.collect();
+            own[own.len().saturating_sub(LAST_LINES)..].to_vec()
+        }
+        Activity::Pulling if complaints.is_empty() => said.iter().collect(),
+        Activity::Pulling => Vec::new(),
+    };
+    let last = complaints.len().saturating_sub(match activity {
+        Activity::Building => MOST_COMPLAINTS,
+        Activity::Pulling => LAST_LINES,
+    });
+    let words = told.into_iter().chain(complaints[last..].iter().copied());
+    words.map(|line| line.trim()).collect::<Vec<_>>().join("; ")
+}
+
+/// What docker says before every build by its own builder.
+fn is_notice(line: &str) -> bool {
+    line.starts_with("DEPRECATED: The legacy builder")
+        || line.contains("Install the buildx component")
+        || line.contains("docs.docker.com/go/buildx")
+}
+
+/// What the builder says of its own work between the lines of a step.
+fn is_of_builder(line: &str) -> bool {
+    line.trim_start().starts_with("--->") || line.starts_with("Removing intermediate container")
 }
 
 /// Adds a line; those that are too many go first.
@@ -210,7 +241,8 @@ impl Lines {
     }
 
     fn end(&mut self) {
-        let line = String::from_utf8_lossy(&self.begun).trim_end().to_owned();
+        let line = String::from_utf8_lossy(&self.begun);
+        let line = without_colours(&line).trim_end().to_owned();
         if !line.is_empty() {
             self.whole.push(line);
         }
@@ -222,6 +254,17 @@ impl Lines {
     }
 }
 
+/// The text without the sequences by which terminals are told colours.
+fn without_colours(line: &str) -> String {
+    let mut pieces = line.split("\u{1b}[");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| c.is_ascii_alphabetic());
+        text += end.map_or("", |end| &piece[end + 1..]);
+    }
+    text
+}
+
 /// A reader of events keeps up with this.
 const BETWEEN_NEWS: Duration = Duration::from_secs(1);
 
@@ -231,5 +274,48 @@ const MOST_LINES: usize = 100;
 /// Bytes of a line; the rest is left out.
 const LONGEST_LINE: usize = 400;
 
-/// What a failed build says last is why.
+/// What a failed pull or a failed step says last is why.
 const LAST_LINES: usize = 5;
+
+/// A builder whose complaints hold the output of the step, and the place in the recipe, needs more.
+const MOST_COMPLAINTS: usize = 12;
+
+/// Lines of each output that are kept to choose from.
+const KEPT_LINES: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_failed_build_says_what_its_step_said_and_no_notices() {
+        let complained = lines(
+            "DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n\
+             \x20           Install the buildx component to build images with BuildKit:\n\
+             \x20           https://docs.docker.com/go/buildx/\n\
+             The command '/bin/sh -c make' returned a non-zero code: 2",
+        );
+        let said = lines(
+            "Sending build context to Docker daemon  2.048kB\nStep 1/2 : FROM busybox\n ---> 9250bf4e7fd1\n\
+             Step 2/2 : RUN make\n ---> Running in 0123\nmake: no rule\nRemoving intermediate container 0123",
+        );
+        assert_eq!(
+            last_words(Activity::Building, &complained, &said),
+            "make: no rule; The command '/bin/sh -c make' returned a non-zero code: 2"
+        );
+        assert_eq!(
+            last_words(Activity::Pulling, &lines("not found"), &lines("Pulling")),
+            "not found"
+        );
+        assert_eq!(last_words(Activity::Pulling, &[], &lines("so")), "so");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        assert_eq!(without_colours("\u{1b}[91mno\u{1b}[0m rule"), "no rule");
+    }
+}

@@ -336,3 +336,48 @@ fn what_cannot_be_reached_is_refused_with_what_to_do() {
     let alone = unit("worker", docker(Some("none")), nowhere, "0.0.0.0");
     assert!(refused(&alone, &api).1.contains("network: none"));
 }
+
+#[test]
+fn between_containers_that_do_not_run_yet_it_is_told_how_they_will_reach_each_other() {
+    let to_be = |name: &str| {
+        let place = Place::Container {
+            host: HostId::local(),
+            networks: [("web_default".to_owned(), Attachment::default())].into(),
+        };
+        let mut unit = unit(name, docker(None), place, "0.0.0.0");
+        unit.is_published = false;
+        unit
+    };
+    let told = |asker: &Unit, other: &Unit| {
+        let seen = seen(Some(asker), other);
+        let refusal = seen.refusal.expect("no address is known");
+        assert_eq!(refusal.code, "not-started");
+        assert_eq!(seen.endpoints[0].refusal.as_ref(), Some(&refusal));
+        let names: Vec<String> = seen.names.into_iter().map(|one| one.name).collect();
+        (refusal.text, refusal.hint, names.join(" "))
+    };
+    // Published on loopback or not: they are on one network.
+    let db = to_be("db").published_at("127.0.0.1:40001");
+    let (text, hint, names) = told(&to_be("worker"), &db);
+    assert!(
+        text.contains("web_default") && text.contains("by the name `db`, port 8080"),
+        "{text}"
+    );
+    assert!(
+        hint.starts_with("start `db`") && names == "db also",
+        "{hint}, {names}"
+    );
+    let api = process("api", "127.0.0.1");
+    let (text, hint, names) = told(&to_be("worker").needing("api"), &api);
+    assert!(
+        text.contains("gateway of the network web_default, port 8080"),
+        "{text}"
+    );
+    assert!(
+        hint.starts_with("start `worker`") && names == "api",
+        "{hint}, {names}"
+    );
+    // This machine has no network with it.
+    let seen = seen(None, &to_be("db"));
+    assert_eq!(seen.refusal.expect("no way yet").code, "unpublished");
+}

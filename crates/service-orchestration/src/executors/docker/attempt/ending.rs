@@ -92,6 +92,9 @@ impl RunningContainer {
                 self.judge(Duration::ZERO, &exit);
             }
             self.end = Some(ExitInfo { stop, ..exit });
+            if let Some(output) = &self.output {
+                output.is_over();
+            }
             if self.pumping.is_none() {
                 self.pump(Duration::ZERO);
             }

@@ -276,3 +276,47 @@ fn one_that_is_observed_is_found_again_by_its_id_and_takes_no_orders() {
     assert_eq!(attempt.facts().ticket, Some("0123".into()));
     assert!(attempt.control.orders.is_none());
 }
+
+#[test]
+fn the_ports_of_a_container_are_those_that_its_engine_tells() {
+    let port = |port, protocol| ContainerPort { port, protocol };
+    let udp = container_engine::Protocol::Udp;
+    let at = |container, host_ip: &str, host_port| container_engine::PublishedPort {
+        container,
+        host_ip: Some(host_ip.parse().expect("an address")),
+        host_port,
+    };
+    let seen = Container {
+        published_ports: vec![
+            at(port(53, udp), "127.0.0.1", Some(40_053)),
+            at(ContainerPort::tcp(80), "::", Some(40_080)),
+            at(ContainerPort::tcp(80), "0.0.0.0", Some(40_080)),
+            at(ContainerPort::tcp(81), "0.0.0.0", None),
+        ],
+        exposed_ports: vec![
+            ContainerPort::tcp(22),
+            ContainerPort::tcp(80),
+            port(9, container_engine::Protocol::Sctp),
+        ],
+        network_mode: "host".into(),
+        ..running()
+    };
+    let spec = |number, protocol, published: Option<(&str, u16)>| PortSpec {
+        protocol,
+        published: published.map(|(address, port)| Published {
+            address: Some(address.parse().expect("an address")),
+            port: PortNumber::Fixed(port),
+        }),
+        ..PortSpec::new(PortNumber::Fixed(number))
+    };
+    let told = facts(&seen);
+    assert_eq!(
+        told.ports,
+        [
+            spec(80, Protocol::Tcp, Some(("0.0.0.0", 40_080))),
+            spec(53, Protocol::Udp, Some(("127.0.0.1", 40_053))),
+            spec(22, Protocol::Tcp, None),
+        ]
+    );
+    assert!(told.is_on_host);
+}
