@@ -9,13 +9,14 @@ use crate::tidy::{arrows, forbidden, links, purity, runtime, shape, waits};
 use crate::workspace;
 
 /// The rules that look at one source file.
-const RULES: [fn(&Source) -> Vec<String>; 8] = [
+const RULES: [fn(&Source) -> Vec<String>; 9] = [
     shape::size,
     shape::header,
     shape::declarations,
     forbidden::unsafe_code,
     forbidden::unfinished,
     forbidden::raw_signals,
+    forbidden::bare_allowances,
     purity::model,
     waits::sleeps,
 ];

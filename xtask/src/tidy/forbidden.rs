@@ -10,6 +10,9 @@ const UNSAFE_HOME: &str = "crates/service-shim/src/sys.rs";
 /// What pretends to be done, or was left behind by debugging.
 const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 
+/// How an attribute begins that turns a lint off.
+const ALLOWANCES: [&str; 4] = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];
+
 /// The files that may nevertheless hold such a word.
 const MAY_IGNORE: &[Exception] = &[(
     "crates/harness-core/tests/launch.rs",
@@ -75,6 +78,30 @@ pub(crate) fn raw_signals(source: &Source) -> Vec<String> {
     excuse(found, source, MAY_SIGNAL)
 }
 
+/// Whoever turns a lint off says why, in the attribute itself.
+pub(crate) fn bare_allowances(source: &Source) -> Vec<String> {
+    let code = &source.code;
+    let openings = ALLOWANCES
+        .iter()
+        .flat_map(|opening| code.match_indices(opening));
+    let mut places: Vec<usize> = openings
+        .filter(|(at, _)| {
+            let rest = &code[*at..];
+            let attribute = &rest[..rest.find(']').unwrap_or(rest.len())];
+            !has_word(attribute, "reason")
+        })
+        .map(|(at, _)| at)
+        .collect();
+    places.sort_unstable();
+    places
+        .into_iter()
+        .map(|at| {
+            let line = code[..at].matches('\n').count() + 1;
+            source.finding(line, "a lint is turned off without `reason = \"…\"`")
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +133,18 @@ mod tests {
         assert!(unfinished(&Source::new("a.rs", "f(\"todo!()\"); // dbg!")).is_empty());
         let bad = "#[ignore = \"slow\"]\nfn f() { todo!() }\ndbg!(1); unimplemented!();\n";
         assert_eq!(unfinished(&Source::new("a.rs", bad)).len(), 4);
+    }
+
+    #[test]
+    fn a_lint_that_is_turned_off_without_a_reason_is_found() {
+        let good = "#[expect(\n    dead_code,\n    reason = \"a part [of it]\"\n)]\nx.expect(\"y\"); plan.allow(a);\n";
+        assert_eq!(
+            bare_allowances(&Source::new("a.rs", good)),
+            Vec::<String>::new()
+        );
+        let bad = "#![allow(dead_code)] // Reason: none.\n\n#[expect(unused)]\nfn f() {}\n";
+        let found = bare_allowances(&Source::new("a.rs", bad));
+        assert_eq!(found.len(), 2);
+        assert!(found[0].starts_with("a.rs:1: ") && found[1].starts_with("a.rs:3: "));
     }
 }

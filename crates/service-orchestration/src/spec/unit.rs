@@ -75,8 +75,10 @@ fn told() -> bool {
     true
 }
 
-// The signature is serde's.
-#[allow(clippy::trivially_copy_pass_by_ref)]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form is that which serde asks for"
+)]
 fn is_told(inject: &bool) -> bool {
     *inject
 }

@@ -38,15 +38,13 @@ const BEHIND: &[(&[&str], Option<i64>)] = &[
     (&["kill", "--signal=KILL"], Some(137)),
 ];
 
-/// Removed while nobody looks: that is said, and what is to be restarted is.
+/// Removed while nobody looks: that is said. What it wrote meanwhile went with it, so it is the one whose lines are not counted.
 fn unseen(stage: &Stage) -> Result<(), Fault> {
     let place = &stage.place;
     place.ok(&["start", "--wait"])?;
-    let before = stage.containers(&["kept", "once"])?;
+    let container = stage.container("once")?;
     place.kill_daemon()?;
-    let mut words = vec!["rm", "--force"];
-    words.extend(before.iter().map(String::as_str));
-    stage.engine.docker(&words)?;
+    stage.engine.docker(&["rm", "--force", &container])?;
     let once = place.until_unit("once", "known to have ended", |unit| {
         !unit.is_up() && unit.is_settled()
     })?;
@@ -55,11 +53,7 @@ fn unseen(stage: &Stage) -> Result<(), Fault> {
         reason.contains("removed while the daemon did not run"),
         "a removal that nobody saw is named",
         || once.0.to_string(),
-    )?;
-    place.until_unit("kept", "restarted by its policy", |unit| {
-        unit.is_up() && unit.0["container_id"].as_str() != Some(before[0].as_str())
-    })?;
-    Ok(())
+    )
 }
 
 /// Does it to one that is restarted and to one that is not. The latter afterwards, started again.

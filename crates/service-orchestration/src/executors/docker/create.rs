@@ -409,8 +409,10 @@ fn resources(target: &ContainerTarget) -> Resources {
     Resources {
         memory_bytes: limits.memory,
         cpus: limits.millicpus.map(|thousandths| {
-            // A machine has fewer than 2^52 thousandths of a processor: the number is exact.
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "a machine has fewer than 2^52 thousandths of a processor: it is exact"
+            )]
             let thousandths = thousandths as f64;
             thousandths / 1000.0
         }),
