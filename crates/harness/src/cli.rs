@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::help;
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, exec, graph, host, import, logs, ls, net,
-    resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
+    net, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
+use crate::{compose_words, help};
 
 /// Runs a stack of services wherever each belongs, from one YAML file.
 #[derive(Debug, Parser)]
@@ -119,6 +119,8 @@ pub(crate) enum Verb {
     Stop(stop::StopArgs),
     Restart(restart::RestartArgs),
     Down(down::DownArgs),
+    Build(images::BuildArgs),
+    Pull(images::PullArgs),
     Run(run::RunArgs),
     Exec(exec::ExecArgs),
     Signal(signal::SignalArgs),
@@ -134,6 +136,9 @@ pub(crate) enum Verb {
     Why(why::WhyArgs),
     Net(net::NetArgs),
     Resolve(resolve::ResolveArgs),
+    /// As Compose has it: `resolve SVC --port PORT`
+    #[command(hide = true)]
+    Port(resolve::PortArgs),
     Graph(graph::GraphArgs),
     Ls(ls::LsArgs),
     Validate(validate::ValidateArgs),
@@ -169,6 +174,9 @@ impl Verb {
             | Self::Stop(_)
             | Self::Restart(_)
             | Self::Down(_)
+            | Self::Build(_)
+            | Self::Pull(_)
+            | Self::Port(_)
             | Self::Wait(_)
             | Self::Why(_)
             | Self::Config(_)
@@ -186,8 +194,10 @@ pub(crate) fn parse() -> Cli {
         // What is left is read from the environment by the library in the same way as we do.
         Some(ColorWish::Auto) | None => ColorChoice::Auto,
     };
-    let matches = command().color(choice).get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let words: Vec<_> = std::env::args_os().collect();
+    let matches = command().color(choice).try_get_matches_from(&words);
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| compose_words::exit(&error, &words))
 }
 
 /// The whole command line, laid out.

@@ -19,6 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::render::{self, Span};
 use crate::verbs::exec_failure::ExecFailure;
 use crate::verbs::host_failure::HostFailure;
+use crate::verbs::image_failure::ImageFailure;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,9 @@ pub(crate) enum Failure {
     /// A command was not run in a container, or has ended.
     #[error(transparent)]
     Exec(#[from] ExecFailure),
+    /// An image was not built or fetched.
+    #[error(transparent)]
+    Image(#[from] ImageFailure),
     /// A host was not added, checked or removed.
     #[error(transparent)]
     Host(#[from] HostFailure),
@@ -188,7 +192,7 @@ impl Failure {
     /// What the program exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Declined | Self::Io { .. } | Self::NoRoute { .. } => 1,
+            Self::Declined | Self::Image(_) | Self::Io { .. } | Self::NoRoute { .. } => 1,
             Self::NotATask { .. }
             | Self::OnlyHere { .. }
             | Self::TokenInArguments
@@ -313,6 +317,7 @@ impl Failure {
             Self::Ended { .. } => "ended",
             Self::NotATask { .. } => "not-a-task",
             Self::Exec(_) => "exec",
+            Self::Image(_) => "image",
             Self::Host(_) => "host",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",

@@ -5,6 +5,7 @@
 
 mod cli;
 mod complete;
+mod compose_words;
 mod context;
 mod crash;
 mod failure;

@@ -122,6 +122,61 @@ fn what_an_image_says_of_its_environment_goes_before_what_is_injected() {
     docker(&["image", "rm", "--force", &image]);
 }
 
+#[test]
+fn what_runs_with_another_image_is_restarted_by_a_start_that_builds_and_nothing_else_is() {
+    let keys = "build: image\n    command: [sh, -c, 'cat /version; exec sleep 1000']\n  idle:\n    type: process\n    command: [sleep, '1000']";
+    let home = Home::new(&stack("again", keys));
+    let down = Stack(&home);
+    let recipe = |version: &str| {
+        let file =
+            format!("FROM harness-test/busybox\nARG V={version}\nRUN echo version-$V > /version\n");
+        home.write("image/Dockerfile", &file);
+    };
+    let container = || home.unit("app")["container_id"].to_string();
+    recipe("one");
+    home.ok(&["start", "--wait"]);
+    let (first, idle) = (container(), home.unit("idle")["pid"].clone());
+    home.ok(&["start", "--build"]);
+    assert_eq!(container(), first, "it is made of the same image");
+    // A build alone changes nothing that runs, and says nothing where data goes.
+    let built = home.ok(&["build", "--build-arg", "V=given", "app"]);
+    assert_eq!(built.stdout, "");
+    built.says("building ");
+    assert_eq!(container(), first);
+    recipe("two");
+    home.ok(&["up", "-d", "--build"]);
+    assert_ne!(container(), first);
+    eventually_blocking(DEADLINE, "the new image tells its version", || {
+        home.ok(&["logs", "app"]).stdout.contains("version-two")
+    });
+    assert_eq!(
+        home.unit("idle")["pid"],
+        idle,
+        "what is no container was left alone"
+    );
+    home.ok(&["pull"]).says("nothing to pull");
+    let second = container();
+    home.write(
+        "image/Dockerfile",
+        "FROM harness-test/busybox\nRUN exit 7\n",
+    );
+    home.run(&["start", "--build"])
+        .expect(1)
+        .says("cannot build");
+    assert_eq!(container(), second, "what runs is left alone");
+    let image = home.ok(&["config", "--images"]).stdout;
+    drop(down);
+    docker(&["image", "rm", "--force", image.trim()]);
+}
+
+#[test]
+fn an_image_that_nobody_has_cannot_be_pulled() {
+    let home = Home::new(&stack("fetch", "image: 127.0.0.1:9/harness-test/none"));
+    home.run(&["pull"])
+        .expect(1)
+        .says("cannot pull `127.0.0.1:9/harness-test/none`");
+}
+
 /// A registry of Debian's on loopback.
 struct Registry {
     directory: TempDir,

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use harness_config::{Secrets, json_schema, render_config};
 
+use harness_core::spec::{ServiceSpec, StackSpec, TargetSpec, built_image_name};
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::print;
@@ -10,10 +12,22 @@ use crate::select;
 
 /// Show the stack file as it was understood, or its schema
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    /// Print the names of services and tasks, one in a line
+    #[arg(long, group = "names")]
+    services: bool,
+    /// Print the images, one in a line
+    #[arg(long, group = "names")]
+    images: bool,
+    /// Print the names of volumes, one in a line
+    #[arg(long, group = "names")]
+    volumes: bool,
+    /// Print the profiles, one in a line
+    #[arg(long, group = "names")]
+    profiles: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +47,7 @@ enum What {
 const EXAMPLES: &str = "\
 Examples:
   harness config render
+  harness config --services
   harness config schema > harness.schema.json";
 
 const RENDER_EXAMPLES: &str = "\
@@ -48,10 +63,22 @@ Examples:
   # yaml-language-server: $schema=harness.schema.json";
 
 pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
-    match args.what {
+    let is_list = args.services || args.images || args.volumes || args.profiles;
+    if is_list {
+        let mut names = names(&args, &stack(context)?);
+        names.dedup();
+        return print(
+            &names
+                .iter()
+                .map(|name| format!("{name}\n"))
+                .collect::<String>(),
+        );
+    }
+    match args.what.unwrap_or(What::Render {
+        show_secrets: false,
+    }) {
         What::Render { show_secrets } => {
-            let files = select::required_files(context)?;
-            let (stack, _) = select::stack(context, &select::sources(context, &files)?)?;
+            let stack = stack(context)?;
             let secrets = if show_secrets {
                 Secrets::Show
             } else {
@@ -65,5 +92,44 @@ pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
             text.push('\n');
             print(&text)
         }
+    }
+}
+
+fn stack(context: &Context) -> Result<StackSpec, Failure> {
+    let files = select::required_files(context)?;
+    let (stack, _) = select::stack(context, &select::sources(context, &files)?)?;
+    Ok(stack)
+}
+
+/// What is asked for, in order; what is in no active profile is left out but for the profiles.
+fn names(args: &ConfigArgs, stack: &StackSpec) -> Vec<String> {
+    if args.services {
+        return stack.units.keys().map(ToString::to_string).collect();
+    }
+    if args.volumes {
+        return stack.volumes.keys().cloned().collect();
+    }
+    let mut names: Vec<String> = match args.images {
+        true => stack
+            .units
+            .values()
+            .filter_map(|unit| image(stack, unit))
+            .collect(),
+        false => {
+            let all = stack.units.values().chain(stack.inactive.values());
+            all.flat_map(|unit| unit.profiles.iter().cloned()).collect()
+        }
+    };
+    names.sort_unstable();
+    names
+}
+
+fn image(stack: &StackSpec, unit: &ServiceSpec) -> Option<String> {
+    match &unit.target {
+        TargetSpec::Docker(target) => Some(match &target.image {
+            Some(image) => image.to_string(),
+            None => built_image_name(&stack.name, &unit.name),
+        }),
+        _ => None,
     }
 }

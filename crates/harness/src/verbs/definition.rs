@@ -114,6 +114,11 @@ fn refuse_unsupported(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> R
     }
 }
 
+/// These units (all, when there are none) and what they need, unless that is to be left alone.
+pub(super) fn with_needs(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> Vec<UnitName> {
+    needed(stack, units, no_deps).into_iter().cloned().collect()
+}
+
 /// These units (all, when there are none) and what they need.
 fn needed<'a>(
     stack: &'a StackSpec,

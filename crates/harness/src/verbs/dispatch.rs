@@ -1,8 +1,8 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, exec, graph, host, import, logs, ls, net,
-    resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
+    net, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -19,6 +19,9 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Start(args) => start::run(args, context).await,
         Verb::Stop(args) => stop::run(args, context).await,
         Verb::Restart(args) => restart::run(args, context).await,
+        Verb::Build(args) => images::build(args, context).await,
+        Verb::Pull(args) => images::pull(args, context).await,
+        Verb::Port(args) => resolve::run(args.into(), context).await,
         Verb::Down(args) => down::run(args, context).await,
         Verb::Run(args) => run::run(args, context).await,
         Verb::Exec(args) => exec::run(args, context).await,

@@ -19,11 +19,14 @@ use crate::{select, time};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DownArgs {
     /// Time that each service has to end by itself, instead of its own
-    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    #[arg(long, short_alias = 't', value_name = "DURATION", value_parser = time::duration)]
     timeout: Option<std::time::Duration>,
     /// Remove the stack's volumes too, with everything in them
-    #[arg(long)]
+    #[arg(short = 'v', long)]
     volumes: bool,
+    /// What is no longer in the file goes anyway
+    #[arg(long, hide = true)]
+    remove_orphans: bool,
 }
 
 const EXAMPLES: &str = "\

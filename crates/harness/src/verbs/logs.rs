@@ -57,7 +57,7 @@ pub(crate) struct LogsArgs {
     #[arg(long)]
     previous: bool,
     /// Only the lines; byte for byte where that is no terminal
-    #[arg(long)]
+    #[arg(long, alias = "no-log-prefix")]
     no_prefix: bool,
 }
 

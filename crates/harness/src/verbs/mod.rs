@@ -21,6 +21,8 @@ pub(crate) mod host;
 mod host_add;
 pub(crate) mod host_check;
 pub(crate) mod host_failure;
+pub(crate) mod image_failure;
+pub(crate) mod images;
 pub(crate) mod import;
 mod lines;
 pub(crate) mod logs;

@@ -36,6 +36,37 @@ pub(crate) struct ResolveArgs {
     output: Format,
 }
 
+/// The same in Compose's words.
+#[derive(Args, Debug)]
+#[command(after_help = PORT_EXAMPLES)]
+pub(crate) struct PortArgs {
+    /// The unit
+    #[arg(value_name = "SVC", add = crate::complete::units())]
+    unit: String,
+    /// Its port: the number inside, or its name
+    #[arg(value_name = "PORT")]
+    port: Option<String>,
+}
+
+const PORT_EXAMPLES: &str = "\
+Examples:
+  harness port web 80    127.0.0.1:40001";
+
+impl From<PortArgs> for ResolveArgs {
+    fn from(args: PortArgs) -> Self {
+        let number = |port: String| match port.split_once('/') {
+            Some((number, _)) => number.to_owned(),
+            None => port,
+        };
+        Self {
+            unit: args.unit,
+            from: HERE.to_owned(),
+            port: args.port.map(number),
+            output: Format::Text,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// The address.

@@ -33,6 +33,9 @@ pub(crate) struct RunArgs {
     /// With the units of this profile too; may be repeated
     #[arg(long, value_name = "PROFILE")]
     profile: Vec<String>,
+    /// Nothing of it stays anyway but its output
+    #[arg(long, hide = true)]
+    rm: bool,
 }
 
 const EXAMPLES: &str = "\

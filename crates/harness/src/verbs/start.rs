@@ -13,7 +13,7 @@ use harness_core::spec::{StackSpec, UnitName};
 use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
-use super::orphans;
+use super::{images, orphans};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
@@ -38,6 +38,9 @@ pub(crate) struct StartArgs {
     /// Give up waiting after this long, with exit code 124; what was started goes on
     #[arg(long, value_name = "DURATION", value_parser = time::duration)]
     pub(super) wait_timeout: Option<Duration>,
+    /// Build the images of those that have `build`, and restart what runs with another one
+    #[arg(long)]
+    pub(super) build: bool,
     /// Leave alone what they need
     #[arg(long)]
     pub(super) no_deps: bool,
@@ -75,6 +78,10 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         units,
         secrets,
     } = definition::read(context, wish).await?;
+    if args.build {
+        let needed = definition::with_needs(&stack, &units, args.no_deps);
+        images::renew(context, &stack, &needed).await?;
+    }
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?;
     watch.expect(stack.units.keys().map(UnitName::as_str));

@@ -48,6 +48,9 @@ pub(crate) struct StatusArgs {
     /// Exit with 3 unless everything runs and is healthy, and tasks are completed
     #[arg(long, conflicts_with = "watch")]
     exit_code: bool,
+    /// What has ended is shown anyway
+    #[arg(short, long, hide = true)]
+    all: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -29,7 +29,7 @@ pub(crate) struct StopArgs {
     #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
     /// Time that each has to end by itself, instead of its own
-    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    #[arg(short, long, value_name = "DURATION", value_parser = time::duration)]
     timeout: Option<Duration>,
     /// Do not care about services that need them
     #[arg(long, conflicts_with = "with_dependents")]

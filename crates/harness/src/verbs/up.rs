@@ -14,7 +14,7 @@ use super::definition::{self, Definition, Wish};
 use super::foreground::{End, Foreground};
 use super::output::{Form, Output};
 use super::stop::unit_list;
-use super::{orphans, start};
+use super::{images, orphans, start};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::Watch;
@@ -34,6 +34,15 @@ pub(crate) struct UpArgs {
     /// Wait until all is ready, and leave it to the daemon: `start --wait`
     #[arg(short, long, conflicts_with = "timestamps")]
     detach: bool,
+    /// As Compose has it: the same as --detach
+    #[arg(long, hide = true, conflicts_with = "timestamps")]
+    wait: bool,
+    /// With --detach: give up waiting after this long, with exit code 124; what was started goes on
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::duration)]
+    wait_timeout: Option<std::time::Duration>,
+    /// Build the images of those that have `build`, and restart what runs with another one
+    #[arg(long)]
+    build: bool,
     /// Leave alone what they need
     #[arg(long)]
     no_deps: bool,
@@ -55,11 +64,12 @@ Examples:
   harness up -d          in the background, once it is ready";
 
 pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> {
-    if args.detach {
+    if args.detach || args.wait {
         let args = start::StartArgs {
             units: args.units,
             wait: Some(start::WaitUntil::Ready),
-            wait_timeout: None,
+            wait_timeout: args.wait_timeout,
+            build: args.build,
             no_deps: args.no_deps,
             remove_orphans: args.remove_orphans,
             profile: args.profile,
@@ -76,6 +86,10 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         units,
         secrets,
     } = definition::read(context, wish).await?;
+    if args.build {
+        let needed = definition::with_needs(&stack, &units, args.no_deps);
+        images::renew(context, &stack, &needed).await?;
+    }
     let client = context.client(AutoStart::Always).await?;
     let mut watch = Watch::new(context, &client, &stack.name).await?.in_lines();
     watch.expect(stack.units.keys().map(UnitName::as_str));

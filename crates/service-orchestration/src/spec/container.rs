@@ -72,6 +72,11 @@ impl ContainerTarget {
     }
 }
 
+/// What an image is called that is built and has no name: after stack and unit, as Compose does it.
+pub fn built_image_name(stack: &super::StackName, unit: &super::UnitName) -> String {
+    format!("{stack}-{unit}").to_lowercase()
+}
+
 /// How an image is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {

@@ -17,7 +17,9 @@ mod template;
 mod unit;
 mod uses;
 
-pub use container::{Build, ContainerTarget, Limits, Pull, Security, Ulimit, VolumeSpec};
+pub use container::{
+    Build, ContainerTarget, Limits, Pull, Security, Ulimit, VolumeSpec, built_image_name,
+};
 pub use mount::{Mount, MountError, MountKind, PROPAGATIONS};
 pub use name::{NameError, StackName, UnitId, UnitName};
 pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};

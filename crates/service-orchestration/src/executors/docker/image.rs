@@ -9,7 +9,7 @@ use super::steps::Steps;
 use super::tool::ToolError;
 use super::{machine, refusal, tool};
 use crate::executors::{Activity, GroundOrder, LaunchError};
-use crate::spec::{Build, ContainerTarget, Pull, UnitId};
+use crate::spec::{Build, ContainerTarget, Pull, UnitId, built_image_name};
 
 /// Sees to it that the image is there.
 pub(super) async fn ready(
@@ -40,7 +40,7 @@ pub(super) async fn ready(
 pub(super) fn name(image: Option<&str>, unit: &UnitId) -> String {
     match image {
         Some(image) => image.to_owned(),
-        None => format!("{}-{}", unit.stack, unit.name).to_lowercase(),
+        None => built_image_name(&unit.stack, &unit.name),
     }
 }
 

@@ -1,0 +1,262 @@
+//! What users of Compose type and this program has no such word for: what to use instead, in one line.
+//!
+//! Owns: the table. Words that mean something here are aliases where they are defined, beside the verb.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::render::note;
+
+/// A verb, or a verb and an option of it, and what to use instead.
+const WORDS: &[(&str, &str)] = &[
+    (
+        "attach",
+        "`harness logs -f SVC` shows what it writes; `harness exec SVC -- CMD` gets inside",
+    ),
+    (
+        "commit",
+        "`docker commit`, with the container's name from `harness ps`",
+    ),
+    ("convert", "`harness config render`"),
+    (
+        "cp",
+        "`harness exec SVC -- cat PATH > FILE`, or `docker cp` with the container's name",
+    ),
+    (
+        "create",
+        "`harness pull` and `harness build` bring the images; `harness start` does the rest",
+    ),
+    ("export", "`docker export`, with the container's name"),
+    ("images", "`harness config --images` lists them"),
+    (
+        "pause",
+        "`harness signal SVC STOP` halts its main process, and `CONT` lets it go on",
+    ),
+    ("unpause", "`harness signal SVC CONT`"),
+    ("publish", "Compose's own command line does that"),
+    (
+        "push",
+        "`docker push`, with the names that `harness config --images` lists",
+    ),
+    (
+        "rm",
+        "`harness stop SVC` removes its container; `harness down` forgets the whole stack",
+    ),
+    (
+        "scale",
+        "a service has one instance: write a second service",
+    ),
+    ("stats", "`harness status -o wide --watch`"),
+    (
+        "top",
+        "`harness status -o wide` shows memory and processor time",
+    ),
+    ("version", "`harness --version`"),
+    ("volumes", "`harness config --volumes` lists them"),
+    (
+        "watch",
+        "`harness restart SVC` after a change; mount the sources",
+    ),
+    ("build --push", "`docker push`, after `harness build`"),
+    ("config --format", "`harness config render` prints YAML"),
+    (
+        "down --rmi",
+        "`docker image rm`, with the names that `harness config --images` lists",
+    ),
+    (
+        "exec --detach",
+        "`harness exec SVC -- sh -c 'CMD &'`, or make it a task: `harness run TASK`",
+    ),
+    (
+        "exec -d",
+        "`harness exec SVC -- sh -c 'CMD &'`, or make it a task: `harness run TASK`",
+    ),
+    ("exec --index", "a service has one instance"),
+    (
+        "exec --privileged",
+        "`privileged: true` in the service, or `docker exec --privileged`",
+    ),
+    ("logs --no-color", "`--color never`"),
+    ("ps --services", "`harness config --services`"),
+    ("ps --format", "`harness ps -o json`"),
+    (
+        "restart --no-deps",
+        "leave it out: what needs it is restarted only where its dependency says so",
+    ),
+    (
+        "restart --timeout",
+        "`harness stop SVC -t 5s`, then `harness start SVC`",
+    ),
+    (
+        "restart -t",
+        "`harness stop SVC -t 5s`, then `harness start SVC`",
+    ),
+    ("run --entrypoint", "`entrypoint` in the task"),
+    ("run --env", "`env` in the task"),
+    ("run -e", "`env` in the task"),
+    ("run --name", "`container_name` in the task"),
+    (
+        "run --service-ports",
+        "leave it out: the ports in the file are published",
+    ),
+    ("run --volume", "`volumes` in the task"),
+    ("run -i", "`harness exec SVC -- CMD` has a terminal"),
+    (
+        "up --abort-on-container-exit",
+        "leave it out: `up` ends when everything has ended",
+    ),
+    (
+        "up --always-recreate-deps",
+        "`harness restart` makes each container anew",
+    ),
+    ("up --attach", "`harness start`, then `harness logs -f SVC`"),
+    (
+        "up --exit-code-from",
+        "`harness run TASK` exits as the task does",
+    ),
+    (
+        "up --force-recreate",
+        "`harness restart` makes each container anew",
+    ),
+    (
+        "up --no-build",
+        "leave it out: what is there is not built again",
+    ),
+    (
+        "up --no-log-prefix",
+        "`harness start`, then `harness logs -f --no-prefix`",
+    ),
+    (
+        "up --no-recreate",
+        "leave it out, and change no definition: what is as before is left alone",
+    ),
+    ("up --no-start", "`harness pull` and `harness build`"),
+    (
+        "up --pull",
+        "`harness pull`, or `pull: always` in the service",
+    ),
+    ("up --quiet-pull", "`-q`"),
+    (
+        "up --renew-anon-volumes",
+        "leave it out: a volume without a name is new with every start",
+    ),
+    (
+        "up -V",
+        "leave it out: a volume without a name is new with every start",
+    ),
+    (
+        "up --scale",
+        "a service has one instance: write a second service",
+    ),
+    ("up --timeout", "`stop: {grace: 5s}` in the service"),
+];
+
+/// Ends the program as the command line was wrong, with a hint where it is one of Compose's.
+pub(crate) fn exit(error: &clap::Error, words: &[OsString]) -> ! {
+    let _shown = error.print();
+    if let Some(instead) = instead(error, words) {
+        note(&format!("\n  hint: as in Compose: {instead}\n"));
+    }
+    std::process::exit(error.exit_code())
+}
+
+/// What to use instead of what is not known.
+fn instead(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(said)) => Some(said.clone()),
+        _ => None,
+    };
+    let asked = match error.kind() {
+        ErrorKind::InvalidSubcommand => said(ContextKind::InvalidSubcommand)?,
+        ErrorKind::UnknownArgument => {
+            let option = said(ContextKind::InvalidArg)?;
+            let option = option.split(['=', ' ']).next()?;
+            let verbs = words.iter().skip(1).filter_map(|word| word.to_str());
+            let mut verbs = verbs.filter(|word| find(&format!("{word} {option}")).is_some());
+            format!("{} {option}", verbs.next()?)
+        }
+        _ => return None,
+    };
+    find(&asked)
+}
+
+fn find(asked: &str) -> Option<&'static str> {
+    let mut words = WORDS.iter();
+    words
+        .find(|(word, _)| *word == asked)
+        .map(|(_, instead)| *instead)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+    use crate::cli::{Cli, command};
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        let words = std::iter::once("harness").chain(line.split(' '));
+        let matches = command().try_get_matches_from(words)?;
+        Cli::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn every_word_of_compose_that_is_not_ours_has_its_hint() {
+        for (word, expected) in WORDS {
+            // Some take a value, some a service.
+            let lines = [word.to_string(), format!("{word} x"), format!("{word} x y")];
+            for line in lines {
+                let words: Vec<OsString> = std::iter::once("harness")
+                    .chain(line.split(' '))
+                    .map(OsString::from)
+                    .collect();
+                let error = parse(&line).expect_err(&line);
+                assert_eq!(instead(&error, &words), Some(*expected), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_means_the_same_here_works() {
+        for (typed, ours) in [
+            ("down -v", "down --volumes"),
+            ("down -t 5", "down --timeout 5s"),
+            ("stop -t 5 web", "stop --timeout 5s web"),
+            ("up -d", "up --detach"),
+            ("logs --no-log-prefix", "logs --no-prefix"),
+            ("logs -f --tail 5 web", "logs --follow -n 5 web"),
+            ("logs -t", "logs --timestamps"),
+            ("ps", "status"),
+            ("exec -T web ls", "exec --no-tty web ls"),
+            (
+                "exec -it web sh -c x",
+                "exec --interactive --tty web sh -c x",
+            ),
+            ("kill -s HUP web", "kill --signal HUP web"),
+        ] {
+            let parsed = |line| format!("{:?}", parse(line).expect(line));
+            assert_eq!(parsed(typed), parsed(ours), "{typed}");
+        }
+        for typed in [
+            "ps -a",
+            "ps --all",
+            "up --build",
+            "start --build web",
+            "up --wait --wait-timeout 60",
+            "up -d --wait-timeout 60",
+            "down --remove-orphans",
+            "run --rm migrate",
+            "config",
+            "config --services",
+            "config -q",
+            "port web 80",
+            "port web 80/tcp",
+            "build",
+            "build --no-cache --pull --build-arg A=b web",
+            "pull web",
+        ] {
+            parse(typed).expect(typed);
+        }
+    }
+}
