@@ -105,6 +105,12 @@ pub(crate) const ROWS: &[Row] = &[
         run: containers::daemon,
     },
     Row {
+        name: "containers-kept",
+        promise: "the daemon killed at any time of many restarts of one container: the same container, no run beside another, every line once",
+        when: When::Always,
+        run: containers::kept,
+    },
+    Row {
         name: "containers-cut",
         promise: "the way to the engine cut at random: no line is lost or doubled, nothing is started again",
         when: When::Always,

@@ -147,7 +147,7 @@ const MOST_PROCESSES: u64 = 1000;
 /// `None` when another attempt of the unit is alive.
 fn writer(rate: Option<u64>, count: u64, talks: bool) -> io::Result<Option<()>> {
     let unit = std::env::var("HARNESS_SERVICE").unwrap_or_default();
-    let instance = std::env::var("HARNESS_INSTANCE_ID").unwrap_or_default();
+    let instance = std::env::var("HARNESS_INSTANCE_ID").or_else(|_| of_chance())?;
     let account = Account::of(&std::env::current_dir()?);
     std::fs::create_dir_all(&account.0)?;
     // Held as long as this process lives, and inherited by nobody: it has no children.
@@ -179,6 +179,12 @@ fn writer(rate: Option<u64>, count: u64, talks: bool) -> io::Result<Option<()>> 
         }
     }
     Ok(Some(()))
+}
+
+/// Runs of one container share its environment: each names itself.
+fn of_chance() -> io::Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    Ok(text.replace('-', "").chars().take(12).collect())
 }
 
 /// What a service ends with that found another of its unit alive.

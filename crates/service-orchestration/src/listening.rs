@@ -2,6 +2,7 @@
 //!
 //! Owns: how the kernel tells it. Linux only: elsewhere nothing is seen to listen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,6 +25,54 @@ pub(crate) fn listeners() -> Vec<SocketAddr> {
             .collect::<Vec<_>>()
     };
     tables.flat_map(listed).collect()
+}
+
+/// A program that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    /// Stack and unit, where it says that it is one.
+    pub(crate) unit: Option<(String, String)>,
+}
+
+/// The program that listens for TCP at a port, where we may know it: our own user's; of anybody, when we are root.
+pub(crate) fn program_at(port: u16) -> Option<Program> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let sockets: BTreeSet<String> = tables
+        .iter()
+        .flatten()
+        .flat_map(|table| table.lines().skip(1))
+        .filter(|line| listener(line).is_some_and(|at| at.port() == port))
+        .filter_map(|line| Some(format!("socket:[{}]", line.split_whitespace().nth(INODE)?)))
+        .collect();
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let holder = pids.find(|pid| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"));
+        let mut open = open.into_iter().flatten().flatten();
+        open.any(|file| {
+            let target = fs::read_link(file.path()).ok();
+            target.is_some_and(|target| target.to_str().is_some_and(|at| sockets.contains(at)))
+        })
+    })?;
+    let name = fs::read_to_string(format!("/proc/{holder}/comm")).ok()?;
+    Some(Program {
+        pid: holder,
+        name: name.trim().to_owned(),
+        unit: unit_of(holder),
+    })
+}
+
+fn unit_of(pid: u32) -> Option<(String, String)> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = String::from_utf8_lossy(&environment);
+    let value = |name: &str| {
+        let mut entries = environment.split('\0');
+        let found = entries.find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+        found.map(str::to_owned)
+    };
+    Some((value("HARNESS_STACK")?, value("HARNESS_SERVICE")?))
 }
 
 /// Whether what listens there takes connections to the wanted address.
@@ -56,12 +105,25 @@ fn listener(line: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
+/// The column of a socket's number.
+const INODE: usize = 9;
+
 /// `TCP_LISTEN`, as the kernel writes it.
 const LISTENING: &str = "0A";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens_is_known_by_its_socket() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let found = program_at(port).expect("this very process");
+        assert_eq!(found.pid, std::process::id());
+        drop(listener);
+        assert_eq!(program_at(port), None);
+    }
 
     #[test]
     fn what_listens_is_read_as_the_kernel_writes_it() {

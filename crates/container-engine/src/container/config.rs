@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::container::body;
 use crate::container::parts::{ContainerPort, Device, HealthCheck, Mount, PublishedPort, Ulimit};
 use crate::id::ContainerId;
 
@@ -92,6 +93,22 @@ pub struct ContainerConfig {
     pub tty: bool,
     /// Its input stays open.
     pub open_stdin: bool,
+}
+
+impl ContainerConfig {
+    /// What the engine is told, as bytes: the same for the same container. With the values of its environment, so for
+    /// comparing by a hash only.
+    #[must_use]
+    pub fn to_comparable(&self) -> Vec<u8> {
+        let mut told = body::creation(self).to_string().into_bytes();
+        if let NetworkMode::Networks(networks) = &self.network {
+            for network in networks.iter().skip(1) {
+                told.extend(format!("{}{}", network.network, body::endpoint(network)).bytes());
+            }
+        }
+        told.extend(self.platform.iter().flat_map(|platform| platform.bytes()));
+        told
+    }
 }
 
 /// Environment variables. Their values are shown nowhere.

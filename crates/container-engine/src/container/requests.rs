@@ -2,6 +2,8 @@
 //!
 //! Owns: the requests. Never waits for a state, but where that is the question, and never tries twice.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::json;
 
@@ -77,6 +79,24 @@ impl Engine {
         let target = path(container, &["kill"]).with("signal", signal);
         let call = Call::post(target, Object::Container(container.clone()));
         self.ask(&call).await.map(drop)
+    }
+
+    /// Asks a container to end by its own signal, and ends it by force after its own grace, or this one. Returns when it
+    /// has ended; one that does not run is no error.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`], and others.
+    pub async fn stop(
+        &self,
+        container: &ContainerId,
+        grace: Option<Duration>,
+    ) -> Result<(), EngineError> {
+        let mut target = path(container, &["stop"]);
+        if let Some(grace) = grace {
+            target = target.with("t", &grace.as_secs().to_string());
+        }
+        let about = Object::Container(container.clone());
+        self.ask(&Call::post(target, about)).await.map(drop)
     }
 
     /// Looks at a container.

@@ -17,7 +17,7 @@ use super::order::{
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
-use crate::spec::{PortSpec, StackName, TargetKind, TargetSpec};
+use crate::spec::{PortSpec, StackName, TargetKind, TargetSpec, UnitId};
 
 /// What is known of an attempt once it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct AttemptFacts {
     pub ports: Vec<PortSpec>,
     /// Of a container: whether it has the machine's own network.
     pub is_on_host: bool,
+    /// Whether it goes on in what an earlier attempt left: its container was started again.
+    pub is_again: bool,
 }
 
 /// What happens to a running attempt.
@@ -190,6 +192,12 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
 
     /// The identities of all attempts of which something is kept on this machine.
     async fn known(&self) -> BTreeSet<String>;
+
+    /// Forgets what is kept for a unit beyond its attempts: it is gone, and none of it runs.
+    async fn forget_unit(&self, _unit: &UnitId) {}
+
+    /// The same of every unit but these. Asked before anything is launched.
+    async fn forget_units_except(&self, _known: &BTreeSet<UnitId>) {}
 
     /// Starts a service by itself, outside any stack: nobody restarts it, nobody probes it.
     ///

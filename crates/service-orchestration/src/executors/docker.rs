@@ -1,10 +1,11 @@
 //! Containers: those that we create, and those of others that we observe.
 //!
-//! Owns: how an attempt becomes a container and is found again. Keeps nothing about any of them: labels say whose a
-//! container is, the engine has its output and its exit code. See the ADR on containers.
+//! Owns: how an attempt becomes a container and is found again. Labels say whose a container is, the engine has its output
+//! and its exit code; which run of a container that is kept an attempt is stands in a record. See the ADRs on containers.
 
 mod attach;
 mod attempt;
+mod busy;
 mod control;
 mod create;
 mod forward;
@@ -12,38 +13,46 @@ mod ground;
 mod hub;
 mod identity;
 mod image;
+mod keep;
+mod launch;
+mod name;
+mod past;
+mod port;
 mod pump;
+mod record;
 mod steps;
+mod sweep;
 mod tool;
+mod volume;
 
 pub use attach::DockerAttachExecutor;
 pub(crate) use identity::network_name;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-
-use async_io::Timer;
 use async_lock::Mutex;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
 use command_executor::supervised::ShimProgram;
 use container_engine::{
-    ContainerStatus, ContainerSummary, Discovery, Engine, EngineError, Timeouts,
+    ContainerId, ContainerStatus, ContainerSummary, Discovery, Engine, EngineError,
 };
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use self::attempt::RunningContainer;
+use self::busy::Busy;
 use self::forward::Forwarders;
 use self::hub::Hub;
-use self::identity::{Home, instance_of};
+use self::identity::Home;
+use self::pump::Output;
+use self::record::Records;
 use super::{
     AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, LaunchError,
     LaunchOrder, LeftoverError, RunningAttempt, RunningService, ServiceExecutor, Ticket, alone,
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
-use crate::spec::{StackName, TargetKind, TargetSpec};
+use crate::spec::{StackName, TargetKind, TargetSpec, UnitId};
 
 /// Runs containers, by the engine that docker's command line would talk to. They outlive us.
 #[derive(Clone, Debug)]
@@ -58,6 +67,8 @@ struct Shared {
     engine: OnceLock<Engine>,
     hub: Hub,
     home: Home,
+    records: Records,
+    busy: Busy,
     forwarders: Forwarders,
     /// Taken by whoever makes or removes what containers share: networks, forwarders. It spans awaits by design: who comes
     /// second has to see what came of the first, and the engine lets two networks of one name come to be.
@@ -82,6 +93,8 @@ impl DockerExecutor {
             engine,
             hub: Hub::default(),
             forwarders: Forwarders::new(directory.join("forward"), shim),
+            records: Records::at(directory.join("runs")),
+            busy: Busy::default(),
             home: Home::at(directory),
             turn: Mutex::new(()),
         };
@@ -106,86 +119,6 @@ impl DockerExecutor {
         Ok(engine.list(&filters).await?.into_iter().next())
     }
 
-    async fn forget_attempt(&self, instance_id: &str) -> Result<(), Failure> {
-        let Some(container) = self.find(instance_id).await? else {
-            return Ok(());
-        };
-        if container.status.is_alive() {
-            tracing::error!(
-                container = container.name,
-                "a container runs that is not known: it is left alone"
-            );
-            return Ok(());
-        }
-        let engine = self.shared.engine()?;
-        gone_is_fine(engine.remove(&container.id, false, true).await)?;
-        let Some(stack) = container.labels.get(identity::STACK) else {
-            return Ok(());
-        };
-        let filters = self.shared.home.filters()?.label(identity::STACK, stack);
-        let _turn = self.shared.turn.lock().await;
-        if engine.list(&filters).await?.is_empty() {
-            self.shared.forwarders.end(stack).await;
-        }
-        Ok(())
-    }
-
-    async fn forget_whole(&self, stack: &StackName, volumes: bool) -> Result<Vec<String>, Failure> {
-        if !self.shared.home.is_known() {
-            return Ok(Vec::new());
-        }
-        let engine = self.shared.engine()?;
-        let _turn = self.shared.turn.lock().await;
-        let filters = self
-            .shared
-            .home
-            .filters()?
-            .label(identity::STACK, stack.as_str());
-        let until = Instant::now() + REMOVAL;
-        loop {
-            // A removal that is under way is told to be, and holds the network until it is done.
-            let left = engine.list(&filters).await?;
-            for container in &left {
-                gone_is_fine(engine.remove(&container.id, false, true).await)?;
-            }
-            if left.is_empty() || Instant::now() >= until {
-                break;
-            }
-            Timer::after(BETWEEN_LOOKS).await;
-        }
-        self.shared.forwarders.end(stack.as_str()).await;
-        for network in engine.networks(&filters).await? {
-            gone_is_fine(engine.remove_network(&network.id).await)?;
-        }
-        let mut removed = Vec::new();
-        if volumes {
-            for volume in engine.volumes(&filters).await? {
-                gone_is_fine(engine.remove_volume(&volume.name).await)?;
-                removed.push(volume.name);
-            }
-        }
-        Ok(removed)
-    }
-
-    async fn instances(&self) -> Result<BTreeSet<String>, Failure> {
-        let engine = self.shared.engine()?.with_timeouts(Timeouts {
-            connect: AT_START,
-            look: AT_START,
-            ..Timeouts::default()
-        });
-        let all = engine.list(&self.shared.home.filters()?).await?;
-        let stacks = all
-            .iter()
-            .filter_map(|container| container.labels.get(identity::STACK));
-        let stacks = stacks.cloned().collect();
-        let _turn = self.shared.turn.lock().await;
-        self.shared.forwarders.end_except(stacks).await;
-        Ok(all
-            .iter()
-            .filter_map(|container| instance_of(&container.labels))
-            .collect())
-    }
-
     async fn adopt_container(&self, ticket: &Ticket) -> Result<Adoption, Failure> {
         let unknown = ExitInfo {
             exit_unknown: true,
@@ -194,26 +127,43 @@ impl DockerExecutor {
         if !self.shared.home.is_known() {
             return Ok(Adoption::Ended(unknown));
         }
-        let Some(found) = self.find(&ticket.instance_id).await? else {
-            // Its id is known once it runs; without, it may never have been made.
-            return Ok(Adoption::Ended(ExitInfo {
-                detail: ticket.details.is_some().then(|| REMOVED_UNSEEN.to_owned()),
-                ..unknown
-            }));
-        };
         let engine = self.shared.engine()?;
-        if found.status == ContainerStatus::Created {
-            // We died between making and starting it.
-            gone_is_fine(engine.remove(&found.id, false, true).await)?;
+        let record = self.shared.records.read(&ticket.instance_id).await?;
+        let (id, output, before_ns) = match record {
+            Some(record) => (
+                ContainerId::new(record.container.as_str()),
+                Output::recorded(record.clone(), ticket.attempt),
+                record.before_ns,
+            ),
+            None => {
+                let Some(found) = self.find(&ticket.instance_id).await? else {
+                    return Ok(Adoption::Ended(removed_unseen(ticket)));
+                };
+                if found.status == ContainerStatus::Created {
+                    // We died between making and starting it.
+                    gone_is_fine(engine.remove(&found.id, false, true).await)?;
+                    return Ok(Adoption::Ended(unknown));
+                }
+                let output = Output::of(&found.labels, ticket.attempt)
+                    .ok_or("its labels do not say where its output is kept")?;
+                (found.id, output, None)
+            }
+        };
+        // From here on nothing is missed: the first thing that is heard is to look again.
+        let heard = self.shared.hub.listen(engine, id.clone());
+        let seen = match engine.inspect(&id).await {
+            Err(EngineError::NotFound { .. }) => {
+                return Ok(Adoption::Ended(removed_unseen(ticket)));
+            }
+            seen => seen?,
+        };
+        let is_alive = seen.state.status.is_alive();
+        if !is_alive && seen.state.started_ns == before_ns {
+            // We died before we started it.
             return Ok(Adoption::Ended(unknown));
         }
-        let output = pump::Output::of(&found.labels, ticket.attempt)
-            .ok_or("its labels do not say where its output is kept")?;
-        // From here on nothing is missed: the first thing that is heard is to look again.
-        let heard = self.shared.hub.listen(engine, found.id.clone());
-        let seen = engine.inspect(&found.id).await?;
-        let is_alive = seen.state.status.is_alive();
-        let mut attempt = RunningContainer::new(engine.clone(), seen, heard, Some(output));
+        let engine = engine.clone();
+        let mut attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);
         if is_alive {
             return Ok(Adoption::Alive(Box::new(attempt)));
         }
@@ -265,7 +215,7 @@ impl ServiceExecutor for DockerExecutor {
     }
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
-        create::launch(&self.shared, order).await
+        launch::launch(&self.shared, order).await
     }
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
@@ -284,6 +234,26 @@ impl ServiceExecutor for DockerExecutor {
         if let Err(error) = self.forget_attempt(instance_id).await {
             let error = crate::error_chain(&*error.0);
             tracing::warn!(instance_id, error, "a container is left behind");
+        }
+    }
+
+    async fn forget_unit(&self, unit: &UnitId) {
+        if !self.shared.home.is_known() {
+            return;
+        }
+        if let Err(error) = self.forget_kept(|other| other == unit).await {
+            let error = crate::error_chain(&*error.0);
+            tracing::warn!(unit = %unit, error, "its container is left behind");
+        }
+    }
+
+    async fn forget_units_except(&self, known: &BTreeSet<UnitId>) {
+        if !self.shared.home.is_known() {
+            return;
+        }
+        if let Err(error) = self.forget_kept(|unit| !known.contains(unit)).await {
+            let error = crate::error_chain(&*error.0);
+            tracing::warn!(error, "whether containers were left behind is not known");
         }
     }
 
@@ -365,14 +335,14 @@ fn machine(
     }
 }
 
+/// The end of an attempt whose container is not there. Its id is known once it runs; without, it may never have been made.
+fn removed_unseen(ticket: &Ticket) -> ExitInfo {
+    ExitInfo {
+        exit_unknown: true,
+        detail: ticket.details.is_some().then(|| REMOVED_UNSEEN.to_owned()),
+        ..ExitInfo::default()
+    }
+}
+
 /// Why an end is known of which nothing else is.
 const REMOVED_UNSEEN: &str = "its container was removed while the daemon did not run";
-
-/// How long the removal of a dead container may take.
-const REMOVAL: Duration = Duration::from_secs(30);
-
-/// Between two looks whether it is gone.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-
-/// How long a start of the daemon waits for an engine that does not answer.
-const AT_START: Duration = Duration::from_secs(2);

@@ -24,6 +24,16 @@ pub enum LaunchError {
         /// What is not permitted.
         reason: String,
     },
+    /// A port that it publishes is taken by somebody else.
+    #[error("cannot publish the ports of `{unit}`: {reason}")]
+    PortTaken {
+        /// The unit.
+        unit: String,
+        /// The port, at this machine.
+        port: u16,
+        /// Who has it, and what can be done.
+        reason: String,
+    },
     /// The environment or an argument names a unit that has no address yet.
     #[error("`{reference}` has no value: {reason}")]
     Unresolved {

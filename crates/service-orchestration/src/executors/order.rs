@@ -103,12 +103,12 @@ pub struct ContainerOrder {
     pub labels: BTreeMap<String, String>,
     /// Which variables of its environment nobody has asked for: what its image says by these names goes before them.
     pub told: BTreeSet<String>,
-    /// Whether nothing is added to what its file says of its environment.
-    pub is_bare: bool,
     /// The hash of the definition that it is launched with.
     pub hash: String,
     /// Whether it becomes ready by the check of its image: without one it never would, and is not launched.
     pub own_check: bool,
+    /// Whether its container outlives it, and is started again for the next attempt unless it would be another.
+    pub keep: bool,
 }
 
 /// A port of a container.

@@ -84,6 +84,11 @@ fn is_told(inject: &bool) -> bool {
 }
 
 impl ServiceSpec {
+    /// Whether it is a service in a container of ours, which is kept from one attempt to the next.
+    pub(crate) fn keeps_container(&self) -> bool {
+        self.kind == UnitKind::Service && matches!(self.target, TargetSpec::Docker(_))
+    }
+
     /// A unit with nothing but a name, a kind and a target: every policy at its default.
     pub fn new(name: UnitName, kind: UnitKind, target: TargetSpec) -> Self {
         let restart = match kind {

@@ -174,7 +174,12 @@ impl Supervisor {
 
     /// Clears away what is left of attempts whose end was kept. Looked for before anything new is launched. Blocks.
     fn clear_away(&mut self, alive: &[(Index, Ticket)]) {
+        let known = self.units.all().map(|entry| entry.id.clone());
+        let known = known.filter(|unit| self.needs_kept(unit));
+        let maybe_alive = alive.iter().map(|(_, ticket)| ticket.unit.clone());
+        let units: BTreeSet<UnitId> = known.chain(maybe_alive).collect();
         for executor in self.setting.executors.all() {
+            future::block_on(executor.forget_units_except(&units));
             let mut left = future::block_on(executor.known());
             for (_, ticket) in alive {
                 left.remove(&ticket.instance_id);

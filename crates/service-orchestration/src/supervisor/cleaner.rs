@@ -13,6 +13,7 @@ use async_io::Timer;
 use futures_lite::future;
 
 use crate::executors::ServiceExecutor;
+use crate::spec::UnitId;
 
 #[derive(Debug)]
 pub(super) struct Cleaner {
@@ -22,7 +23,15 @@ pub(super) struct Cleaner {
     task: Task<()>,
 }
 
-type Rubbish = (Arc<dyn ServiceExecutor>, String);
+type Rubbish = (Arc<dyn ServiceExecutor>, Whose);
+
+/// Whose rubbish it is.
+enum Whose {
+    /// Of the attempt of this identity.
+    Attempt(String),
+    /// Of a unit that is gone, beyond its attempts.
+    Unit(UnitId),
+}
 
 /// How long the rubbish may lie. A stop of a hundred services takes about as long.
 const LEISURE: Duration = Duration::from_millis(30);
@@ -42,7 +51,16 @@ impl Cleaner {
     /// This attempt has ended, and its end was kept.
     pub(super) fn forget(&self, executor: Arc<dyn ServiceExecutor>, instance_id: String) {
         // Unbounded, and its task lives as long as this value: it cannot fail.
-        drop(self.rubbish.try_send((executor, instance_id)));
+        drop(
+            self.rubbish
+                .try_send((executor, Whose::Attempt(instance_id))),
+        );
+    }
+
+    /// This unit is gone, and that was kept.
+    pub(super) fn forget_unit(&self, executor: Arc<dyn ServiceExecutor>, unit: UnitId) {
+        // As above.
+        drop(self.rubbish.try_send((executor, Whose::Unit(unit))));
     }
 
     /// Clears away what is still there.
@@ -66,8 +84,11 @@ async fn clean(pile: Receiver<Rubbish>, hurried: Receiver<()>) {
         };
         future::or(at_once, at_leisure).await;
         let mut next = Some(first);
-        while let Some((executor, instance_id)) = next {
-            executor.forget(&instance_id).await;
+        while let Some((executor, whose)) = next {
+            match whose {
+                Whose::Attempt(instance_id) => executor.forget(&instance_id).await,
+                Whose::Unit(unit) => executor.forget_unit(&unit).await,
+            }
             next = pile.try_recv().ok();
         }
     }

@@ -26,6 +26,8 @@ pub(super) enum Deferred {
     Answer(Box<dyn FnOnce() + Send>),
     /// What an attempt left behind on this machine may go.
     Forget(crate::spec::TargetKind, String),
+    /// What was kept for a unit that is gone may go.
+    ForgetUnit(crate::spec::UnitId),
     /// Nothing is done after this.
     End,
 }
@@ -48,7 +50,7 @@ impl Deferred {
                 | Effect::Moved(_) => false,
             },
             Self::Answer(_) | Self::End => true,
-            Self::Forget(..) => false,
+            Self::Forget(..) | Self::ForgetUnit(_) => false,
         }
     }
 }
@@ -59,6 +61,7 @@ impl std::fmt::Debug for Deferred {
             Self::Effect(effect) => effect.fmt(f),
             Self::Answer(_) => f.write_str("Answer"),
             Self::Forget(_, instance) => write!(f, "Forget({instance})"),
+            Self::ForgetUnit(unit) => write!(f, "ForgetUnit({unit})"),
             Self::End => f.write_str("End"),
         }
     }
@@ -348,7 +351,9 @@ impl Supervisor {
         self.snapshots.outdate();
         for what in deferred {
             match what {
-                Deferred::Effect(Effect::Launch(..)) | Deferred::Forget(..)
+                Deferred::Effect(Effect::Launch(..))
+                | Deferred::Forget(..)
+                | Deferred::ForgetUnit(_)
                     if self.keeper.trouble().is_some() =>
                 {
                     self.keeper.held_back.push(what);
@@ -356,6 +361,7 @@ impl Supervisor {
                 Deferred::Effect(effect) => self.perform(effect),
                 Deferred::Answer(answer) => answer(),
                 Deferred::Forget(kind, instance) => self.forget_attempt(kind, instance),
+                Deferred::ForgetUnit(unit) => self.forget_what_was_kept(&unit),
                 Deferred::End => self.ended = true,
             }
         }

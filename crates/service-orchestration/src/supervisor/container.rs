@@ -65,7 +65,7 @@ impl Supervisor {
             labels: entry.described().labels.clone(),
             hash: entry.hash.clone(),
             told: self.only_told(entry),
-            is_bare: !entry.described().inject,
+            keep: entry.described().keeps_container(),
             own_check: [&entry.described().startup, &entry.described().readiness]
                 .into_iter()
                 .flatten()

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use service_registry::Incarnation;
 
+use super::commit::Deferred;
 use super::request::{Applied, ApplyError, ApplyMode};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
@@ -121,14 +122,18 @@ impl Supervisor {
 
     /// Forgets a unit that does not run.
     pub(super) fn forget_unit(&mut self, index: Index) {
-        let id = self.units.get(index).id.clone();
+        let entry = self.units.get(index);
+        let (id, had_container) = (entry.id.clone(), entry.spec.keeps_container());
         if self.world.remove(index).is_ok() {
             self.units.remove(index);
             self.timers.forget(index);
             // Its withdrawal may still wait to be carried out, and finds no unit then.
             self.registry
                 .withdraw(&super::address::key(&id), Incarnation(u64::MAX));
-            self.keeper.batch().units.insert(id, None);
+            self.keeper.batch().units.insert(id.clone(), None);
+            if had_container {
+                self.keeper.defer(Deferred::ForgetUnit(id));
+            }
         }
     }
 
@@ -152,7 +157,11 @@ impl Supervisor {
                 Some(index) => {
                     let entry = self.units.get_mut(index);
                     let changed = entry.hash != hash;
+                    let had_container = entry.spec.keeps_container() && entry.running.is_none();
                     entry.define(&spec, &hash);
+                    if had_container && !spec.keeps_container() {
+                        self.keeper.defer(Deferred::ForgetUnit(id));
+                    }
                     if changed {
                         applied.changed.push(spec.name.clone());
                         touched.push(index);

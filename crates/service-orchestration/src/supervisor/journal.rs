@@ -183,6 +183,13 @@ impl Supervisor {
         ) {
             data.insert("last_output".into(), entry.last_output.clone().into());
         }
+        if matches!(
+            kind,
+            EventKind::ServiceStarted | EventKind::ServiceRestarted
+        ) && entry.described().keeps_container()
+        {
+            data.insert("container_kept".into(), facts.is_again.into());
+        }
         if kind == EventKind::ServiceReady {
             data.insert("address".into(), self.address_of(entry).into());
         }

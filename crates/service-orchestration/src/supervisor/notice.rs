@@ -153,6 +153,7 @@ impl Supervisor {
         entry.facts.networks = facts.networks;
         entry.facts.is_on_host = facts.is_on_host;
         entry.see_ports(facts.ports);
+        entry.facts.is_again = facts.is_again;
         entry.facts.reason = None;
         entry.facts.unreachable = None;
         entry.facts.paused = false;
@@ -186,6 +187,7 @@ impl Supervisor {
             return self.launch_later(unit, attempt, reason);
         }
         let failure = match error {
+            LaunchError::PortTaken { port, .. } => self.port_taken(unit, *port),
             LaunchError::NotRunnable { .. }
             | LaunchError::NotPermitted { .. }
             | LaunchError::NoSecret { .. }
@@ -208,6 +210,18 @@ impl Supervisor {
         self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
+    }
+
+    /// A port that we chose is chosen anew the next time; one that the file names stays taken until somebody does
+    /// something.
+    fn port_taken(&mut self, unit: Index, port: u16) -> LaunchFailure {
+        let chosen = &mut self.units.get_mut(unit).facts.chosen_ports;
+        let had = chosen.len();
+        chosen.retain(|_, own| *own != port);
+        match chosen.len() < had {
+            true => LaunchFailure::Transient,
+            false => LaunchFailure::Permanent,
+        }
     }
 
     /// It was frozen by somebody else: nobody asks it anything meanwhile, and nobody is sent to it.
@@ -264,6 +278,12 @@ impl Supervisor {
         if let Some(instance_id) = entry.facts.instance_id.clone() {
             let kind = entry.described().target.kind();
             self.keeper.defer(Deferred::Forget(kind, instance_id));
+        }
+        let entry = self.units.get(unit);
+        if entry.described().keeps_container() && !self.needs_kept(&entry.id) {
+            // Nothing will be launched any more that its container would be kept for.
+            let id = entry.id.clone();
+            self.keeper.defer(Deferred::ForgetUnit(id));
         }
     }
 

@@ -15,7 +15,7 @@ use super::{ending, runner};
 use crate::executors::LaunchError;
 use crate::model::{Attempt, Effect, Index, Report, State};
 use crate::report::{EventKind, ExitInfo};
-use crate::spec::{TargetKind, UnitKind};
+use crate::spec::{TargetKind, UnitId, UnitKind};
 
 impl Supervisor {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -233,6 +233,27 @@ impl Supervisor {
     pub(super) fn forget_attempt(&mut self, kind: TargetKind, instance_id: String) {
         if let Some(executor) = self.setting.executors.get(kind) {
             self.cleaner.forget(Arc::clone(executor), instance_id);
+        }
+    }
+
+    /// Whether a container that is kept for a unit may be started again.
+    pub(super) fn needs_kept(&self, unit: &UnitId) -> bool {
+        let stack = self.units.stack(&unit.stack);
+        let is_defined = stack.is_some_and(|stack| {
+            stack.units.contains_key(&unit.name) || stack.inactive.contains_key(&unit.name)
+        });
+        let entry = self.units.index(unit).map(|index| self.units.get(index));
+        is_defined && entry.is_some_and(|entry| entry.spec.keeps_container())
+    }
+
+    /// Containers that were kept for a unit go with it, once it is known no more.
+    pub(super) fn forget_what_was_kept(&mut self, unit: &UnitId) {
+        // It has come back meanwhile; or its stack went, and with that all of it goes.
+        if self.needs_kept(unit) || self.units.stack(&unit.stack).is_none() {
+            return;
+        }
+        for executor in self.setting.executors.all() {
+            self.cleaner.forget_unit(Arc::clone(executor), unit.clone());
         }
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Facts {
     /// By their place in the definition: the port itself, or where it is published.
     pub(crate) chosen_ports: BTreeMap<u32, u16>,
     pub(crate) launched_hash: Option<String>,
+    /// Whether the attempt runs in a container that an earlier one had.
+    pub(crate) is_again: bool,
 }
 
 /// What the probes said last.
@@ -214,6 +216,7 @@ impl UnitEntry {
             attached: record.attached.clone(),
             chosen_ports: record.chosen_ports.clone(),
             launched_hash: record.launched_hash.clone(),
+            is_again: false,
         };
     }
 }

@@ -21,7 +21,6 @@ pub(crate) async fn the_environment_is_that_of_the_image_and_what_is_ordered(
     order
         .env
         .insert("GREETING".into(), "two words = one".into());
-    let instance = format!("HARNESS_INSTANCE_ID={}", order.instance_id);
     let own = order.container.as_mut().expect("a container");
     own.working_dir = Some("/no/such/directory".into());
     end_of(&mut *launch(ground, order).await).await;
@@ -33,7 +32,6 @@ pub(crate) async fn the_environment_is_that_of_the_image_and_what_is_ordered(
     lines.sort_unstable();
     let expected = [
         "GREETING=two words = one",
-        &instance,
         "HOME=/root",
         &format!("HOSTNAME={host}"),
         "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

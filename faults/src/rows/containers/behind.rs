@@ -60,13 +60,12 @@ fn unseen(stage: &Stage) -> Result<(), Fault> {
 fn once(stage: &Stage, words: &[&str], code: Option<i64>) -> Result<Unit, Fault> {
     let (place, engine) = (&stage.place, stage.engine);
     let before = stage.containers(&["kept", "once"])?;
+    let restarts = place.unit("kept")?.0["restarts"].clone();
     let mut words = words.to_vec();
     words.extend(before.iter().map(String::as_str));
     engine.docker(&words)?;
     place.until_unit("kept", "restarted by its policy", |unit| {
-        unit.is_up()
-            && unit.0["ready"] == true
-            && unit.0["container_id"].as_str() != Some(before[0].as_str())
+        unit.is_up() && unit.0["ready"] == true && unit.0["restarts"] != restarts
     })?;
     stage.until_more("kept")?;
     let once = place.until_unit("once", "known to have ended", |unit| {

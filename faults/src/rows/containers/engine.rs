@@ -51,8 +51,8 @@ fn under(stage: &Stage, end: End) -> Result<BTreeMap<String, u32>, Fault> {
     let mut killed = BTreeMap::new();
     if let End::Kill = end {
         for name in UNITS {
-            let unit = stage.place.unit(name)?;
-            killed.extend(unit.instance().map(|instance| (instance.to_owned(), 1)));
+            let last = stage.place.account().attempts(name).pop();
+            killed.extend(last.map(|attempt| (attempt, 1)));
         }
     }
     Ok(killed)
@@ -82,7 +82,7 @@ fn done(stage: &Stage) -> Result<String, Fault> {
         "what ended well while the engine was away is done",
         || brief.0.to_string(),
     )?;
-    Ok(brief.instance().unwrap_or_default().to_owned())
+    Ok(attempts.last().cloned().unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +109,9 @@ fn ended(stage: &Stage, end: End) -> Result<String, Fault> {
     restarted(stage)?;
     let now = stage.containers(&UNITS)?;
     promise(
-        now[0] != before[0],
-        "a container that ended is made anew",
-        || now[0].clone(),
+        now == before,
+        "a container that ended is started again",
+        || format!("{now:?}"),
     )?;
     Ok(reason)
 }

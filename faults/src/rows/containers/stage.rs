@@ -2,7 +2,7 @@
 //!
 //! Owns: the stack file's common parts, and the check that who lives with the engine is who is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
 use crate::fault::{Fault, promise};
@@ -40,7 +40,7 @@ impl Stage {
     }
 
     /// Waits until nothing is on its way, then looks: of each unit that is up its container lives and no other, of the
-    /// others none; and no unit has lived twice at any time.
+    /// others none; no unit has more than one container; and none has lived twice at any time.
     pub(super) fn sound(&self) -> Result<(), Fault> {
         until(
             PATIENCE,
@@ -49,12 +49,14 @@ impl Stage {
                 let status = self.place.until_settled()?;
                 let mut living: BTreeMap<String, Vec<String>> = BTreeMap::new();
                 let mut wrong = Vec::new();
+                let mut had = BTreeSet::new();
                 for container in self.engine.ours()? {
+                    if !had.insert(container.service.clone()) {
+                        wrong.push(format!("{} is one too many", container.name));
+                    }
                     if container.is_alive() {
                         let own = living.entry(container.service).or_default();
                         own.push(container.id);
-                    } else {
-                        wrong.push(format!("{} is left {}", container.name, container.state));
                     }
                 }
                 for unit in status.units() {

@@ -20,6 +20,7 @@ pub(crate) fn stale(_order: &Order) -> Result<String, Fault> {
     let own = format!("org.harness.home={}", home.trim());
     // Died between making and starting it; has run; both as an earlier run would have left them.
     for verb in ["create", "run"] {
+        engine.docker(&["rm", "faults-a-1"])?;
         engine.docker(&[
             verb,
             "--name=faults-a-1",
@@ -36,6 +37,7 @@ pub(crate) fn stale(_order: &Order) -> Result<String, Fault> {
         place.ok(&["stop", "a"])?;
         stage.sound()?;
     }
+    engine.docker(&["rm", "faults-a-1"])?;
     engine.docker(&["create", "--name=faults-a-1", IMAGE, "true"])?;
     let refused = place.run(&["start", "--wait", "a"])?;
     promise(

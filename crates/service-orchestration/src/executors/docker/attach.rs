@@ -48,6 +48,7 @@ impl DockerAttachExecutor {
             seen,
             heard,
             None,
+            None,
         )))
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct RunningContainer {
     orders: Receiver<Order>,
     /// Where its output goes; nowhere when it is only observed.
     output: Option<Output>,
+    /// When the container's run before this one began: while that is its last, this one never did.
+    before_ns: Option<u64>,
     /// What goes on, kept over a dropped `next`.
     pumping: Option<Task<Result<(), PumpError>>>,
     /// Whether it was begun after the end. Docker cuts off whoever follows the output of one that dies while it says much.
@@ -89,6 +91,7 @@ impl RunningContainer {
         seen: Container,
         heard: Receiver<Heard>,
         output: Option<Output>,
+        before_ns: Option<u64>,
     ) -> Self {
         let (sender, orders) = async_channel::unbounded();
         let health = Arc::new(LastHealth::default());
@@ -109,6 +112,7 @@ impl RunningContainer {
             heard,
             orders,
             output,
+            before_ns,
             pumping: None,
             is_last_pump: false,
             looking: None,
@@ -125,6 +129,12 @@ impl RunningContainer {
         this.pump(Duration::ZERO);
         this.take_in(seen);
         this
+    }
+
+    /// Whether its container had run before, so that what was written in there is still there.
+    pub(super) fn started_again(mut self, is_again: bool) -> Self {
+        self.facts.is_again = is_again;
+        self
     }
 
     /// Takes its output, from where it was left off, after a pause.
@@ -270,7 +280,12 @@ impl RunningContainer {
             ContainerAction::Unpause => self.is_paused = false,
             // Nobody but us removes what is ours, and we only what has been told to have ended.
             ContainerAction::Destroy if self.end.is_some() => self.blame_a_stranger(),
-            ContainerAction::Destroy | ContainerAction::Start | ContainerAction::Oom => self.look(),
+            ContainerAction::Start => {
+                // What was told of an end before is of an earlier run.
+                self.died_with = None;
+                self.look();
+            }
+            ContainerAction::Destroy | ContainerAction::Oom => self.look(),
             _ => {}
         }
     }
@@ -378,6 +393,7 @@ fn facts(seen: &Container) -> AttemptFacts {
         },
         ports: ports(seen),
         is_on_host: seen.network_mode == "host",
+        is_again: false,
     }
 }
 

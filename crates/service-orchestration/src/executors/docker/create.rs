@@ -1,228 +1,22 @@
-//! Making a container and starting it.
+//! What a container is made of.
 //!
-//! Owns: what of an order becomes what of a container, and what is done when its name is taken.
+//! Owns: what of an order becomes what of a container, field by field. Asks nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Component;
-use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use container_engine::{
-    Container, ContainerConfig, ContainerId, ContainerPort, Device, Engine, EngineError,
-    Environment, Image, LogConfig, Mount, MountSource, NetworkAttachment, NetworkMode,
-    PublishedPort, Resources, Ulimit, VolumeConfig,
+    ContainerConfig, ContainerPort, Device, Environment, LogConfig, Mount, MountSource,
+    NetworkAttachment, NetworkMode, PublishedPort, Resources, Ulimit,
 };
 
-use super::identity::{
-    COMPOSE_PROJECT, HOME, STACK, container_name, labels, network_name, stack_labels, stop_label,
-};
-use super::pump::Output;
-use super::{Failure, Shared, gone_is_fine, image, machine, refusal};
-use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
-use crate::spec::{ContainerTarget, MountKind, Protocol, TargetSpec};
+use super::identity::network_name;
+use super::{Failure, image};
+use crate::executors::{ContainerOrder, LaunchOrder};
+use crate::spec::{ContainerTarget, MountKind, Protocol};
 
-pub(super) async fn launch(
-    shared: &Shared,
-    order: LaunchOrder,
-) -> Result<Box<dyn RunningAttempt>, LaunchError> {
-    let (TargetSpec::Docker(target), Some(own)) = (&order.target, order.container.as_deref())
-    else {
-        return Err(LaunchError::WrongTarget {
-            executor: "DockerExecutor",
-            target: order.target.kind(),
-        });
-    };
-    let refuse = |error: EngineError| refused(&order, error);
-    let engine = shared
-        .engine()
-        .map_err(|error| refusal(&order.unit, error))?;
-    let home = shared
-        .home
-        .id()
-        .map_err(|error| machine(&order.unit, error))?;
-    volumes(engine, &home, &order, target, own)
-        .await
-        .map_err(refuse)?;
-    let turn = shared.turn.lock().await;
-    let stack = order.unit.stack.as_str();
-    let forwarded = shared.forwarders.ensure(stack, &own.forwards).await;
-    drop(turn);
-    forwarded.map_err(|error| machine(&order.unit, error))?;
-    let output = Output::new(&order);
-    let mut labels = labels(&home, &order);
-    labels.extend([output.label()]);
-    let image = image_of(engine, &order, target, own)
-        .await
-        .map_err(refuse)?;
-    if target.image_signal {
-        let signal = image.as_ref().and_then(|image| image.stop_signal.clone());
-        labels.extend(signal.map(stop_label));
-    }
-    let said = image.map(|image| image.environment).unwrap_or_default();
-    let config = config(&order, target, own, labels, &said)
-        .map_err(|error| machine(&order.unit, error.0))?;
-    let name = target
-        .container_name
-        .clone()
-        .unwrap_or_else(|| container_name(&order.unit));
-    let id = create(engine, &home, &name, &config, &order).await?;
-    let heard = shared.hub.listen(engine, id.clone());
-    if let Err(error) = begin(&output, engine, &id).await {
-        // Nothing of it runs; what cannot be removed now is found by its labels.
-        drop(engine.remove(&id, true, true).await);
-        return Err(match error {
-            Begun::Refused(error) => refused(&order, error),
-            Begun::Failed(error) => machine(&order.unit, error.0),
-        });
-    }
-    let unclear = |error: EngineError| {
-        LaunchError::Unclear(AdoptError {
-            unit: order.unit.clone(),
-            instance_id: order.instance_id.clone(),
-            source: error.into(),
-        })
-    };
-    let seen = engine.inspect(&id).await.map_err(unclear)?;
-    if own.own_check && lacks_check(engine, &seen).await {
-        gone_is_fine(engine.remove(&id, true, true).await).map_err(unclear)?;
-        return Err(LaunchError::NotRunnable {
-            program: order.unit.local_name(),
-            reason: NO_CHECK.into(),
-        });
-    }
-    Ok(Box::new(super::RunningContainer::new(
-        engine.clone(),
-        seen,
-        heard,
-        Some(output),
-    )))
-}
-
-/// Whether the image of a container that runs has surely no check. Only the container tells: not every engine says it of
-/// the image.
-async fn lacks_check(engine: &Engine, seen: &Container) -> bool {
-    if !seen.state.status.is_alive() {
-        return false;
-    }
-    match engine.capabilities().await {
-        Ok(capabilities) if capabilities.runs_checks => seen.state.health.is_none(),
-        Ok(_) => matches!(engine.check(&seen.id).await, Ok(None)),
-        Err(_) => false,
-    }
-}
-
-const NO_CHECK: &str = "its image has no check of its own: give `readiness`/`healthcheck`, or depend on `service_started`";
-
-enum Begun {
-    Refused(EngineError),
-    Failed(Failure),
-}
-
-async fn begin(output: &Output, engine: &Engine, id: &ContainerId) -> Result<(), Begun> {
-    let now = chrono::Utc::now()
-        .timestamp_nanos_opt()
-        .and_then(|ns| u64::try_from(ns).ok());
-    let begun = output.clone().begin(now.unwrap_or_default()).await;
-    begun.map_err(|error| Begun::Failed(error.into()))?;
-    match engine.start(id).await {
-        Ok(()) => Ok(()),
-        // Whether it runs is seen by looking, which comes next.
-        Err(EngineError::Lost { .. } | EngineError::TimedOut { .. }) => Ok(()),
-        Err(error) => Err(Begun::Refused(error)),
-    }
-}
-
-/// Makes the container. A name that a dead container of ours still has is freed: the engine says that it removes one
-/// before its name is free.
-async fn create(
-    engine: &Engine,
-    home: &str,
-    name: &str,
-    config: &ContainerConfig,
-    order: &LaunchOrder,
-) -> Result<ContainerId, LaunchError> {
-    let refuse = |error: EngineError| refused(order, error);
-    let given_up_at = Instant::now() + UNTIL_A_NAME_IS_FREE;
-    loop {
-        let taken = match engine.create(name, config).await {
-            Err(error @ EngineError::NameTaken { .. }) => error,
-            made => return made.map_err(refuse),
-        };
-        match engine.inspect(&ContainerId::new(name)).await {
-            Ok(holder) => {
-                let is_ours = holder.labels.get(HOME).is_some_and(|label| label == home);
-                if !is_ours || holder.state.status.is_alive() {
-                    return Err(LaunchError::NotRunnable {
-                        program: order.unit.local_name(),
-                        reason: whose(name, &holder, is_ours),
-                    });
-                }
-                let removed = engine.remove(&holder.id, false, true).await;
-                gone_is_fine(removed).map_err(refuse)?;
-            }
-            // Gone in the meantime.
-            Err(EngineError::NotFound { .. }) => {}
-            Err(error) => return Err(refuse(error)),
-        }
-        if Instant::now() >= given_up_at {
-            return Err(refuse(taken));
-        }
-        Timer::after(BETWEEN_TRIES).await;
-    }
-}
-
-/// Who has the name, and what can be done.
-fn whose(name: &str, holder: &Container, is_ours: bool) -> String {
-    let label = |label: &str| holder.labels.get(label);
-    let owner = match (is_ours, label(STACK), label(COMPOSE_PROJECT)) {
-        (true, Some(stack), _) => format!("which runs for stack `{stack}` here"),
-        (false, Some(stack), _) => format!("of stack `{stack}` of another installation"),
-        (_, None, Some(project)) => format!("of Compose project `{project}`"),
-        (_, None, None) => "which somebody else made".to_owned(),
-    };
-    let id = holder.id.as_str();
-    format!(
-        "the name `{name}` is taken by container {} of image `{}`, {owner}: remove or rename that, or give \
-         another `container_name`",
-        id.get(..SHORT_ID).unwrap_or(id),
-        holder.image
-    )
-}
-
-/// The stack's volumes that this container mounts.
-async fn volumes(
-    engine: &Engine,
-    home: &str,
-    order: &LaunchOrder,
-    target: &ContainerTarget,
-    own: &ContainerOrder,
-) -> Result<(), EngineError> {
-    let stack = &order.unit.stack;
-    for mount in &target.mounts {
-        let MountKind::Volume { name } = &mount.kind else {
-            continue;
-        };
-        let volume = own.volumes.get(name).cloned().unwrap_or_default();
-        let with_engine = volume.name_with_engine(stack, name);
-        if volume.external {
-            engine.volume(&with_engine).await?;
-            continue;
-        }
-        let mut labels = volume.labels;
-        labels.extend(stack_labels(home, stack.as_str()));
-        labels.insert("com.docker.compose.volume".into(), name.clone());
-        let config = VolumeConfig {
-            labels,
-            driver: volume.driver,
-            options: volume.driver_opts,
-        };
-        engine.create_volume(&with_engine, &config).await?;
-    }
-    Ok(())
-}
-
-fn config(
+pub(super) fn config(
     order: &LaunchOrder,
     target: &ContainerTarget,
     own: &ContainerOrder,
@@ -281,30 +75,13 @@ fn config(
     })
 }
 
-/// The image, where something of it has to be known before the container is made.
-async fn image_of(
-    engine: &Engine,
-    order: &LaunchOrder,
-    target: &ContainerTarget,
-    own: &ContainerOrder,
-) -> Result<Option<Image>, EngineError> {
-    if !target.image_signal && own.told.is_empty() {
-        return Ok(None);
-    }
-    let name = image::name(own.image.as_deref(), &order.unit);
-    engine.image(&name).await.map(Some)
-}
-
 /// What its file says, and what it is told beside that where the image does not say it itself.
 fn environment(order: &LaunchOrder, own: &ContainerOrder, said: &Environment) -> Environment {
     let by_image: BTreeSet<&str> = said.iter().map(|(name, _)| name).collect();
-    let own_id = ("HARNESS_INSTANCE_ID", order.instance_id.as_str());
-    let added = (!own.is_bare).then_some(own_id);
     let env = order.env.iter();
     let env =
         env.filter(|(name, _)| !own.told.contains(*name) || !by_image.contains(name.as_str()));
-    let env = env.map(|(name, value)| (name.as_str(), value.as_str()));
-    env.chain(added).collect()
+    env.collect()
 }
 
 fn source(order: &LaunchOrder, own: &ContainerOrder, kind: &MountKind) -> MountSource {
@@ -441,55 +218,6 @@ fn log(order: &LaunchOrder) -> LogConfig {
         options: options.map(|(name, value)| (name.to_owned(), value)).into(),
     }
 }
-
-fn refused(order: &LaunchOrder, error: EngineError) -> LaunchError {
-    let unit = order.unit.local_name();
-    let program = || program(order).unwrap_or_else(|| unit.clone());
-    match error {
-        EngineError::Refused { message, .. } if is_about_user(&message) => {
-            LaunchError::NotPermitted {
-                program: program(),
-                reason: message,
-            }
-        }
-        EngineError::NotRunnable { .. } => LaunchError::NotRunnable {
-            program: program(),
-            reason: crate::error_chain(&error),
-        },
-        EngineError::NoSuchImage { .. }
-        | EngineError::NameTaken { .. }
-        | EngineError::NotFound { .. } => LaunchError::NotRunnable {
-            program: unit,
-            reason: crate::error_chain(&error),
-        },
-        error => refusal(&order.unit, error),
-    }
-}
-
-/// The engines have no status for it.
-fn is_about_user(message: &str) -> bool {
-    [
-        "unable to find user",
-        "unable to find group",
-        "no matching entries in",
-    ]
-    .iter()
-    .any(|words| message.contains(words))
-}
-
-/// What was to be run, where it is not left to the image.
-fn program(order: &LaunchOrder) -> Option<String> {
-    let own = order.container.as_deref()?;
-    let words = [&own.entrypoint, &own.command];
-    words.into_iter().flatten().flatten().next().cloned()
-}
-
-/// An engine that removes a container has freed its name by then, or will not soon.
-const UNTIL_A_NAME_IS_FREE: Duration = Duration::from_secs(10);
-const BETWEEN_TRIES: Duration = Duration::from_millis(20);
-
-/// As docker's command line shows an id.
-const SHORT_ID: usize = 12;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! Who a container is, towards the engine.
 //!
 //! Owns: the labels, the names, and the identity of this installation, by which two of them on one engine never take
-//! each other's containers for their own. Labels are public: no value of an environment variable stands in one.
+//! each other's containers for their own. Labels are public: no value of an environment variable stands in one, and
+//! hashes of such are made with a key.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 use command_executor::blocking;
 use container_engine::Filters;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::executors::LaunchOrder;
-use crate::spec::UnitId;
+use crate::spec::{StackName, UnitId, UnitName};
 
 /// Of which installation.
 pub(super) const HOME: &str = "org.harness.home";
@@ -21,13 +24,17 @@ pub(super) const HOME: &str = "org.harness.home";
 pub(super) const STACK: &str = "org.harness.stack";
 /// Of which stack, for tools that know Compose.
 pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
-/// Which run.
+/// Which run; of what is kept, none.
 pub(super) const INSTANCE: &str = "org.harness.instance";
-const SERVICE: &str = "org.harness.service";
-const REPLICA: &str = "org.harness.replica";
+/// Of which unit.
+pub(super) const SERVICE: &str = "org.harness.service";
+/// Of which of its instances.
+pub(super) const REPLICA: &str = "org.harness.replica";
 const ATTEMPT: &str = "org.harness.attempt";
 const STOP_SIGNAL: &str = "org.harness.stop-signal";
-const HASH: &str = "org.harness.hash";
+/// By which definition.
+pub(super) const HASH: &str = "org.harness.hash";
+const COMPOSE_HASH: &str = "com.docker.compose.config-hash";
 
 /// The identity of this installation, made when the first container is.
 #[derive(Debug)]
@@ -48,6 +55,10 @@ impl Home {
         self.directory.join("home")
     }
 
+    fn key_file(&self) -> PathBuf {
+        self.directory.join("key")
+    }
+
     /// Whether there can be containers of ours.
     pub(super) fn is_known(&self) -> bool {
         self.file().exists()
@@ -55,27 +66,16 @@ impl Home {
 
     /// Makes the identity, unless it is there.
     pub(super) async fn make(&self) -> io::Result<()> {
-        if self.is_known() {
+        if self.is_known() && self.key_file().exists() {
             return Ok(());
         }
-        let (directory, file) = (self.directory.clone(), self.file());
+        let (directory, files) = (self.directory.clone(), [self.key_file(), self.file()]);
         blocking::unblock(move || {
             fs::create_dir_all(&directory)?;
-            // Of one caller only: several containers of a stack are first at once.
-            let id = crate::host::instance_id();
-            let new = directory.join(format!(".home-{id}"));
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut writer = options.open(&new)?;
-            writer.write_all(id.as_bytes())?;
-            writer.sync_all()?;
-            // Whoever was first stays.
-            match fs::hard_link(&new, &file) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            fs::remove_file(&new)?;
-            fs::File::open(&directory)?.sync_all()
+            let [key, home] = files;
+            // The identity last: who finds it finds the key.
+            make_once(&directory, &key, &secret()?)?;
+            make_once(&directory, &home, &crate::host::instance_id())
         })
         .await
     }
@@ -84,10 +84,47 @@ impl Home {
         fs::read_to_string(self.file())
     }
 
+    /// The hash of what a container is made by: nobody who sees it can find a value in there by trying.
+    pub(super) fn hash(&self, parts: &[&[u8]]) -> io::Result<String> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &fs::read(self.key_file())?);
+        let mut context = hmac::Context::with_key(&key);
+        for part in parts {
+            // With its length before it, no part can pass for a piece of another.
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        let tag = context.sign();
+        Ok(tag.as_ref().iter().map(|b| format!("{b:02x}")).collect())
+    }
+
     /// What is ours.
     pub(super) fn filters(&self) -> io::Result<Filters> {
         Ok(Filters::all().label(HOME, &self.id()?))
     }
+}
+
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| io::Error::other("the kernel gives no chance"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Makes a file with this text that is whole before it has its name. Whoever was first stays.
+fn make_once(directory: &Path, file: &Path, text: &str) -> io::Result<()> {
+    // Of one caller only: several containers of a stack are first at once.
+    let new = directory.join(format!(".home-{}", crate::host::instance_id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut writer = options.open(&new)?;
+    writer.write_all(text.as_bytes())?;
+    writer.sync_all()?;
+    match fs::hard_link(&new, file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    fs::remove_file(&new)?;
+    fs::File::open(directory)?.sync_all()
 }
 
 /// The labels of whatever belongs to a stack.
@@ -97,29 +134,59 @@ pub(super) fn stack_labels(home: &str, stack: &str) -> BTreeMap<String, String> 
         .into()
 }
 
-/// The labels of a container: its own, those of its file and those that tools for Compose know.
+/// The labels of whatever belongs to a unit.
+pub(super) fn unit_labels(home: &str, unit: &UnitId) -> BTreeMap<String, String> {
+    let mut labels = stack_labels(home, unit.stack.as_str());
+    labels.insert(SERVICE.to_owned(), unit.name.to_string());
+    labels.insert(REPLICA.to_owned(), unit.replica.to_string());
+    labels
+}
+
+/// What belongs to a unit.
+pub(super) fn of_unit(home: &str, unit: &UnitId) -> Filters {
+    let labels = unit_labels(home, unit);
+    let own = [HOME, STACK, SERVICE, REPLICA].map(|name| (name, &labels[name]));
+    own.into_iter()
+        .fold(Filters::all(), |all, (name, value)| all.label(name, value))
+}
+
+/// To which unit something belongs.
+pub(super) fn unit_of(labels: &BTreeMap<String, String>) -> Option<UnitId> {
+    Some(UnitId {
+        stack: StackName::new(labels.get(STACK)?).ok()?,
+        name: UnitName::new(labels.get(SERVICE)?).ok()?,
+        replica: labels.get(REPLICA)?.parse().ok()?,
+    })
+}
+
+/// The labels of a container: its own, those of its file and those that tools for Compose know. Of one that is kept,
+/// nothing tells of one run.
 pub(super) fn labels(home: &str, order: &LaunchOrder) -> BTreeMap<String, String> {
     let container = order.container.as_deref();
     let mut labels = container.map(|own| own.labels.clone()).unwrap_or_default();
     let unit = &order.unit;
-    let hash = container.map(|own| own.hash.clone()).unwrap_or_default();
-    labels.extend(stack_labels(home, unit.stack.as_str()));
+    labels.extend(unit_labels(home, unit));
     let own = [
-        (SERVICE, unit.name.to_string()),
-        (REPLICA, unit.replica.to_string()),
-        (INSTANCE, order.instance_id.clone()),
-        (ATTEMPT, order.attempt.to_string()),
-        (HASH, hash.clone()),
         ("com.docker.compose.service", unit.name.to_string()),
         (
             "com.docker.compose.container-number",
             unit.replica.max(1).to_string(),
         ),
         ("com.docker.compose.oneoff", "False".to_owned()),
-        ("com.docker.compose.config-hash", hash),
     ];
     labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    if !container.is_some_and(|own| own.keep) {
+        let hash = container.map(|own| own.hash.clone()).unwrap_or_default();
+        labels.insert(INSTANCE.to_owned(), order.instance_id.clone());
+        labels.insert(ATTEMPT.to_owned(), order.attempt.to_string());
+        labels.extend(hash_labels(&hash));
+    }
     labels
+}
+
+/// By what a container is made.
+pub(super) fn hash_labels(hash: &str) -> [(String, String); 2] {
+    [HASH, COMPOSE_HASH].map(|name| (name.to_owned(), hash.to_owned()))
 }
 
 /// The signal that asks a container to end, where its image names it.
@@ -170,6 +237,6 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 1);
         let files = fs::read_dir(home.directory()).expect("there").count();
-        assert_eq!(files, 1);
+        assert_eq!(files, 2, "the identity and the key");
     }
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use async_io::Timer;
 use command_executor::blocking;
-use container_engine::{
-    ContainerId, Engine, EngineError, LogRecord, LogSource, LogStream, LogsQuery,
-};
+use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, Known, LogAppender, OutputRecord, Resume, Stream};
+use service_shim::log::{AppendError, Known, LogAppender, OutputRecord};
 
+use super::past::{Past, Sieve, stream_of};
+use super::record::Record;
 use crate::executors::LaunchOrder;
 
-/// Where the output of a container goes. Kept in one of its labels, so that any later daemon finds it.
+/// Where the output of a container goes. Kept in one of its labels, or in the record of the attempt where the container
+/// outlives it, so that any later daemon finds it.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     policy: LogPolicy,
@@ -27,6 +28,8 @@ pub(super) struct Output {
     /// Whether the container has ended: a full disk is then waited for no more, or whoever waits for the end would wait, too.
     /// Shared with what is being taken.
     is_over: Arc<AtomicBool>,
+    /// What it has said before this attempt.
+    past: Option<Past>,
 }
 
 /// Its label.
@@ -38,7 +41,23 @@ impl Output {
             policy: order.log_policy(),
             attempt: order.attempt,
             is_over: Arc::default(),
+            past: None,
         }
+    }
+
+    /// Of an attempt in a container that is kept.
+    pub(super) fn recorded(record: Record, attempt: u64) -> Self {
+        Self {
+            policy: record.output,
+            attempt,
+            is_over: Arc::default(),
+            past: record.past,
+        }
+    }
+
+    /// In the words of whoever writes it.
+    pub(super) fn policy(&self) -> &LogPolicy {
+        &self.policy
     }
 
     /// The label that tells of it.
@@ -53,6 +72,7 @@ impl Output {
             policy,
             attempt,
             is_over: Arc::default(),
+            past: None,
         })
     }
 
@@ -118,18 +138,17 @@ impl Output {
         if log.is_ended() {
             return Ok(());
         }
-        let point = log.resume_point();
+        let mut sieve = Sieve::new(self.past, log.resume_point());
         let query = LogsQuery {
-            since_ns: point.map(|point| point.since_ns),
+            since_ns: sieve.since_ns(),
             follow,
             tty: Some(tty),
             ..LogsQuery::default()
         };
         let mut records = engine.logs(id, &query).await?;
-        let mut resume = Resume::new(point);
         while let Some(first) = records.next().await {
             let batch = gather(first?, &mut records).await?;
-            log = self.store(log, batch, &mut resume).await?;
+            log = self.store(log, batch, &mut sieve).await?;
         }
         Ok(())
     }
@@ -169,12 +188,12 @@ impl Output {
         &self,
         mut log: LogAppender,
         batch: Vec<LogRecord>,
-        resume: &mut Resume,
+        sieve: &mut Sieve,
     ) -> Result<LogAppender, PumpError> {
         let mut new = Vec::with_capacity(batch.len());
         for record in batch {
             let stream = stream_of(record.source);
-            match resume.judge(stream, record.time_ns) {
+            match sieve.judge(stream, record.time_ns) {
                 Known::Stored => {}
                 Known::New => new.push(record),
                 Known::NewAfterGap => {
@@ -242,13 +261,6 @@ async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogReco
         batch.push(next);
     }
     Ok(batch)
-}
-
-fn stream_of(source: LogSource) -> Stream {
-    match source {
-        LogSource::Stderr => Stream::Stderr,
-        LogSource::Stdout => Stream::Stdout,
-    }
 }
 
 /// As much as one write of the log takes.

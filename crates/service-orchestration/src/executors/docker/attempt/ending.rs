@@ -35,14 +35,17 @@ impl RunningContainer {
         if seen.state.status.is_alive() {
             return;
         }
+        let has_run = self.before_ns.is_none() || seen.state.started_ns != self.before_ns;
         let code = seen
             .state
             .exit_code
+            .filter(|_| has_run)
             .and_then(|code| i32::try_from(code).ok());
         let oom = "the kernel ended something in it for want of memory";
         let detail = match seen.state.status {
-            _ if seen.state.is_oom_killed => Some(oom.to_owned()),
+            _ if has_run && seen.state.is_oom_killed => Some(oom.to_owned()),
             // We remove it only once its end is told.
+            _ if !has_run => None,
             ContainerStatus::Removing | ContainerStatus::Dead => Some(REMOVED.to_owned()),
             _ => None,
         };
@@ -53,6 +56,7 @@ impl RunningContainer {
             ended_at: seen
                 .state
                 .finished_ns
+                .filter(|_| has_run)
                 .and_then(|ns| i64::try_from(ns).ok())
                 .map(DateTime::from_timestamp_nanos),
             ..ExitInfo::default()

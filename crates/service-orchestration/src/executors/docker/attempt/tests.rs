@@ -56,7 +56,7 @@ fn attempt(output: Option<Output>) -> (RunningContainer, Sender<Heard>) {
     let engine = Engine::at_socket(Path::new("/nonexistent/docker.sock"));
     let (telling, heard) = async_channel::unbounded();
     (
-        RunningContainer::new(engine, running(), heard, output),
+        RunningContainer::new(engine, running(), heard, output, None),
         telling,
     )
 }

@@ -3,13 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use container_engine::{ContainerId, EngineError};
 use service_shim::LogTotal;
 
+use super::super::identity::{container_name, labels};
+use super::super::launch::{is_about_user, refused};
+use super::super::pump::Output;
 use super::*;
 use crate::executors::PortOrder;
 use crate::spec::{
-    Build, Limits, Log, Pull, Security, StackName, Stop, Ulimit as UlimitSpec, UnitId, UnitName,
-    VolumeSpec,
+    Build, Limits, Log, Pull, Security, StackName, Stop, TargetSpec, Ulimit as UlimitSpec, UnitId,
+    UnitName, VolumeSpec,
 };
 
 fn unit() -> UnitId {
@@ -71,11 +75,7 @@ fn what_the_image_says_goes_before_what_nobody_asked_for() {
     let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
     order.env.extend(told);
     let own = order.container.clone().expect("a container");
-    let expected = [
-        ("A", "1"),
-        ("DB_PORT", "5432"),
-        ("HARNESS_INSTANCE_ID", "0123456789ab"),
-    ];
+    let expected = [("A", "1"), ("DB_PORT", "5432")];
     let made = environment(&order, &own, &said);
     assert_eq!(made.iter().collect::<Vec<_>>(), expected);
     // Nothing of the image's own is in the way of what is told.
@@ -84,16 +84,6 @@ fn what_the_image_says_goes_before_what_nobody_asked_for() {
         made.iter()
             .any(|variable| variable == ("DB_HOST", "172.18.0.2"))
     );
-}
-
-#[test]
-fn a_container_that_is_told_nothing_has_what_its_file_says_and_nothing_else() {
-    let own = ContainerOrder {
-        is_bare: true,
-        ..ContainerOrder::default()
-    };
-    let config = made(ContainerTarget::default(), own);
-    assert_eq!(config.environment, Environment::from_iter([("A", "1")]));
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -105,7 +95,7 @@ fn what_is_not_said_is_left_to_the_image_and_the_engine() {
     let config = made(ContainerTarget::default(), ContainerOrder::default());
     let expected = ContainerConfig {
         image: "shop-db".into(),
-        environment: Environment::from_iter([("A", "1"), ("HARNESS_INSTANCE_ID", "0123456789ab")]),
+        environment: Environment::from_iter([("A", "1")]),
         network: NetworkMode::Networks(vec![NetworkAttachment {
             network: "shop_default".into(),
             aliases: words(&["db"]),
@@ -188,9 +178,9 @@ fn everything_that_is_said_becomes_part_of_the_container() {
         volumes: BTreeMap::new(),
         labels: BTreeMap::new(),
         hash: "abc".into(),
+        keep: false,
         own_check: false,
         told: BTreeSet::new(),
-        is_bare: false,
     };
     let port = |port, protocol| ContainerPort { port, protocol };
     let tcp = port(5432, container_engine::Protocol::Tcp);
@@ -384,8 +374,8 @@ fn a_container_is_labelled_as_ours_and_as_those_of_compose() {
         hash: "abc".into(),
         ..ContainerOrder::default()
     };
-    let order = order(ContainerTarget::default(), own);
-    let labels = labels("home-1", &order);
+    let mut order = order(ContainerTarget::default(), own);
+    let all = labels("home-1", &order);
     let expected = [
         ("com.docker.compose.config-hash", "abc"),
         ("com.docker.compose.container-number", "1"),
@@ -401,11 +391,14 @@ fn a_container_is_labelled_as_ours_and_as_those_of_compose() {
         ("org.harness.stack", "shop"),
         ("team", "blue"),
     ];
-    let labels: Vec<_> = labels
-        .iter()
-        .map(|(a, b)| (a.as_str(), b.as_str()))
-        .collect();
-    assert_eq!(labels, expected, "no label of a file hides one of ours");
+    let own: Vec<_> = all.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(own, expected, "no label of a file hides one of ours");
+    order.container.as_mut().expect("a container").keep = true;
+    let kept = labels("home-1", &order);
+    order.attempt += 1;
+    order.instance_id = "ba9876543210".into();
+    assert_eq!(kept, labels("home-1", &order), "nothing tells of a run");
+    assert_eq!(kept.len(), all.len() - 4);
 }
 
 #[test]
