@@ -127,9 +127,11 @@ fn what_runs_with_another_image_is_restarted_by_a_start_that_builds_and_nothing_
     let keys = "build: image\n    command: [sh, -c, 'cat /version; exec sleep 1000']\n  idle:\n    type: process\n    command: [sleep, '1000']";
     let home = Home::new(&stack("again", keys));
     let down = Stack(&home);
+    let mark = format!("harness-test.again={}", std::process::id());
     let recipe = |version: &str| {
-        let file =
-            format!("FROM harness-test/busybox\nARG V={version}\nRUN echo version-$V > /version\n");
+        let file = format!(
+            "FROM harness-test/busybox\nLABEL {mark}\nARG V={version}\nRUN echo version-$V > /version\n"
+        );
         home.write("image/Dockerfile", &file);
     };
     let container = || home.unit("app")["container_id"].to_string();
@@ -164,9 +166,14 @@ fn what_runs_with_another_image_is_restarted_by_a_start_that_builds_and_nothing_
         .expect(1)
         .says("cannot build");
     assert_eq!(container(), second, "what runs is left alone");
-    let image = home.ok(&["config", "--images"]).stdout;
     drop(down);
-    docker(&["image", "rm", "--force", image.trim()]);
+    // Those that lost their name to a later one, too.
+    let label = format!("label={mark}");
+    let left = ["image", "ls", "--quiet", "--filter", &label];
+    for image in docker(&left).lines() {
+        docker(&["image", "rm", "--force", image]);
+    }
+    assert_eq!(docker(&left), "");
 }
 
 #[test]
