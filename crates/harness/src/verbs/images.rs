@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use clap::Args;
 use container_engine::{ContainerId, Discovery, Engine, EngineError};
 use harness_core::protocol::StopParams;
-use harness_core::spec::{Build, StackSpec, TargetSpec, UnitName, built_image_name};
+use harness_core::spec::{
+    Build, BuildHow, BuildLine, StackSpec, TargetSpec, UnitName, built_image_name,
+};
 use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
@@ -37,7 +38,7 @@ pub(crate) struct BuildArgs {
 }
 
 /// How images are built.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Debug)]
 struct How {
     /// Use nothing of earlier builds
     #[arg(long)]
@@ -48,6 +49,16 @@ struct How {
     /// Set an `ARG`; `NAME` alone takes its value from here. May be repeated
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = assignment)]
     build_arg: Vec<(String, Option<String>)>,
+}
+
+impl From<How> for BuildHow {
+    fn from(how: How) -> Self {
+        Self {
+            no_cache: how.no_cache,
+            pull: how.pull,
+            args: how.build_arg,
+        }
+    }
 }
 
 const BUILD_EXAMPLES: &str = "\
@@ -80,7 +91,7 @@ pub(crate) async fn build(args: BuildArgs, context: &Context) -> Result<(), Fail
     context.dirs_here("build")?;
     let stack = look(context, &args.units, &args.profile).await?;
     let engine = engine()?;
-    let built = build_all(context, &engine, &stack.0, &stack.1, &args.how)?;
+    let built = build_all(context, &engine, &stack.0, &stack.1, &args.how.into())?;
     if built == 0 {
         context.tell("nothing to build: no service that is meant has `build`");
     }
@@ -112,7 +123,7 @@ pub(super) async fn renew(
 ) -> Result<(), Failure> {
     context.dirs_here("--build")?;
     let engine = engine()?;
-    build_all(context, &engine, stack, units, &How::default())?;
+    build_all(context, &engine, stack, units, &BuildHow::default())?;
     let client = context.client(AutoStart::Always).await?;
     let outdated = outdated(&engine, &client, stack, units).await?;
     if outdated.is_empty() {
@@ -186,14 +197,14 @@ fn build_all(
     engine: &Engine,
     stack: &StackSpec,
     units: &[UnitName],
-    how: &How,
+    how: &BuildHow,
 ) -> Result<usize, Failure> {
     let mut built = 0;
     for (name, image) in images(stack, units) {
         let Some(recipe) = image.recipe else { continue };
         context.tell(&format!("building {name}"));
-        let (words, variables) = build_words(&stack.directory, &name, recipe, how);
-        run(engine, "build", &name, &words, &variables)?;
+        let line = BuildLine::new(&stack.directory, &name, recipe, how);
+        run(engine, "build", &name, &line.words, &line.variables)?;
         built += 1;
     }
     Ok(built)
@@ -230,65 +241,6 @@ fn images<'a>(stack: &'a StackSpec, units: &[UnitName]) -> BTreeMap<String, Imag
         image.units.push(unit);
     }
     images
-}
-
-/// What the engine's command line is told, and the variables that it takes values from: those of `ARG`s are not to be seen
-/// among arguments.
-fn build_words(
-    directory: &Path,
-    image: &str,
-    recipe: &Build,
-    how: &How,
-) -> (Vec<OsString>, Vec<(String, String)>) {
-    let mut words: Vec<OsString> = vec!["--tag".into(), image.into()];
-    let context = directory.join(&recipe.context);
-    if let Some(file) = &recipe.dockerfile {
-        words.extend(["--file".into(), context.join(file).into_os_string()]);
-    }
-    if let Some(stage) = &recipe.target {
-        words.extend(["--target".into(), stage.into()]);
-    }
-    if how.no_cache {
-        words.push("--no-cache".into());
-    }
-    if how.pull {
-        words.push("--pull".into());
-    }
-    let mut values: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-    let said = recipe.args.iter();
-    values.extend(said.map(|(name, value)| (name.as_str(), Some(value.as_str()))));
-    let given = how.build_arg.iter();
-    values.extend(given.map(|(name, value)| (name.as_str(), value.as_deref())));
-    let mut variables = Vec::new();
-    for (name, value) in values {
-        words.push("--build-arg".into());
-        match value {
-            // The command line itself lives by these.
-            Some(value) if steers(name) => words.push(format!("{name}={value}").into()),
-            Some(value) => {
-                words.push(name.into());
-                variables.push((name.to_owned(), value.to_owned()));
-            }
-            None => words.push(name.into()),
-        }
-    }
-    words.push(context.into_os_string());
-    (words, variables)
-}
-
-/// Whether a variable means something to the engine's command line.
-fn steers(name: &str) -> bool {
-    ["PATH", "HOME", "TMPDIR"].contains(&name)
-        || [
-            "DOCKER_",
-            "BUILDKIT_",
-            "BUILDX_",
-            "LD_",
-            "XDG_",
-            "CONTAINER",
-        ]
-        .iter()
-        .any(|begins| name.starts_with(begins))
 }
 
 fn run(
@@ -336,34 +288,13 @@ fn assignment(text: &str) -> Result<(String, Option<String>), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::assignment;
 
     #[test]
-    fn values_of_arguments_are_not_among_the_words() {
-        let recipe = Build {
-            context: "app".into(),
-            dockerfile: Some("Other".into()),
-            args: [("TOKEN", "file"), ("PATH", "/x"), ("KEPT", "k")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-            target: Some("last".into()),
-        };
-        let how = How {
-            no_cache: true,
-            pull: true,
-            build_arg: ["TOKEN=s3cret", "MINE"]
-                .map(|text| assignment(text).expect("good"))
-                .into(),
-        };
-        let (words, variables) = build_words(Path::new("/s"), "shop-api", &recipe, &how);
-        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-        assert_eq!(
-            words.join(" "),
-            "--tag shop-api --file /s/app/Other --target last --no-cache --pull --build-arg KEPT --build-arg MINE --build-arg PATH=/x --build-arg TOKEN /s/app"
-        );
-        let expected = [("KEPT", "k"), ("TOKEN", "s3cret")];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(variables, expected);
+    fn an_argument_has_a_name() {
+        let given = |text| assignment(text).map(|(name, value)| (name, value.unwrap_or_default()));
+        assert_eq!(given("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(assignment("A"), Ok(("A".to_owned(), None)));
         assert!(assignment("=x").is_err());
     }
 }

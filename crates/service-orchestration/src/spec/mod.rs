@@ -5,6 +5,7 @@
 //! anything. These types are the wire and journal form too (see the ADR on the specification): fields are only added,
 //! with a default.
 
+mod build_line;
 mod container;
 mod mount;
 mod name;
@@ -17,6 +18,7 @@ mod template;
 mod unit;
 mod uses;
 
+pub use build_line::{BuildHow, BuildLine};
 pub use container::{
     Build, ContainerTarget, Limits, Pull, Security, Ulimit, VolumeSpec, built_image_name,
 };

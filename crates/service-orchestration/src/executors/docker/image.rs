@@ -9,7 +9,7 @@ use super::steps::Steps;
 use super::tool::ToolError;
 use super::{machine, refusal, tool};
 use crate::executors::{Activity, GroundOrder, LaunchError};
-use crate::spec::{Build, ContainerTarget, Pull, UnitId, built_image_name};
+use crate::spec::{Build, BuildHow, BuildLine, ContainerTarget, Pull, UnitId, built_image_name};
 
 /// Sees to it that the image is there.
 pub(super) async fn ready(
@@ -46,8 +46,7 @@ pub(super) fn name(image: Option<&str>, unit: &UnitId) -> String {
 
 async fn pull(engine: &Engine, order: &GroundOrder, image: &str) -> Result<(), LaunchError> {
     let steps = Steps::new(Activity::Pulling, image);
-    let args = ["pull".into(), image.into()];
-    let pulled = tool::run(engine, order, &args, steps).await;
+    let pulled = tool::run(engine, order, "pull", &[image.into()], &[], steps).await;
     pulled.map_err(|error| match error {
         ToolError::Failed { reason } if !is_about_image(&reason) => {
             machine(&order.unit, ToolError::Failed { reason })
@@ -62,21 +61,9 @@ async fn build(
     image: &str,
     recipe: &Build,
 ) -> Result<(), LaunchError> {
-    let mut args: Vec<String> = vec!["build".into(), "--tag".into(), image.into()];
-    let context = order.directory.join(&recipe.context);
-    if let Some(dockerfile) = &recipe.dockerfile {
-        let dockerfile = context.join(dockerfile).to_string_lossy().into_owned();
-        args.extend(["--file".into(), dockerfile]);
-    }
-    if let Some(stage) = &recipe.target {
-        args.extend(["--target".into(), stage.clone()]);
-    }
-    for (name, value) in &recipe.args {
-        args.extend(["--build-arg".into(), format!("{name}={value}")]);
-    }
-    args.push(context.to_string_lossy().into_owned());
+    let line = BuildLine::new(&order.directory, image, recipe, &BuildHow::default());
     let steps = Steps::new(Activity::Building, image);
-    let built = tool::run(engine, order, &args, steps).await;
+    let built = tool::run(engine, order, "build", &line.words, &line.variables, steps).await;
     built.map_err(|error| refused(order, image, error))
 }
 

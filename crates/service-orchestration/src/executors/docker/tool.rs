@@ -2,6 +2,7 @@
 //!
 //! Owns: running it to its end, and telling how far it has come, at most once a second. It ends with whoever waits for it.
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -12,11 +13,13 @@ use futures_lite::{AsyncReadExt, future};
 use super::steps::Steps;
 use crate::executors::{Activity, GroundOrder, Making};
 
-/// Runs the command line with these arguments.
+/// Runs the command line with these words behind the verb, and these variables besides its own.
 pub(super) async fn run(
     engine: &Engine,
     order: &GroundOrder,
-    args: &[String],
+    verb: &'static str,
+    words: &[OsString],
+    variables: &[(String, String)],
     steps: Steps,
 ) -> Result<(), ToolError> {
     let cli = engine.cli();
@@ -25,7 +28,9 @@ pub(super) async fn run(
     let mut command = Command::new(program);
     command
         .args(before)
-        .args(args)
+        .arg(verb)
+        .args(words)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -45,9 +50,8 @@ pub(super) async fn run(
     match ended {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(failed(format!(
-            "`{} {}` failed: {}",
+            "`{} {verb}` failed: {}",
             program.to_string_lossy(),
-            args[0],
             teller.last_words()
         ))),
         Err(error) => Err(ToolError::Machine(error)),
