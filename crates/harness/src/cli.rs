@@ -10,7 +10,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::render::ColorWish;
 use crate::verbs::{
     audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    net, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 use crate::{compose_words, help};
 
@@ -139,6 +139,7 @@ pub(crate) enum Verb {
     /// As Compose has it: `resolve SVC --port PORT`
     #[command(hide = true)]
     Port(resolve::PortArgs),
+    Registry(registry::RegistryArgs),
     Graph(graph::GraphArgs),
     Ls(ls::LsArgs),
     Validate(validate::ValidateArgs),
@@ -159,6 +160,7 @@ impl Verb {
             Self::Events(args) => args.is_json(),
             Self::Net(args) => args.is_json(),
             Self::Resolve(args) => args.is_json(),
+            Self::Registry(args) => args.is_json(),
             Self::Graph(args) => args.is_json(),
             Self::Ls(args) => args.is_json(),
             Self::Validate(args) => args.is_json(),

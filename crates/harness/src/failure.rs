@@ -20,6 +20,7 @@ use crate::render::{self, Span};
 use crate::verbs::exec_failure::ExecFailure;
 use crate::verbs::host_failure::HostFailure;
 use crate::verbs::image_failure::ImageFailure;
+use crate::verbs::registry_failure::RegistryFailure;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,9 @@ pub(crate) enum Failure {
     /// An image was not built or fetched.
     #[error(transparent)]
     Image(#[from] ImageFailure),
+    /// A service was not registered or found.
+    #[error(transparent)]
+    Registry(#[from] RegistryFailure),
     /// A host was not added, checked or removed.
     #[error(transparent)]
     Host(#[from] HostFailure),
@@ -213,6 +217,7 @@ impl Failure {
             Self::Interrupted { by, .. } => by.exit_code(),
             Self::Exec(error) => error.exit_code(),
             Self::Host(error) => error.exit_code(),
+            Self::Registry(error) => error.exit_code(),
             Self::Client(error) => error.exit_code(),
             Self::Launch(error) => error.exit_code(),
             Self::Replace(error) => error.exit_code(),
@@ -319,6 +324,7 @@ impl Failure {
             Self::Exec(_) => "exec",
             Self::Image(_) => "image",
             Self::Host(_) => "host",
+            Self::Registry(_) => "registry",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",
             Self::NeedsYes { .. } => "needs-yes",

@@ -104,7 +104,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Look",
         &[
-            "status", "logs", "tail", "events", "why", "net", "resolve", "graph", "ls",
+            "status", "logs", "tail", "events", "why", "net", "resolve", "registry", "graph", "ls",
         ],
     ),
     ("Stack file", &["validate", "config", "import"]),

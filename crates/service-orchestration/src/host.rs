@@ -88,6 +88,11 @@ impl Clock {
         self.start + self.epoch.elapsed()
     }
 
+    /// Now, for those who count in instants.
+    pub(crate) fn moment(&self) -> Instant {
+        Instant::now()
+    }
+
     /// The instant at which [`Clock::now`] will be `at`; none when it is too far away to have a name.
     pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
         self.epoch.checked_add(at.saturating_sub(self.start))

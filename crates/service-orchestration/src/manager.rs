@@ -3,6 +3,7 @@
 //! Owns: the way to the supervisor. Holds no state of units: it asks.
 
 mod builder;
+mod registry;
 mod services;
 mod signal;
 
@@ -80,6 +81,7 @@ struct Shared {
     logs: LogStore,
     executors: Executors,
     adopted: async_channel::Receiver<()>,
+    registry: service_registry::Registry,
     /// Closes when the supervisor has let go of everything.
     ended: async_channel::Receiver<()>,
     /// Whether services are left running when nobody owns the manager any more.

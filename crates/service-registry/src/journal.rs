@@ -3,6 +3,10 @@
 //! Owns: the released forms, which are never edited (the next version stands beside them). Converted by hand from and
 //! into the core types.
 
+mod leased;
+
+pub use leased::{SavedMoment, SavedStanding};
+
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::lease::{Ending, Lease, LeaseError, Leases, Owner, Tombstone};
+use crate::lease::{Ending, Lease, LeaseError, Leased, Leases, Owner, Standing, Tombstone};
 use crate::{Entry, Incarnation, InstanceKey, ServiceKey};
 
 /// One change of the registry.
@@ -27,6 +27,8 @@ pub struct Change {
 pub enum ChangeKind {
     /// An instance can be reached, or what is known of it is different.
     Published(Arc<Entry>),
+    /// The same run of an instance may now be sent work, or no longer; all else is as it was.
+    HealthChanged(Arc<Entry>),
     /// An instance can no longer be reached.
     Withdrawn(InstanceKey, Incarnation),
     /// The owner of an instance was not heard of in time. The instance may still run, and be published again.
@@ -76,7 +78,15 @@ impl Ledger {
         outcome
     }
 
+    /// What somebody has a lease for is left alone: it was never the daemon's.
     pub(crate) fn withdraw(&mut self, key: &InstanceKey, incarnation: Incarnation) -> Outcome {
+        match self.leases.owner(key) {
+            Some(_) => Outcome::Unchanged,
+            None => self.take_off(key, incarnation),
+        }
+    }
+
+    fn take_off(&mut self, key: &InstanceKey, incarnation: Incarnation) -> Outcome {
         match self.instance(key) {
             None => return Outcome::Unchanged,
             Some(listed) if listed.incarnation > incarnation => return Outcome::Stale,
@@ -99,6 +109,9 @@ impl Ledger {
         let key = entry.key.clone();
         self.admit(&key, entry.incarnation, &lease.owner, now)?;
         let outcome = self.list(entry);
+        if outcome == Outcome::Changed {
+            self.leases.touch(&key);
+        }
         self.leases.hold(&key, lease, now);
         Ok(outcome)
     }
@@ -112,14 +125,14 @@ impl Ledger {
     ) -> Result<Outcome, LeaseError> {
         if self.instance(key).is_some() {
             self.admit(key, incarnation, owner, now)?;
-            let outcome = self.withdraw(key, incarnation);
+            let outcome = self.take_off(key, incarnation);
             self.leases
                 .bury(key, incarnation, owner.clone(), Ending::Withdrawn, now);
             return Ok(outcome);
         }
         // What was lost has come to its end unseen, and says so late.
         let grave = self.leases.grave(key, now);
-        if grave.is_some_and(|grave| grave.owner == *owner && grave.admits(incarnation)) {
+        if grave.is_some_and(|grave| grave.owner.is_same(owner) && grave.admits(incarnation)) {
             self.leases
                 .bury(key, incarnation, owner.clone(), Ending::Withdrawn, now);
         }
@@ -150,6 +163,62 @@ impl Ledger {
         }
         self.leases.forget(now);
         lost
+    }
+
+    /// Takes those of the entries off the list that are under a lease of this name.
+    pub(crate) fn lose(&mut self, name: &str, keys: &[InstanceKey], now: Instant) -> usize {
+        let mut lost = 0;
+        for key in keys {
+            let owner = self.leases.owner(key).filter(|it| it.as_str() == name);
+            let Some(owner) = owner.cloned() else {
+                continue;
+            };
+            self.leases.let_go(key);
+            if let Some(entry) = self.strike(key) {
+                let incarnation = entry.incarnation;
+                self.leases.bury(key, incarnation, owner, Ending::Lost, now);
+                self.record(ChangeKind::Lost(key.clone(), incarnation));
+                lost += 1;
+            }
+        }
+        lost
+    }
+
+    /// The run after every one of this instance that is known of.
+    pub(crate) fn next_incarnation(&self, key: &InstanceKey, now: Instant) -> Incarnation {
+        let listed = self.instance(key).map(|entry| entry.incarnation.0);
+        let gone = self.leases.grave(key, now).map(|grave| grave.incarnation.0);
+        Incarnation(listed.max(gone).map_or(1, |last| last.saturating_add(1)))
+    }
+
+    pub(crate) fn note(&mut self) {
+        self.leases.note();
+    }
+
+    pub(crate) fn take_unsaved(&mut self, now: Instant) -> Vec<(InstanceKey, Standing)> {
+        let changed = self.leases.take_changed().into_iter();
+        changed
+            .map(|key| {
+                let standing = self.standing(&key, now);
+                (key, standing)
+            })
+            .collect()
+    }
+
+    fn standing(&self, key: &InstanceKey, now: Instant) -> Standing {
+        let listed = || {
+            let owner = self.leases.owner(key)?.clone();
+            let ttl = self.leases.ttl(&owner)?;
+            Some(Leased {
+                entry: self.instance(key)?.clone(),
+                lease: Lease { owner, ttl },
+            })
+        };
+        let gone = || self.leases.tombstone(key, now).map(Standing::Gone);
+        listed()
+            .map(Standing::Listed)
+            .or_else(gone)
+            .unwrap_or(Standing::Nothing)
     }
 
     pub(crate) fn remember(&mut self, tombstones: &[Tombstone], now: Instant) {
@@ -214,7 +283,7 @@ impl Ledger {
         };
         if let Some(listed) = self.instance(key) {
             let holder = self.leases.owner(key);
-            if holder != Some(asker) {
+            if !holder.is_some_and(|holder| holder.is_same(asker)) {
                 return Err(LeaseError::Taken {
                     key: key.clone(),
                     asker: asker.clone(),
@@ -234,14 +303,24 @@ impl Ledger {
     /// Puts the entry on the list, unless a later run stands there.
     fn list(&mut self, entry: Entry) -> Outcome {
         let instances = self.entries.entry(entry.key.service.clone()).or_default();
-        match instances.get(&entry.key.instance) {
+        let is_only_health = match instances.get(&entry.key.instance) {
             Some(listed) if listed.incarnation > entry.incarnation => return Outcome::Stale,
             Some(listed) if **listed == entry => return Outcome::Unchanged,
-            Some(_) | None => {}
-        }
+            Some(listed) => {
+                let readiness = entry.readiness;
+                Entry {
+                    readiness,
+                    ..(**listed).clone()
+                } == entry
+            }
+            None => false,
+        };
         let entry = Arc::new(entry);
         instances.insert(entry.key.instance, entry.clone());
-        self.record(ChangeKind::Published(entry));
+        self.record(match is_only_health {
+            true => ChangeKind::HealthChanged(entry),
+            false => ChangeKind::Published(entry),
+        });
         Outcome::Changed
     }
 

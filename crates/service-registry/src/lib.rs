@@ -26,7 +26,7 @@ mod topology;
 mod watch;
 
 pub use entry::{Endpoint, Entry, Incarnation, InstanceKey, Readiness, ServiceKey};
-pub use lease::{Ending, Lease, LeaseError, Leased, Owner, Tombstone};
+pub use lease::{Ending, Lease, LeaseError, Leased, Owner, Standing, Tombstone};
 pub use ledger::{Change, ChangeKind, Outcome};
 pub use loopback::{AllocateError, LoopbackPool, RestoreError};
 pub use network::{Network, NetworkError};

@@ -100,7 +100,8 @@ impl Registry {
         self.shared.change(|ledger| ledger.publish(entry))
     }
 
-    /// Takes an instance off the list, unless a later incarnation of it stands there by now.
+    /// Takes an instance off the list, unless a later incarnation of it stands there by now, or it is listed for somebody
+    /// else under a lease.
     pub fn withdraw(&self, key: &InstanceKey, incarnation: Incarnation) -> Outcome {
         self.shared
             .change(|ledger| ledger.withdraw(key, incarnation))

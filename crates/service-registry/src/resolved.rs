@@ -43,6 +43,24 @@ impl Resolved {
         Ok(Self { entry, route, ways })
     }
 
+    /// This instance at the address that it was registered with, for those of whose ways to it nothing is known; `None`
+    /// when that is none which leads there from elsewhere.
+    pub fn declared(entry: Arc<Entry>) -> Option<Self> {
+        let address = entry.ip;
+        if address.is_loopback() || address.is_unspecified() {
+            return None;
+        }
+        let way = |endpoint: &Endpoint| SocketAddr::new(address, endpoint.port);
+        Some(Self {
+            ways: entry.endpoints.iter().map(way).collect(),
+            route: Route {
+                address,
+                reason: Reason::Declared,
+            },
+            entry,
+        })
+    }
+
     /// `${db.ip}` and `${db.host}`: the numeric address, as seen by the asker.
     pub fn ip(&self) -> IpAddr {
         self.route.address

@@ -45,6 +45,7 @@ fn told(watch: &mut Watch) -> Vec<String> {
         Update::Gap(snapshot) => format!("gap {}", snapshot.entries.len()),
         Update::Change(change) => match &change.kind {
             ChangeKind::Published(entry) => format!("published {}", entry.key),
+            ChangeKind::HealthChanged(entry) => format!("{:?} {}", entry.readiness, entry.key),
             ChangeKind::Withdrawn(key, _) => format!("withdrawn {key}"),
             ChangeKind::Lost(key, _) => format!("lost {key}"),
         },
@@ -365,4 +366,157 @@ proptest! {
             prop_assert_eq!(registry.next_expiry(), due);
         }
     }
+}
+
+#[test]
+fn programs_of_one_owner_live_and_die_by_themselves() {
+    let (registry, start) = (Registry::new(), Instant::now());
+    let under = |program: &str| Lease::new(Owner::under("pi", program));
+    for (number, program) in [(1, "a"), (2, "b")] {
+        registry
+            .publish_leased(entry(number, 1), &under(program), start)
+            .expect("free");
+    }
+    assert_eq!((registry.count_of("pi"), registry.count_of("p")), (2, 0));
+    registry
+        .renew(&under("a").owner, start + seconds(10))
+        .expect("a lease");
+    assert_eq!(registry.expire(start + seconds(15)), 1);
+    assert!(registry.instance(&key(1)).is_some());
+    // Its next run goes on under a lease of its own, also while the first is still listed.
+    registry
+        .publish_leased(entry(1, 2), &under("c"), start + seconds(15))
+        .expect("the owner's own");
+    let late = registry.renew(&under("a").owner, start + seconds(16));
+    assert!(matches!(late, Err(LeaseError::NoLease { .. })));
+    assert_eq!(registry.owner(&key(1)), Some(under("c").owner));
+    assert_eq!(registry.next_expiry(), Some(start + seconds(30)));
+}
+
+#[test]
+fn what_others_publish_is_not_the_daemons_to_withdraw() {
+    let (registry, start) = (Registry::new(), Instant::now());
+    registry
+        .publish_leased(entry(1, 1), &lease("pi"), start)
+        .expect("free");
+    let forgotten = registry.withdraw(&key(1), Incarnation(u64::MAX));
+    assert_eq!(forgotten, Outcome::Unchanged);
+    assert!(registry.instance(&key(1)).is_some());
+    assert_eq!(registry.lose("nas", &[key(1)], start), 0);
+    assert_eq!(registry.lose("pi", &[key(1), key(2)], start), 1);
+    assert_eq!(registry.next_expiry(), None);
+    assert_eq!(registry.next_incarnation(&key(1), start), Incarnation(2));
+    assert_eq!(registry.next_incarnation(&key(2), start), Incarnation(1));
+}
+
+#[test]
+fn a_change_of_health_alone_is_told_as_that() {
+    let (registry, start) = (Registry::new(), Instant::now());
+    let mut watch = registry.watch();
+    let sick = Entry {
+        readiness: Readiness::Unhealthy,
+        ..entry(1, 1)
+    };
+    for entry in [entry(1, 1), sick.clone(), sick, entry(1, 2)] {
+        registry
+            .publish_leased(entry, &lease("pi"), start)
+            .expect("its own");
+    }
+    assert_eq!(
+        told(&mut watch),
+        [
+            "published shop:db/1",
+            "Unhealthy shop:db/1",
+            "published shop:db/1"
+        ]
+    );
+}
+
+/// Two copies of what is kept: one of everything that was noted, one of what stands.
+#[test]
+fn what_is_noted_adds_up_to_what_stands_and_comes_back_from_its_saved_form() {
+    use service_registry::Standing;
+    use service_registry::journal::{SavedMoment, SavedStanding};
+
+    let (registry, start) = (Registry::new(), Instant::now());
+    let moment = |at: u64| SavedMoment {
+        boot_id: Some("this one".to_owned()),
+        at_ns: at * 1_000_000_000,
+    };
+    registry
+        .publish_leased(entry(9, 1), &lease("pi"), start)
+        .expect("free");
+    assert!(registry.take_unsaved(start).is_empty(), "nobody keeps it");
+    registry.note_unsaved();
+    let mut kept = BTreeMap::new();
+    let mut keep = |at: u64| {
+        let now = start + seconds(at);
+        for (key, standing) in registry.take_unsaved(now) {
+            match SavedStanding::of(&standing, &moment(100 + at)) {
+                Some(saved) => kept.insert(key, saved),
+                None => kept.remove(&key),
+            };
+        }
+        kept.clone()
+    };
+    for number in 0..6 {
+        registry
+            .publish_leased(entry(number, 3), &lease("pi"), start)
+            .expect("free");
+    }
+    assert_eq!(keep(0).len(), 6);
+    registry
+        .renew(&Owner::new("pi"), start + seconds(1))
+        .expect("a lease");
+    registry
+        .publish_leased(entry(1, 3), &lease("pi"), start + seconds(1))
+        .expect("the same");
+    assert!(
+        registry.take_unsaved(start).is_empty(),
+        "signs of life are not kept"
+    );
+    let longer = Lease {
+        ttl: seconds(30),
+        ..lease("pi")
+    };
+    registry
+        .publish_leased(entry(1, 4), &longer, start + seconds(1))
+        .expect("its own");
+    registry
+        .withdraw_leased(&key(2), Incarnation(3), &longer.owner, start + seconds(1))
+        .expect("its own");
+    registry.publish(entry(3, 9));
+    registry.lose("pi", &[key(4)], start + seconds(1));
+    let saved = keep(1);
+    let text = serde_json::to_string(&saved.values().collect::<Vec<_>>()).expect("it is written");
+    let saved: Vec<SavedStanding> = serde_json::from_str(&text).expect("it is read");
+
+    let restored = Registry::new();
+    let mut stones = Vec::new();
+    for saved in &saved {
+        match saved.restore(&moment(161)) {
+            Standing::Listed(leased) => {
+                restored
+                    .publish_leased((*leased.entry).clone(), &leased.lease, start)
+                    .expect("free");
+            }
+            Standing::Gone(stone) => stones.push(stone),
+            Standing::Nothing => panic!("nothing is kept of nothing"),
+        }
+    }
+    restored.remember(&stones, start + seconds(100));
+    let listed = registry.leases();
+    assert!(listed.iter().all(|leased| leased.lease.ttl == seconds(30)));
+    assert_eq!(restored.leases(), listed);
+    let remembered = restored.tombstones(start + seconds(100));
+    assert_eq!(remembered, registry.tombstones(start + seconds(61)));
+    assert_eq!(remembered.len(), 2);
+    // An hour later nothing of them is left, unless the machine was started anew and nobody can tell.
+    let gone = &saved[2];
+    assert_eq!(gone.restore(&moment(101 + 3600)), Standing::Nothing);
+    let other_boot = SavedMoment {
+        boot_id: Some("another".to_owned()),
+        at_ns: 0,
+    };
+    assert!(matches!(gone.restore(&other_boot), Standing::Gone(stone) if stone.age.is_zero()));
 }

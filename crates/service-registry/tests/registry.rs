@@ -142,7 +142,7 @@ proptest! {
                         *known = snapshot.entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
                     }
                     Update::Change(change) => match &change.kind {
-                        ChangeKind::Published(entry) => {
+                        ChangeKind::Published(entry) | ChangeKind::HealthChanged(entry) => {
                             known.insert(entry.key.clone(), entry.clone());
                         }
                         ChangeKind::Withdrawn(key, _) | ChangeKind::Lost(key, _) => {

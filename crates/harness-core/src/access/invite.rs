@@ -11,7 +11,7 @@ use harness_wire::{Role, RpcError, code};
 use service_orchestration::error_chain;
 use sha2::{Digest, Sha256};
 
-use super::keeper::{Access, of_pki};
+use super::keeper::{Access, check_grants, of_pki};
 use super::register::{Invitation, NotInvited};
 use super::{Token, hex};
 use crate::protocol::{ApiError, ErrorCode, InviteParams, Invited};
@@ -43,6 +43,7 @@ impl Access {
             let message = "an invitation holds for a second at least and thirty days at most";
             return Err(ApiError::new(ErrorCode::InvalidParams, message));
         }
+        check_grants(&params.register)?;
         let failed = |error: std::io::Error| ApiError::new(ErrorCode::Internal, error.to_string());
         let invitation: [u8; 8] = random().map_err(failed)?;
         let secret: [u8; 32] = random().map_err(failed)?;
@@ -70,7 +71,8 @@ impl Access {
             name.clone(),
             expires,
             by.to_owned(),
-        );
+        )
+        .registering(params.register.clone());
         inner.register.invite(id, kept);
         inner.save_or(before)?;
         if is_new_host {
@@ -154,6 +156,9 @@ impl Access {
         inner
             .register
             .enlist(invitation.role, &certified.identity, now.into());
+        inner
+            .register
+            .set_register(&invitation.name, invitation.register.clone());
         match (inner.save_or(before), authority) {
             (Ok(()), Ok(authority)) => Applied {
                 outcome: Ok(Granted {

@@ -22,8 +22,10 @@ use super::WallClock;
 use super::limits::{max_connections, max_waiting};
 use super::register::{self, Register, Unwelcome};
 use crate::client::LOCAL_CLIENT;
+use crate::protocol::method::PublishService;
 use crate::protocol::{
-    ApiError, ClientInfo, ClientList, ErrorCode, InvitationInfo, Renewed, SCHEMA_VERSION,
+    ApiError, ClientInfo, ClientList, ErrorCode, InvitationInfo, Method, NamePattern, Renewed,
+    SCHEMA_VERSION, SetRoleParams,
 };
 
 /// Who may come in, and as what.
@@ -201,14 +203,39 @@ impl Access {
     }
 
     /// Changes what a client may do, from its next call on.
-    pub(crate) fn set_role(&self, name: &str, role: Role) -> Result<(), ApiError> {
+    pub(crate) fn set_role(&self, params: &SetRoleParams) -> Result<(), ApiError> {
+        let SetRoleParams {
+            name,
+            role,
+            register,
+        } = params;
         not_the_owner(name)?;
+        check_grants(register.as_deref().unwrap_or_default())?;
         let mut inner = self.inner();
         let before = inner.register.clone();
-        if !inner.register.set_role(name, role) {
+        if !inner.register.set_role(name, *role) {
             return Err(unknown_client(name));
         }
+        if let Some(register) = register {
+            inner.register.set_register(name, register.clone());
+        }
         inner.save_or(before)
+    }
+
+    /// What a client may register although its role does not allow it.
+    pub(crate) fn may_register(&self, name: &str) -> Vec<NamePattern> {
+        self.inner().register.may_register(name).to_vec()
+    }
+
+    /// What a client of this name may register: whatever it likes, or what it was granted.
+    pub(crate) fn has_word_in(&self, name: &str, stack: &str, service: &str) -> bool {
+        let inner = self.inner();
+        inner.register.client(name).is_some_and(|client| {
+            let is_granted = |pattern: &NamePattern| pattern.contains(stack, service);
+            client.revoked.is_none()
+                && (client.role.allows(PublishService::ROLE)
+                    || client.register.iter().any(is_granted))
+        })
     }
 
     /// Grants a client that is in another certificate.
@@ -239,6 +266,7 @@ impl Access {
             serial: client.serial().map(str::to_owned),
             expires_at: client.expires(),
             revoked_at: client.revoked,
+            register: client.register.clone(),
             connections: u32::try_from(inner.connections_of(name)).unwrap_or(u32::MAX),
         });
         let items = items.collect();
@@ -251,6 +279,7 @@ impl Access {
                 role: invitation.role,
                 expires_at: invitation.expires,
                 invited_by: invitation.by.clone(),
+                register: invitation.register.clone(),
             });
         ClientList {
             schema_version: SCHEMA_VERSION,
@@ -383,6 +412,17 @@ fn not_the_owner(name: &str) -> Result<(), ApiError> {
     }
 }
 
+/// Grants are looked through with every registration.
+pub(super) fn check_grants(register: &[NamePattern]) -> Result<(), ApiError> {
+    match register.len() > MOST_GRANTS {
+        true => Err(ApiError::new(
+            ErrorCode::InvalidParams,
+            format!("a client may be granted {MOST_GRANTS} names and stacks to register, no more"),
+        )),
+        false => Ok(()),
+    }
+}
+
 fn unknown_client(name: &str) -> ApiError {
     ApiError::new(
         ErrorCode::UnknownClient,
@@ -403,5 +443,6 @@ pub(super) fn of_pki(error: &PkiError) -> ApiError {
 const FILE: &str = "clients.json";
 /// What a clock may be set back without anything being made anew: less than certificates allow for.
 const CLOCK_DRIFT: Duration = Duration::from_secs(60);
+const MOST_GRANTS: usize = 64;
 /// How soon a renewal that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60 * 60);

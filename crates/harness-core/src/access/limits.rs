@@ -25,6 +25,22 @@ pub(crate) fn max_connections(role: Role) -> usize {
     }
 }
 
+/// Services that one client may have registered.
+pub(crate) fn max_entries(role: Role) -> usize {
+    match role {
+        Role::Observer | Role::Operator => 1_000,
+        Role::Deployer | Role::Admin => 20_000,
+    }
+}
+
+/// Watches of the registry that one client may have open.
+pub(crate) fn max_watches(role: Role) -> usize {
+    match role {
+        Role::Observer | Role::Operator => 256,
+        Role::Deployer | Role::Admin => 2_048,
+    }
+}
+
 /// What all connections of one client may have waiting together, in bytes.
 pub(crate) fn max_waiting(role: Role) -> usize {
     match role {

@@ -12,6 +12,6 @@ mod token;
 
 pub use clock::WallClock;
 pub(crate) use keeper::{Access, Pass};
-pub(crate) use limits::limits_of;
+pub(crate) use limits::{limits_of, max_entries, max_watches};
 pub use token::TokenError;
 pub(crate) use token::{Token, hex};

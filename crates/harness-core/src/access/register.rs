@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use harness_wire::{PeerIdentity, Role};
 
+use crate::protocol::NamePattern;
+
 /// Everything that decides who may come in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Register {
@@ -30,6 +32,10 @@ pub(crate) struct Client {
     /// Those that are welcome, the newest last. Two while a new one has been issued and not been seen.
     certificates: Vec<Certificate>,
     pub(crate) revoked: Option<DateTime<Utc>>,
+    /// What it may register although its role does not allow it. Not there in registers of before: they grant nothing, and
+    /// one that grants nothing is written as before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) register: Vec<NamePattern>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +57,9 @@ pub(crate) struct Invitation {
     pub(crate) by: String,
     /// How often a wrong secret was offered for it.
     failures: u32,
+    /// As [`Client::register`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) register: Vec<NamePattern>,
 }
 
 /// Why a certificate is not welcome.
@@ -129,6 +138,7 @@ impl Register {
             since: now,
             certificates: vec![Certificate::of(certificate)],
             revoked: None,
+            register: Vec::new(),
         };
         self.clients.insert(certificate.name.clone(), client);
     }
@@ -205,6 +215,25 @@ impl Register {
         }
     }
 
+    /// Changes what a client may register although its role does not allow it. `false` when there is none.
+    pub(crate) fn set_register(&mut self, name: &str, register: Vec<NamePattern>) -> bool {
+        match self.clients.get_mut(name) {
+            Some(client) if client.revoked.is_none() => {
+                client.register = register;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// What a client may register although its role does not allow it: nothing when it is not known, or shut out.
+    pub(crate) fn may_register(&self, name: &str) -> &[NamePattern] {
+        match self.clients.get(name) {
+            Some(client) if client.revoked.is_none() => &client.register,
+            Some(_) | None => &[],
+        }
+    }
+
     /// Whether a name is taken, by a client or an invitation.
     pub(crate) fn is_taken(&self, name: &str) -> bool {
         let is_client = self
@@ -231,6 +260,11 @@ impl Register {
         self.invitations
             .values()
             .any(|invitation| invitation.expires > now)
+    }
+
+    /// The client of this name.
+    pub(crate) fn client(&self, name: &str) -> Option<&Client> {
+        self.clients.get(name)
     }
 
     /// The clients, by name.
@@ -283,7 +317,13 @@ impl Invitation {
             expires,
             by,
             failures: 0,
+            register: Vec::new(),
         }
+    }
+
+    /// The same, with this to register.
+    pub(crate) fn registering(self, register: Vec<NamePattern>) -> Self {
+        Self { register, ..self }
     }
 }
 

@@ -233,9 +233,18 @@ impl HarnessClient {
         self.call::<SetClientRole>(&SetRoleParams {
             name: name.to_owned(),
             role,
+            register: None,
         })
         .await
         .map(|_done| ())
+    }
+
+    /// Changes what a client may do, and what it may register although its role does not allow it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_rights(&self, params: &SetRoleParams) -> Result<(), ClientError> {
+        self.call::<SetClientRole>(params).await.map(|_done| ())
     }
 
     /// What was changed, and by whom.

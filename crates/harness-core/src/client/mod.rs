@@ -12,6 +12,8 @@ mod events;
 mod launch;
 mod logs;
 mod recover;
+mod registration;
+mod registry;
 mod remote;
 mod replace;
 
@@ -21,5 +23,7 @@ pub use error::{ClientError, ConnectError};
 pub use events::EventStream;
 pub use launch::{AutoStart, DaemonProgram, LaunchError, daemon_log, ensure_daemon};
 pub use logs::LogStreamReader;
+pub use registration::{Registration, RegistrationError};
+pub use registry::RegistryWatch;
 pub use remote::{EnrolError, Remote};
 pub use replace::{ReplaceError, Replaced, replace_daemon, until_gone};

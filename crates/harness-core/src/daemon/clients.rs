@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use service_orchestration::blocking;
 
+use super::registry::lose_what_is_not_granted;
 use super::serve::Caller;
 use super::shared::Shared;
 use crate::audit;
@@ -30,9 +31,10 @@ pub(super) async fn invite(
 
 pub(super) async fn revoke(shared: &Arc<Shared>, params: RevokeParams) -> Result<Done, ApiError> {
     let access = Arc::clone(&shared.access);
-    blocking::unblock(move || access.revoke(&params.name))
-        .await
-        .map(|()| Done {})
+    let name = params.name.clone();
+    blocking::unblock(move || access.revoke(&params.name)).await?;
+    lose_what_is_not_granted(shared, &name).await;
+    Ok(Done {})
 }
 
 pub(super) async fn set_role(
@@ -40,9 +42,10 @@ pub(super) async fn set_role(
     params: SetRoleParams,
 ) -> Result<Done, ApiError> {
     let access = Arc::clone(&shared.access);
-    blocking::unblock(move || access.set_role(&params.name, params.role))
-        .await
-        .map(|()| Done {})
+    let name = params.name.clone();
+    blocking::unblock(move || access.set_role(&params)).await?;
+    lose_what_is_not_granted(shared, &name).await;
+    Ok(Done {})
 }
 
 pub(super) async fn renew(

@@ -24,11 +24,13 @@ mod logs;
 mod merge;
 mod parcel;
 mod recorded;
+mod registry;
 mod run;
 mod serve;
 mod session;
 mod shared;
 mod stacks;
+mod watching;
 
 pub use builder::BaseDaemonBuilder;
 pub use error::DaemonError;

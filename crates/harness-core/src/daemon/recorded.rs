@@ -8,10 +8,11 @@ use std::sync::Arc;
 use harness_wire::RpcError;
 use service_orchestration::blocking;
 
+use super::registry::recorded_name;
 use super::serve::Caller;
 use super::shared::Shared;
 use crate::audit::{Durability, Entry};
-use crate::protocol::{ApiError, Effect, Request};
+use crate::protocol::{ApiError, Effect, NamePattern, Request};
 
 /// A call that is or is not recorded. Dropped without an outcome, it is recorded as abandoned.
 pub(super) struct Recorded<'a> {
@@ -102,6 +103,14 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         Request::HoldUnits(params) | Request::ReleaseUnits(params) => {
             about(entry, &params.stack, &params.units)
         }
+        Request::PublishService(params) => {
+            let (stack, unit) = recorded_name(&params.name);
+            about(entry, &stack, &[unit])
+        }
+        Request::WithdrawService(params) => {
+            let (stack, unit) = recorded_name(&params.name);
+            about(entry, &stack, &[unit])
+        }
         Request::ForgetStack(params) => about::<&str>(entry, &params.stack, &[]),
         Request::Shutdown(params) => Entry {
             about: params.keep.then(|| "keep".to_owned()),
@@ -109,9 +118,10 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         },
         Request::InviteClient(params) => Entry {
             about: Some(format!(
-                "{}, {}",
+                "{}, {}{}",
                 params.name.as_deref().unwrap_or("unnamed"),
-                params.role
+                params.role,
+                granted(&params.register)
             )),
             ..entry
         },
@@ -120,7 +130,12 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
             ..entry
         },
         Request::SetClientRole(params) => Entry {
-            about: Some(format!("{}, {}", params.name, params.role)),
+            about: Some(format!(
+                "{}, {}{}",
+                params.name,
+                params.role,
+                granted(params.register.as_deref().unwrap_or_default())
+            )),
             ..entry
         },
         Request::RenewClient(_)
@@ -130,6 +145,10 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::WaitFor(_)
         | Request::WhyUnit(_)
         | Request::ResolveNet(_)
+        | Request::ListRegistry(_)
+        | Request::ResolveService(_)
+        | Request::RenewLease(_)
+        | Request::WatchRegistry(_)
         | Request::SubscribeEvents(_)
         | Request::ReadLogs(_)
         | Request::FollowLogs(_)
@@ -139,6 +158,14 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::ReadAudit(_)
         | Request::VerifyAudit(_) => entry,
     }
+}
+
+/// What may be registered, after the role.
+fn granted(register: &[NamePattern]) -> String {
+    let each = register
+        .iter()
+        .map(|pattern| format!(", registers {pattern}"));
+    each.collect()
 }
 
 fn about<U: ToString>(entry: Entry, stack: &impl ToString, units: &[U]) -> Entry {

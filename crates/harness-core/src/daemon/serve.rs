@@ -13,7 +13,7 @@ use service_orchestration::supervisor::Order;
 
 use super::recorded::Recorded;
 use super::shared::Shared;
-use super::{clients, events, logs, stacks};
+use super::{clients, events, logs, registry, stacks, watching};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, ForgetResult, NetParams,
     OrderResult, Request, RestartParams, SCHEMA_VERSION, SignalParams, SignalResult,
@@ -43,17 +43,19 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
     };
     let mut record = Recorded::new(shared, caller, &call);
     // Asked anew with every call: a role may have changed, or the client been shut out.
-    match shared.access.role_of(&caller.identity) {
-        Ok(role) if role.allows(call.role()) => {}
+    let role = match shared.access.role_of(&caller.identity) {
+        Ok(role) if role.allows(call.role()) => role,
+        Ok(role) if registry::is_granted(shared, caller, &call) => role,
         Ok(role) => {
-            let error = forbidden(&call, &caller.identity.name, role);
+            let error = registry::not_granted(shared, caller, role, &call)
+                .unwrap_or_else(|| forbidden(&call, &caller.identity.name, role));
             return responder.answer::<Done>(record.outcome(Err(error)).await);
         }
         Err(error) => {
             record.write("forbidden".to_owned()).await;
             return responder.error(&error);
         }
-    }
+    };
     match call {
         Request::DaemonStatus(_) => responder.ok(&daemon_status(shared).await),
         Request::Shutdown(params) => {
@@ -138,6 +140,26 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
                 .manager
                 .net(&stack, asker.as_deref(), unit.as_deref());
             responder.answer(view.await.map_err(|error| ApiError::from(error).into()));
+        }
+        Request::ListRegistry(params) => responder.ok(&registry::list(shared, &params)),
+        Request::ResolveService(params) => {
+            let result = registry::resolve(shared, params).await;
+            responder.answer(result.map_err(RpcError::from));
+        }
+        Request::PublishService(params) => {
+            let result = registry::publish(shared, caller, role, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::RenewLease(params) => {
+            let result = registry::renew(shared, caller, &params);
+            responder.answer(result.map_err(RpcError::from));
+        }
+        Request::WithdrawService(params) => {
+            let result = registry::withdraw(shared, caller, params).await;
+            responder.answer(record.outcome(result).await);
+        }
+        Request::WatchRegistry(params) => {
+            watching::watch(shared, caller, role, params, responder).await;
         }
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
         Request::ReadLogs(params) => logs::lines(shared, params, Reach::Past, responder).await,

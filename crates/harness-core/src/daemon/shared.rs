@@ -11,6 +11,7 @@ use async_channel::{Receiver, Sender};
 use service_orchestration::ServiceManager;
 use service_orchestration::spec::StackName;
 
+use super::watching::Watches;
 use crate::access::Access;
 use crate::audit::Audit;
 use crate::files::{Active, Endpoint};
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) state: PathBuf,
     pub(super) access: Arc<Access>,
     pub(super) audit: Audit,
+    pub(super) watches: Watches,
     // A lock, because the note must be on disk before a start is ordered, whichever session orders it. It is held for a
     // write of one small file.
     active: Mutex<Noted>,
@@ -87,6 +89,7 @@ impl Shared {
             state,
             access,
             audit,
+            watches: Watches::default(),
             active,
             attendance,
             endings,

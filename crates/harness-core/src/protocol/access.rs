@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use harness_wire::Role;
 
+use super::NamePattern;
+
 /// Parameters of `client.list`: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,9 @@ pub struct ClientInfo {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Connections it has open.
     pub connections: u32,
+    /// What it may register although its role does not allow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register: Vec<NamePattern>,
 }
 
 /// An invitation that nobody has taken up.
@@ -53,6 +58,9 @@ pub struct InvitationInfo {
     pub expires_at: DateTime<Utc>,
     /// Who sent it.
     pub invited_by: String,
+    /// What the client will be allowed to register although its role does not allow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register: Vec<NamePattern>,
 }
 
 /// Parameters of `client.invite`.
@@ -69,6 +77,9 @@ pub struct InviteParams {
     /// Where it reaches the daemon, `host:port`; without it, where the daemon listens.
     #[serde(default)]
     pub address: Option<String>,
+    /// What it may register although its role does not allow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register: Vec<NamePattern>,
 }
 
 /// An invitation.
@@ -102,6 +113,9 @@ pub struct SetRoleParams {
     pub name: String,
     /// What it may do from now on.
     pub role: Role,
+    /// What it may register although its role does not allow it; absent: as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<Vec<NamePattern>>,
 }
 
 /// Parameters of `client.renew`: the client that asks gets another certificate.

@@ -106,6 +106,18 @@ codes! {
     Leftover = code::FIRST_APPLICATION + 21, exit 1;
     /// A unit of another stack was asked for. `unit`, `other`, `stack`.
     OtherStack = code::FIRST_APPLICATION + 22, exit 1;
+    /// Nothing of that name is listed. `name`.
+    UnknownService = code::FIRST_APPLICATION + 23, exit 4;
+    /// It is listed, and whoever asks cannot reach it. `name`, `code`.
+    NoRoute = code::FIRST_APPLICATION + 24, exit 1;
+    /// The name is another client's, or the daemon's own. `name`, `owner`.
+    ServiceTaken = code::FIRST_APPLICATION + 25, exit 1;
+    /// A later run of the service has been seen, or the end of this one. `name`, `known`.
+    StaleRun = code::FIRST_APPLICATION + 26, exit 1;
+    /// Nothing is registered under the lease any more: register again. `lease`.
+    NoLease = code::FIRST_APPLICATION + 27, exit 1;
+    /// As many are registered, or watched, as may be. `most`.
+    TooMany = code::FIRST_APPLICATION + 28, exit 1;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.

@@ -12,10 +12,13 @@ use harness_wire::{Params, Role, RpcError};
 use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, ForgetResult,
-    InviteParams, Invited, LogParams, NetParams, OrderResult, RenewParams, Renewed, RestartParams,
-    RevokeParams, SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams,
-    StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams, StopParams,
-    SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
+    InviteParams, Invited, LogParams, NetParams, OrderResult, RegistryList, RegistryListParams,
+    RegistryPublishParams, RegistryPublished, RegistryRenewParams, RegistryResolveParams,
+    RegistryResolved, RegistryWatchParams, RegistryWatching, RegistryWithdrawParams,
+    RegistryWithdrawn, RenewParams, Renewed, RestartParams, RevokeParams, SetRoleParams,
+    ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult, StartParams,
+    StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams, Subscription,
+    UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -180,4 +183,16 @@ methods! {
     FollowBlocks = "logs.follow-blocks", Observer, Reads, true, (LogParams) -> Done;
     /// Where units are reached, and why there.
     ResolveNet = "net.resolve", Observer, Reads, true, (NetParams) -> NetView;
+    /// What is listed in the registry.
+    ListRegistry = "registry.list", Observer, Reads, true, (RegistryListParams) -> RegistryList;
+    /// Where a service is.
+    ResolveService = "registry.resolve", Observer, Reads, true, (RegistryResolveParams) -> RegistryResolved;
+    /// Lists a service that the client runs; or less than a deployer, by a grant.
+    PublishService = "registry.publish", Deployer, Changes, true, (RegistryPublishParams) -> RegistryPublished;
+    /// A sign of life: changes nothing that is told to anybody. By a grant as well.
+    RenewLease = "registry.renew", Deployer, Reads, true, (RegistryRenewParams) -> Done;
+    /// Takes a service off the list that the client has published; by a grant as well.
+    WithdrawService = "registry.withdraw", Deployer, Changes, true, (RegistryWithdrawParams) -> RegistryWithdrawn;
+    /// What is listed in the registry, and every change of it.
+    WatchRegistry = "registry.watch", Observer, Reads, true, (RegistryWatchParams) -> RegistryWatching;
 }

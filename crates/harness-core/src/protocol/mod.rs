@@ -21,6 +21,9 @@
 //! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
 //! | `events.subscribe` | events from a sequence number on | subscription |
 //! | `logs.read`, `logs.follow` | log lines from cursors on | subscription |
+//! | `registry.list`, `registry.resolve` | what is listed; where it is | call |
+//! | `registry.publish`, `registry.renew`, `registry.withdraw` | list what somebody else runs; still there; no longer | call |
+//! | `registry.watch` | what is listed, and every change of it | subscription |
 //! | `logs.read-blocks`, `logs.follow-blocks` | the same as bytes and marks, for lines to be found in by the reader | subscription |
 //!
 //! A long call is cancelled by `$/cancel` and by the end of its connection; what it has ordered stays ordered.
@@ -37,6 +40,7 @@ mod events;
 mod logs;
 pub mod method;
 mod net;
+pub(crate) mod registry;
 mod shape;
 mod stacks;
 
@@ -52,6 +56,14 @@ pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
 pub use net::NetParams;
+pub use registry::{
+    ContainerPlace, CursorError, Health, InstanceName, NamePattern, NetworkEnd, PublishEndpoint,
+    RegistryCursor, RegistryEndpoint, RegistryEntry, RegistryEvent, RegistryList,
+    RegistryListParams, RegistryNameError, RegistryPublishParams, RegistryPublished,
+    RegistryRenewParams, RegistryResolveParams, RegistryResolved, RegistryWatchParams,
+    RegistryWatching, RegistryWithdrawParams, RegistryWithdrawn, ResolveFrom, ResolvedEndpoint,
+    ServiceName, SnapshotReason, UnregisterReason,
+};
 pub use shape::{Done, SCHEMA_VERSION};
 pub use stacks::{
     ApplyParams, ApplyResult, ForgetParams, ForgetResult, Mode, OrderResult, RestartParams,

@@ -24,6 +24,7 @@ pub fn invitation(role: Role, name: &str) -> InviteParams {
         ttl_ms: 60_000,
         name: Some(name.to_owned()),
         address: None,
+        register: Vec::new(),
     }
 }
 

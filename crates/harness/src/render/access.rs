@@ -4,7 +4,9 @@
 
 use chrono::{DateTime, Utc};
 use harness_core::audit::AuditRecord;
-use harness_core::protocol::{AuditVerified, ClientInfo, ClientList, InvitationInfo};
+use harness_core::protocol::{
+    AuditVerified, ClientInfo, ClientList, InvitationInfo, NamePattern, Role,
+};
 
 use super::ages::{duration, since};
 use super::escape::escaped;
@@ -93,7 +95,7 @@ fn client_row(client: &ClientInfo, now: DateTime<Utc>) -> Vec<Cell> {
     );
     vec![
         Cell::new(client.name.as_str()),
-        Cell::new(client.role.as_str()),
+        Cell::new(role(client.role, &client.register)),
         state,
         Cell::new(expires),
         Cell::new(client.enrolled_at.format("%Y-%m-%d").to_string()),
@@ -103,10 +105,19 @@ fn client_row(client: &ClientInfo, now: DateTime<Utc>) -> Vec<Cell> {
 fn invitation_row(invited: &InvitationInfo, now: DateTime<Utc>) -> Vec<Cell> {
     vec![
         Cell::new(invited.name.as_str()),
-        Cell::new(invited.role.as_str()),
+        Cell::new(role(invited.role, &invited.register)),
         Cell::new(duration(since(now, invited.expires_at))),
         Cell::new(invited.invited_by.as_str()),
     ]
+}
+
+/// The role, and what may be registered although it does not allow it.
+fn role(role: Role, register: &[NamePattern]) -> String {
+    let names: Vec<String> = register.iter().map(ToString::to_string).collect();
+    match names.is_empty() {
+        true => role.to_string(),
+        false => format!("{role}, registers {}", names.join(" ")),
+    }
 }
 
 fn lines(look: &Look, head: &[Column], rows: &[Vec<Cell>]) -> String {
@@ -142,7 +153,6 @@ const INVITATIONS: [Column; 4] = [
 mod tests {
     use super::*;
     use crate::render::sample;
-    use harness_core::protocol::Role;
 
     #[test]
     fn clients_and_invitations_have_their_lines() {
@@ -154,6 +164,7 @@ mod tests {
             expires_at: Some(sample::ago(-864_000)),
             revoked_at,
             connections,
+            register: Vec::new(),
         };
         let list = ClientList {
             schema_version: 1,
@@ -167,6 +178,9 @@ mod tests {
                 role: Role::Observer,
                 expires_at: sample::ago(-540),
                 invited_by: "local".to_owned(),
+                register: ["shop", "lab:db"]
+                    .map(|text| text.parse().expect("a pattern"))
+                    .into(),
             }],
         };
         insta::assert_snapshot!(client_tables(&Look::plain(), &list, sample::now()));

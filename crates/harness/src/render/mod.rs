@@ -16,6 +16,7 @@ mod net;
 mod out;
 mod page;
 mod progress;
+mod registry;
 mod report;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -39,6 +40,7 @@ pub(crate) use net::{net_map, net_page};
 pub(crate) use out::{note, note_bytes, print, print_bytes, reader_gone};
 pub(crate) use page::status_page;
 pub(crate) use progress::{Progress, Tracker, transition_line};
+pub(crate) use registry::{registry_line, registry_table};
 pub(crate) use report::{Place, Report, failure_report, stop_lines};
 pub(crate) use screen::screen;
 pub(crate) use stacks::{daemon_page, stack_table};

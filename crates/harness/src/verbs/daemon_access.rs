@@ -11,7 +11,7 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use harness_core::AutoStart;
 use harness_core::client::Remote;
-use harness_core::protocol::{InviteParams, Role};
+use harness_core::protocol::{InviteParams, NamePattern, Role, SetRoleParams};
 
 use super::daemon::Format;
 use crate::context::Context;
@@ -38,6 +38,9 @@ pub(super) struct InviteArgs {
     /// Where the client reaches the daemon, host:port [default: where it listens]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
+    /// It may register this stack, or this service of it, whatever its role; can be repeated
+    #[arg(long, value_name = "STACK[:SERVICE]")]
+    register: Vec<NamePattern>,
     /// How to show it
     #[arg(
         short,
@@ -100,6 +103,12 @@ pub(super) struct GrantArgs {
     /// What it may do
     #[arg(value_name = "ROLE")]
     role: Wish,
+    /// It may register this stack, or this service of it, whatever its role; replaces what it was granted before
+    #[arg(long, value_name = "STACK[:SERVICE]")]
+    register: Vec<NamePattern>,
+    /// It may register nothing that its role does not allow
+    #[arg(long, conflicts_with = "register")]
+    no_register: bool,
 }
 
 /// A role, as it is asked for.
@@ -129,7 +138,8 @@ impl From<Wish> for Role {
 const INVITE_EXAMPLES: &str = "\
 Examples:
   harness daemon invite --role operator --name laptop
-  harness daemon invite --role deployer --name ci --ttl 1h --address build.lan:9443";
+  harness daemon invite --role deployer --name ci --ttl 1h --address build.lan:9443
+  harness daemon invite --name pi --register shop:search --register lab";
 
 const ENROLL_EXAMPLES: &str = "\
 Examples:
@@ -147,7 +157,8 @@ Examples:
 
 const GRANT_EXAMPLES: &str = "\
 Examples:
-  harness daemon grant ci observer";
+  harness daemon grant ci observer
+  harness daemon grant pi observer --register shop";
 
 pub(super) async fn invite(args: InviteArgs, context: &Context) -> Result<(), Failure> {
     let client = context.client(AutoStart::WhenActive).await?;
@@ -156,6 +167,7 @@ pub(super) async fn invite(args: InviteArgs, context: &Context) -> Result<(), Fa
         ttl_ms: u64::try_from(args.ttl.as_millis()).unwrap_or(u64::MAX),
         name: args.name,
         address: args.address,
+        register: args.register,
     };
     let invited = client.invite(&params).await?;
     if args.output == Format::Json {
@@ -224,7 +236,16 @@ pub(super) async fn revoke(args: RevokeArgs, context: &Context) -> Result<(), Fa
 pub(super) async fn grant(args: GrantArgs, context: &Context) -> Result<(), Failure> {
     let client = context.client(AutoStart::Never).await?;
     let role = Role::from(args.role);
-    client.set_role(&args.name, role).await?;
+    let register = match args.no_register || !args.register.is_empty() {
+        true => Some(args.register),
+        false => None,
+    };
+    let params = SetRoleParams {
+        name: args.name.clone(),
+        role,
+        register,
+    };
+    client.set_rights(&params).await?;
     context.tell(&format!("`{}` is {role}", args.name));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    net, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -35,6 +35,7 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Why(args) => why::run(args, context).await,
         Verb::Net(args) => net::run(args, context).await,
         Verb::Resolve(args) => resolve::run(args, context).await,
+        Verb::Registry(args) => registry::run(args, context).await,
         Verb::Graph(args) => graph::run(args, context).await,
         Verb::Host(args) => host::run(args, context).await,
         Verb::Ls(args) => ls::run(args, context).await,

@@ -134,20 +134,17 @@ async fn map(args: MapArgs, context: &Context) -> Result<(), Failure> {
 }
 
 /// How units of the stack that is meant are seen.
-///
-/// # Errors
-/// When there is no such stack or unit, or the daemon cannot be asked.
-pub(super) async fn seen(
-    context: &Context,
-    from: &str,
-    unit: Option<String>,
-) -> Result<NetView, Failure> {
+async fn seen(context: &Context, from: &str, unit: Option<String>) -> Result<NetView, Failure> {
     let client = context.client(AutoStart::WhenActive).await?;
     let stack = select::known_stack(context, &client).await?;
     Ok(ask(&client, stack, from, unit).await?)
 }
 
-async fn ask(
+/// How units of this stack are seen by this one.
+///
+/// # Errors
+/// When there is no such stack or unit, or the daemon cannot be asked.
+pub(super) async fn ask(
     client: &HarnessClient,
     stack: StackName,
     from: &str,

@@ -190,12 +190,14 @@ impl ManagerBuilder {
             gone,
         };
         let (supervisor, adopted) = Supervisor::restore(setting, store, channel)?;
+        let registry = supervisor.registry();
         let main = spawner.spawn(supervisor.run());
         let shared = Shared {
             inbox,
             logs,
             executors,
             adopted,
+            registry,
             ended,
             detached,
             owner: Some(owner),

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 use rustix::fs::FlockOperation;
 use zeroize::Zeroizing;
@@ -23,6 +24,10 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const STACKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("stacks");
 pub(super) const UNITS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("units");
 pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+
+/// What others have registered. There is none in a file that no daemon with a discovery API has written to; one without
+/// leaves it as it is, and what it tells is old then, but nothing that would last: it runs out by itself.
+const STANDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("standings");
 
 /// The format of the file. A released one is never changed: the next number stands beside it. In 1, no record was
 /// sealed.
@@ -162,6 +167,13 @@ impl Store for DiskStore {
             kept.events
                 .push(serde_json::from_slice(record).map_err(damaged)?);
         }
+        for (name, record) in &raw.standings {
+            match serde_json::from_slice(record) {
+                Ok(standing) => kept.standings.push(standing),
+                // No reason to keep everything else from going on: whoever registered it does so again.
+                Err(error) => tracing::warn!(name, %error, "what was registered cannot be read"),
+            }
+        }
         Ok(kept)
     }
 
@@ -175,6 +187,7 @@ pub(super) struct Raw {
     pub(super) stacks: Vec<(String, Vec<u8>)>,
     pub(super) units: Vec<(String, Vec<u8>)>,
     pub(super) events: Vec<(u64, Vec<u8>)>,
+    standings: Vec<(String, Vec<u8>)>,
 }
 
 pub(super) fn read_all(database: &Database) -> Result<Raw, redb::Error> {
@@ -193,6 +206,16 @@ pub(super) fn read_all(database: &Database) -> Result<Raw, redb::Error> {
     for entry in transaction.open_table(EVENTS)?.iter()? {
         let (seq, record) = entry?;
         raw.events.push((seq.value(), record.value().to_vec()));
+    }
+    let standings = match transaction.open_table(STANDINGS) {
+        Ok(standings) => standings,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(raw),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in standings.iter()? {
+        let (name, record) = entry?;
+        raw.standings
+            .push((name.value().to_owned(), record.value().to_vec()));
     }
     Ok(raw)
 }
@@ -230,6 +253,18 @@ fn write_all(database: &Database, batch: &Batch, sealer: &Sealer) -> Result<(), 
         if let Some(last) = batch.events.last() {
             let keep_from = last.seq.saturating_sub(MAX_EVENTS);
             events.retain_in(..keep_from, |_, _| false)?;
+        }
+        if !batch.standings.is_empty() {
+            let mut standings = transaction.open_table(STANDINGS)?;
+            for (key, standing) in &batch.standings {
+                let key = key.to_string();
+                match standing {
+                    Some(standing) => {
+                        standings.insert(key.as_str(), encode(standing).as_slice())?
+                    }
+                    None => standings.remove(key.as_str())?,
+                };
+            }
         }
     }
     transaction.commit()?;

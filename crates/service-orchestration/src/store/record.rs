@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use service_registry::journal::SavedLoopback;
+use service_registry::InstanceKey;
+use service_registry::journal::{SavedLoopback, SavedStanding};
 
 use super::DefinitionKey;
 use crate::model::{Cause, End, LaunchFailure, State};
@@ -240,6 +241,8 @@ pub struct Kept {
     pub units: Vec<UnitRecord>,
     /// The latest events, in order.
     pub events: Vec<Event>,
+    /// What others have registered, and what is remembered of that.
+    pub standings: Vec<SavedStanding>,
     /// The key of this installation.
     pub key: DefinitionKey,
 }
@@ -253,12 +256,17 @@ pub struct Batch {
     pub units: BTreeMap<UnitId, Option<UnitRecord>>,
     /// Events, in order.
     pub events: Vec<Arc<Event>>,
+    /// What others have registered, withdrawn or let go of (`None`: nothing is known of it any more).
+    pub standings: BTreeMap<InstanceKey, Option<SavedStanding>>,
 }
 
 impl Batch {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.stacks.is_empty() && self.units.is_empty() && self.events.is_empty()
+        self.stacks.is_empty()
+            && self.units.is_empty()
+            && self.events.is_empty()
+            && self.standings.is_empty()
     }
 
     /// Adds what came later.
@@ -266,5 +274,6 @@ impl Batch {
         self.stacks.extend(later.stacks);
         self.units.extend(later.units);
         self.events.extend(later.events);
+        self.standings.extend(later.standings);
     }
 }

@@ -50,6 +50,7 @@ impl Supervisor {
             stacks,
             units,
             events,
+            standings,
             key,
         } = store.load()?;
         let hub = EventHub::new(setting.source.clone(), events);
@@ -60,6 +61,7 @@ impl Supervisor {
             supervisor.recall_stack(stack, &units);
         }
         let alive = supervisor.recall_units(&units);
+        supervisor.recall_standings(&standings);
         // Ended attempts too: the daemon may have died between the end of one and that of its probes.
         let attempts = units.iter().filter_map(|unit| unit.instance_id.as_deref());
         supervisor.prober.sweep(attempts);

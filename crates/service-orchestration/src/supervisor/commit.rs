@@ -320,6 +320,7 @@ impl Supervisor {
             stacks: shared.stacks.clone(),
             units: shared.units.clone(),
             events: shared.events.clone(),
+            standings: shared.standings.clone(),
         });
         earlier.merge(std::mem::take(&mut self.keeper.next.batch));
         let too_many = earlier.events.len().saturating_sub(MAX_UNKEPT_EVENTS);

@@ -23,6 +23,7 @@ mod order;
 mod perform;
 mod ports;
 mod probing;
+mod registering;
 mod request;
 mod runner;
 mod running;
@@ -39,10 +40,12 @@ pub use request::{
     StackOverview, Subscribed, Waited,
 };
 
+pub use registering::{RegisterError, Registered};
 pub use snapshot::StatusText;
 
 pub(crate) use inbox::Inbox;
 pub(crate) use net::{forwarders, see_forwarders};
+pub(crate) use registering::Registering;
 pub(crate) use request::Request;
 pub(crate) use running::RunFacts;
 pub(crate) use turn::{Setting, Supervisor};

@@ -103,6 +103,7 @@ impl Supervisor {
                 let answer = self.net(&stack, asker.as_deref(), unit.as_deref());
                 drop(reply.try_send(answer));
             }
+            Request::Register(what) => self.register(what),
             Request::Subscribe {
                 since,
                 capacity,

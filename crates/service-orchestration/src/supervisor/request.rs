@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 
+use super::registering::Registering;
 use super::running::{Controls, RunFacts};
 use super::snapshot::StatusText;
 use crate::model::Goal;
@@ -85,6 +86,8 @@ pub(crate) enum Request {
         unit: Option<String>,
         reply: Reply<Result<NetView, NetError>>,
     },
+    /// Register services that this daemon does not run.
+    Register(Registering),
     /// Events from this sequence number on (`None`: from now on).
     Subscribe {
         since: Option<u64>,
@@ -96,7 +99,7 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// Whether it leaves everything as it is.
+    /// Whether it leaves every unit as it is.
     pub(crate) fn only_asks(&self) -> bool {
         match self {
             Self::Apply { .. }
@@ -112,6 +115,7 @@ impl Request {
             | Self::Overview { .. }
             | Self::Why { .. }
             | Self::Net { .. }
+            | Self::Register(_)
             | Self::Subscribe { .. } => true,
         }
     }

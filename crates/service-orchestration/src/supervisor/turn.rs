@@ -140,6 +140,7 @@ impl Supervisor {
                 Wake::Alone => self.left_alone(),
             }
             self.fire_timers();
+            self.expire_leases();
             self.finish_turn();
         }
         let is_last = !self.setting.detached.load(Ordering::Acquire);
@@ -154,6 +155,7 @@ impl Supervisor {
     fn finish_turn(&mut self) {
         self.answer_waiters();
         self.record_changed();
+        self.record_standings();
         self.keep();
     }
 
@@ -161,6 +163,8 @@ impl Supervisor {
         let due = [self.timers.next(), self.keeper.due()];
         let due = due.into_iter().flatten().min();
         let due = due.and_then(|at| self.clock.instant(at));
+        // Whoever renews does not tell the loop: it then wakes once when the lease would have run out, for nothing.
+        let due = due.into_iter().chain(self.registry.next_expiry()).min();
         let input = async {
             match self.inbox.0.recv().await {
                 Ok(input) => Wake::Input(input),

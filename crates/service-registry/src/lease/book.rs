@@ -4,7 +4,7 @@
 //! forward. The entries themselves are the ledger's.
 //!
 //! Invariants: every entry with an owner is under that owner's term; an owner without entries has no term; a moment that
-//! is handed in late shortens nothing.
+//! is handed in late shortens nothing; whatever would be kept otherwise than before is noted, once somebody keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ pub(crate) struct Leases {
     owners: BTreeMap<InstanceKey, Owner>,
     graves: BTreeMap<InstanceKey, Grave>,
     buried: BTreeSet<(Instant, InstanceKey)>,
+    /// What has changed since it was last kept; `None` when nobody keeps it.
+    changed: Option<BTreeSet<InstanceKey>>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,16 @@ impl Grave {
             Ending::Lost => self.incarnation <= incarnation,
         }
     }
+
+    fn stone(&self, key: &InstanceKey, now: Instant) -> Tombstone {
+        Tombstone {
+            key: key.clone(),
+            incarnation: self.incarnation,
+            owner: self.owner.clone(),
+            ending: self.ending,
+            age: now.saturating_duration_since(self.at),
+        }
+    }
 }
 
 impl Leases {
@@ -60,9 +72,46 @@ impl Leases {
         Some(self.terms.get(owner)?.ttl)
     }
 
+    /// How many entries are under the leases of this name.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let terms = self.terms.range(Owner::new(name)..);
+        let own = terms.take_while(|(owner, _)| owner.as_str() == name);
+        own.map(|(_, term)| term.keys.len()).sum()
+    }
+
+    /// How many entries are under any lease.
+    pub(crate) fn total(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// From now on it is noted what would have to be kept.
+    pub(crate) fn note(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// What has changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<InstanceKey> {
+        self.changed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// The entry says something else than before.
+    pub(crate) fn touch(&mut self, key: &InstanceKey) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
+        }
+    }
+
     /// The entry is under this lease, which begins anew.
     pub(crate) fn hold(&mut self, key: &InstanceKey, lease: &Lease, now: Instant) {
         self.dig_up(key);
+        if self.owners.get(key) != Some(&lease.owner) {
+            self.let_go(key);
+            self.touch(key);
+        }
+        let is_other_time = self.ttl(&lease.owner).is_some_and(|ttl| ttl != lease.ttl);
         let term = self.terms.entry(lease.owner.clone()).or_insert(Term {
             ttl: lease.ttl,
             heard: now,
@@ -71,6 +120,9 @@ impl Leases {
         });
         term.ttl = lease.ttl;
         term.keys.insert(key.clone());
+        if is_other_time && let Some(changed) = &mut self.changed {
+            changed.extend(term.keys.iter().cloned());
+        }
         self.owners.insert(key.clone(), lease.owner.clone());
         self.renew(&lease.owner, now);
     }
@@ -90,6 +142,7 @@ impl Leases {
     /// The entry is under no lease any more.
     pub(crate) fn let_go(&mut self, key: &InstanceKey) -> Option<Owner> {
         let owner = self.owners.remove(key)?;
+        self.touch(key);
         if let Some(term) = self.terms.get_mut(&owner) {
             term.keys.remove(key);
             if term.keys.is_empty() {
@@ -109,6 +162,7 @@ impl Leases {
         let keys = self.terms.remove(&owner)?.keys;
         for key in &keys {
             self.owners.remove(key);
+            self.touch(key);
         }
         Some((owner, keys))
     }
@@ -132,6 +186,7 @@ impl Leases {
         at: Instant,
     ) {
         self.dig_up(key);
+        self.touch(key);
         let grave = Grave {
             incarnation,
             owner,
@@ -144,6 +199,7 @@ impl Leases {
             && let Some((_, oldest)) = self.buried.pop_first()
         {
             self.graves.remove(&oldest);
+            self.touch(&oldest);
         }
     }
 
@@ -154,23 +210,23 @@ impl Leases {
         {
             self.buried.pop_first();
             self.graves.remove(&key);
+            self.touch(&key);
         }
     }
 
     pub(crate) fn tombstones(&self, now: Instant) -> Vec<Tombstone> {
-        let stone = |(key, grave): (&InstanceKey, &Grave)| Tombstone {
-            key: key.clone(),
-            incarnation: grave.incarnation,
-            owner: grave.owner.clone(),
-            ending: grave.ending,
-            age: now.saturating_duration_since(grave.at),
-        };
+        let stone = |(key, grave): (&InstanceKey, &Grave)| grave.stone(key, now);
         self.graves.iter().map(stone).collect()
+    }
+
+    pub(crate) fn tombstone(&self, key: &InstanceKey, now: Instant) -> Option<Tombstone> {
+        Some(self.grave(key, now)?.stone(key, now))
     }
 
     fn dig_up(&mut self, key: &InstanceKey) {
         if let Some(grave) = self.graves.remove(key) {
             self.buried.remove(&(grave.at, key.clone()));
+            self.touch(key);
         }
     }
 }

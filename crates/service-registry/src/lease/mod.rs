@@ -7,4 +7,4 @@ mod registry;
 mod terms;
 
 pub(crate) use book::Leases;
-pub use terms::{Ending, Lease, LeaseError, Leased, Owner, Tombstone};
+pub use terms::{Ending, Lease, LeaseError, Leased, Owner, Standing, Tombstone};

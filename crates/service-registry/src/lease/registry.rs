@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::terms::{Lease, LeaseError, Leased, Owner, Tombstone};
+use super::terms::{Lease, LeaseError, Leased, Owner, Standing, Tombstone};
 use crate::{Entry, Incarnation, InstanceKey, Outcome, Registry};
 
 impl Registry {
@@ -56,6 +56,42 @@ impl Registry {
     /// told that they are [lost](crate::ChangeKind::Lost). Returns how many.
     pub fn expire(&self, now: Instant) -> usize {
         self.shared.change(|ledger| ledger.expire(now))
+    }
+
+    /// Takes those of the instances off the list that are listed for an owner of this name, as if it had not been heard of:
+    /// it may have no word in them any more. Returns how many.
+    pub fn lose(&self, name: &str, keys: &[InstanceKey], now: Instant) -> usize {
+        self.shared.change(|ledger| ledger.lose(name, keys, now))
+    }
+
+    /// Whose an instance is; `None` when it is not listed, or listed for this very daemon.
+    pub fn owner(&self, key: &InstanceKey) -> Option<Owner> {
+        self.shared.read().leases().owner(key).cloned()
+    }
+
+    /// How many entries are listed under the leases of this name.
+    pub fn count_of(&self, name: &str) -> usize {
+        self.shared.read().leases().count(name)
+    }
+
+    /// How many entries are listed under any lease.
+    pub fn count_leased(&self) -> usize {
+        self.shared.read().leases().total()
+    }
+
+    /// The number of a run that comes after all of this instance that are known of.
+    pub fn next_incarnation(&self, key: &InstanceKey, now: Instant) -> Incarnation {
+        self.shared.read().next_incarnation(key, now)
+    }
+
+    /// From now on it is noted what would have to be kept over a restart, for [`Registry::take_unsaved`].
+    pub fn note_unsaved(&self) {
+        self.shared.change(|ledger| ledger.note());
+    }
+
+    /// What stands by now of each instance of which something else stood when this was last asked.
+    pub fn take_unsaved(&self, now: Instant) -> Vec<(InstanceKey, Standing)> {
+        self.shared.change(|ledger| ledger.take_unsaved(now))
     }
 
     /// When the next lease runs out, if its owner is not heard of until then.

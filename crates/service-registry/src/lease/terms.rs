@@ -9,30 +9,53 @@ use std::time::Duration;
 use crate::{Entry, Incarnation, InstanceKey};
 
 /// Who publishes from elsewhere, by a name that is stable over its restarts: another daemon, or a program that
-/// registers itself.
+/// registers itself; and under which of its leases. Whoever has the name may change what it published, whatever the lease.
+///
+/// Programs that share a name have a lease each, so that the signs of life of one keep nothing of another that died.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(Arc<str>);
+pub struct Owner {
+    name: Arc<str>,
+    lease: Arc<str>,
+}
 
 impl Owner {
-    /// The owner of this name.
+    /// The owner of this name, under the one lease that it has.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+        Self::under(name, "")
+    }
+
+    /// The owner of this name, under this one of its leases.
+    pub fn under(name: impl Into<Arc<str>>, lease: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            lease: lease.into(),
+        }
     }
 
     /// Its name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// Which of its leases.
+    pub fn lease(&self) -> &str {
+        &self.lease
+    }
+
+    /// Whether both have one name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.name)
     }
 }
 
-/// What an owner asks for: that its entries stay listed for so long after each sign of life. An owner has one lease for
-/// all of its entries; the time it named last holds.
+/// What an owner asks for: that its entries stay listed for so long after each sign of life. All entries under one lease
+/// stay or go together; the time that was named last holds for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Whose entries.
@@ -72,6 +95,17 @@ pub enum Ending {
     Withdrawn,
     /// Its owner was not heard of in time: the run may still be there, and come back.
     Lost,
+}
+
+/// What stands of an instance, for whoever keeps it over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is listed under a lease.
+    Listed(Leased),
+    /// It is off the list, which is remembered.
+    Gone(Tombstone),
+    /// Nothing that would have to be kept.
+    Nothing,
 }
 
 /// What is remembered of an entry that is off the list, so that news that come late do not put it back.

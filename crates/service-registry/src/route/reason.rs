@@ -44,6 +44,8 @@ pub enum Reason {
     Routed,
     /// Nothing else leads there: an SSH connection carries it.
     Forward,
+    /// Whoever registered it said that it is there, and no network is known that leads there.
+    Declared,
 }
 
 impl Reason {
@@ -62,6 +64,7 @@ impl Reason {
             Self::Nat => "nat",
             Self::Routed => "routed",
             Self::Forward => "forward",
+            Self::Declared => "declared",
         }
     }
 }
@@ -83,6 +86,9 @@ impl fmt::Display for Reason {
             Self::Nat => "out through NAT: its address outside",
             Self::Routed => "through routers: its address outside",
             Self::Forward => "SSH forward, as neither LAN nor mesh leads there",
+            Self::Declared => {
+                "the address that it was registered with; no network is known that leads there"
+            }
         })
     }
 }
