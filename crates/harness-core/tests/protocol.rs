@@ -213,6 +213,89 @@ fn what_is_not_known_is_refused_not_ignored() {
 }
 
 #[test]
+fn hostile_parameters_of_the_registry_are_refused() {
+    let long = "x".repeat(64);
+    let bad = [
+        ("registry.publish", r#"{}"#.to_owned()),
+        ("registry.publish", r#"{"name":"api"}"#.to_owned()),
+        ("registry.publish", r#"{"name":"../x:api"}"#.to_owned()),
+        ("registry.publish", r#"{"name":"shop:a/0"}"#.to_owned()),
+        ("registry.publish", format!(r#"{{"name":"shop:{long}"}}"#)),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","owner":"somebody"}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","incarnation":-1}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","incarnation":1e300}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","endpoints":[{"port":65536}]}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","endpoints":[{"port":1,"name":"a b"}]}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","endpoints":[{"port":1,"to":"x"}]}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","ip":"localhost"}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","health":"fine"}"#.to_owned(),
+        ),
+        (
+            "registry.publish",
+            r#"{"name":"shop:a","place":{"host":"x"}}"#.to_owned(),
+        ),
+        ("registry.renew", r#"{"owner":"somebody"}"#.to_owned()),
+        (
+            "registry.withdraw",
+            r#"{"name":"shop:a","force":true}"#.to_owned(),
+        ),
+        (
+            "registry.resolve",
+            r#"{"name":"shop:a","from":"there"}"#.to_owned(),
+        ),
+        (
+            "registry.resolve",
+            r#"{"name":"shop:a","from":{"host":"a","unit":"b:c"}}"#.to_owned(),
+        ),
+        (
+            "registry.resolve",
+            r#"{"name":"shop:a","from":{"container":{"host":"a","privileged":true}}}"#.to_owned(),
+        ),
+        ("registry.list", r#"{"within":"*"}"#.to_owned()),
+        ("registry.list", r#"{"limit":1000000}"#.to_owned()),
+        ("registry.watch", r#"{"since":17}"#.to_owned()),
+        (
+            "registry.watch",
+            r#"{"since":"ffffffffffffffffff.1"}"#.to_owned(),
+        ),
+        (
+            "client.invite",
+            r#"{"role":"observer","ttl_ms":1,"register":["*"]}"#.to_owned(),
+        ),
+    ];
+    for (method, params) in bad {
+        assert_eq!(
+            parse(method, &params),
+            Err(code::INVALID_PARAMS),
+            "{method} {params}"
+        );
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_survive_the_wire() {
     let cursor = r#"{"segment":1,"record":2,"delivered":[3,null]}"#;
     let line = |payload: &str| {

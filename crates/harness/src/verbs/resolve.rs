@@ -112,7 +112,7 @@ enum Found {
     /// By this daemon, which runs it.
     Unit(Box<(NetView, NetUnit)>),
     /// In the registry.
-    Listed(RegistryResolved),
+    Listed(Box<RegistryResolved>),
 }
 
 pub(crate) async fn run(args: ResolveArgs, context: &Context) -> Result<(), Failure> {
@@ -191,7 +191,7 @@ async fn in_registry(
     unknown: Option<ClientError>,
 ) -> Result<Found, Failure> {
     match client.resolve(name, from).await {
-        Ok(found) => Ok(Found::Listed(found)),
+        Ok(found) => Ok(Found::Listed(Box::new(found))),
         Err(ClientError::Api(error)) if error.code == ErrorCode::UnknownService => {
             Err(unknown.unwrap_or(ClientError::Api(error)).into())
         }

@@ -145,3 +145,26 @@ fn a_register_is_written_as_it_was_read() {
         assert_eq!(written, text, "raise VERSION");
     }
 }
+
+#[test]
+fn a_register_of_before_grants_nothing_and_one_that_grants_nothing_is_written_as_before() {
+    let before = r#"{"schema_version":1,"clients":{"ci":{"role":"observer","since":"2025-01-01T00:00:00Z","certificates":[],"revoked":null}},"invitations":{"a1":{"secret_hash":"00","role":"observer","name":"pi","expires":"2025-01-01T00:00:00Z","by":"local","failures":0}},"hosts":[]}"#;
+    let mut register: Register = serde_json::from_str(before).expect("it loads");
+    assert!(register.may_register("ci").is_empty());
+    assert_eq!(serde_json::to_string(&register).expect("JSON"), before);
+
+    let shop = "shop:api".parse().expect("a pattern");
+    assert!(register.set_register("ci", vec![shop]));
+    let text = serde_json::to_string(&register).expect("JSON");
+    assert!(
+        text.contains(r#""revoked":null,"register":["shop:api"]}"#),
+        "{text}"
+    );
+    let again: Register = serde_json::from_str(&text).expect("it loads");
+    assert_eq!(again, register);
+    assert_eq!(again.may_register("ci").len(), 1);
+    // Whoever is shut out may do nothing, and comes back as somebody new.
+    assert!(register.revoke("ci", chrono::Utc::now()));
+    assert!(register.may_register("ci").is_empty());
+    assert!(!register.set_register("ci", Vec::new()));
+}
