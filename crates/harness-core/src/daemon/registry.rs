@@ -317,7 +317,7 @@ fn endpoint(asked: &PublishEndpoint) -> Result<Endpoint, ApiError> {
     let begins = scheme.starts_with(|first: char| first.is_ascii_lowercase());
     match begins && scheme.len() <= MAX_SCHEME && scheme.bytes().all(is_legal) {
         true => Ok(Endpoint {
-            scheme: scheme.clone(),
+            scheme: Some(scheme.clone()),
             ..usual
         }),
         false => Err(invalid(format!(

@@ -132,7 +132,7 @@ pub struct PublishEndpoint {
     /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<UnitName>,
-    /// What stands before `://` in its URL; absent: its name where that is one, else `http`.
+    /// What stands before `://` in its URL; absent: its name where that is one, else not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
 }

@@ -71,7 +71,7 @@ struct SavedAttachment {
 struct SavedEndpoint {
     name: Option<String>,
     port: u16,
-    scheme: String,
+    scheme: Option<String>,
     published: Option<SocketAddr>,
 }
 

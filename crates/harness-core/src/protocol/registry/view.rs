@@ -51,8 +51,8 @@ pub struct RegistryEndpoint {
     pub name: Option<String>,
     /// Its number.
     pub port: u16,
-    /// What stands before `://` in its URL.
-    pub scheme: String,
+    /// What stands before `://` in its URL; null: not known.
+    pub scheme: Option<String>,
     /// Of a container: where its machine listens for it.
     pub published: Option<SocketAddr>,
 }
@@ -91,8 +91,8 @@ pub struct ResolvedEndpoint {
     pub port: u16,
     /// Where it is reached.
     pub address: SocketAddr,
-    /// The same as a URL.
-    pub url: String,
+    /// The same as a URL; null: what it speaks is not known.
+    pub url: Option<String>,
 }
 
 impl RegistryEntry {
@@ -133,7 +133,8 @@ impl RegistryResolved {
         let entry = &resolved.entry;
         let name = InstanceName::of(&entry.key)?;
         let endpoints = resolved.endpoints().map(|(endpoint, address)| {
-            let url = format!("{}://{address}", endpoint.scheme);
+            let scheme = endpoint.scheme.as_deref();
+            let url = scheme.map(|scheme| format!("{scheme}://{address}"));
             ResolvedEndpoint {
                 name: endpoint.name.clone(),
                 port: endpoint.port,
