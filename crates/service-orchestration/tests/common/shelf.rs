@@ -65,6 +65,7 @@ impl Store for Shelf {
             units: goods.units.values().cloned().collect(),
             events: goods.events.values().cloned().collect(),
             key: goods.key.clone(),
+            ..Kept::default()
         })
     }
 
