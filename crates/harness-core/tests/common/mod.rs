@@ -6,6 +6,7 @@
     reason = "each test program uses a part of it, and none exports it"
 )]
 
+pub mod discovery;
 pub mod enrolled;
 
 use std::path::Path;

@@ -14,7 +14,7 @@ use harness_core::AutoStart;
 use harness_core::client::Registration;
 use harness_core::protocol::{Health, InstanceName, PublishEndpoint, RegistryPublishParams};
 use harness_core::spec::UnitName;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use smol::Timer;
 use smol::net::TcpStream;
 use smol::process::{Child, Command};
@@ -145,7 +145,9 @@ async fn beside(
         Ended(std::io::Result<ExitStatus>),
         Interrupted(Interrupt),
     }
+    // Not waited for yet, so that the number is still its own.
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     let refused = async {
         let error = RegistryFailure::from(registration.ended().await);
         context.tell(&format!(
@@ -169,9 +171,9 @@ async fn beside(
                         Interrupt::Hangup => Signal::HUP,
                         Interrupt::Int | Interrupt::Term => Signal::TERM,
                     };
-                    if let Some(pid) = pid {
+                    if let Some(handle) = &handle {
                         // One that has ended meanwhile needs no signal.
-                        let _ended = kill_process(pid, signal);
+                        let _ended = pidfd_send_signal(handle, signal);
                     }
                 }
             }
