@@ -11,10 +11,11 @@ use std::time::Duration;
 use harness_config::Unsupported;
 use harness_core::audit::AuditError;
 use harness_core::client::{ClientError, ConnectError, EnrolError, LaunchError, ReplaceError};
-use harness_core::protocol::{ApiError, ErrorCode};
+use harness_core::protocol::ApiError;
 use harness_core::{DaemonError, DirsError, error_chain};
 
 use crate::context::Context;
+use crate::hints;
 use crate::interrupt::Interrupt;
 use crate::render::{self, Span};
 use crate::verbs::exec_failure::ExecFailure;
@@ -282,7 +283,7 @@ impl Failure {
                 vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
             }
             Self::Ambiguous { .. } => vec!["choose one with -p NAME".to_owned()],
-            Self::Client(ClientError::Api(error)) => api_hints(error),
+            Self::Client(ClientError::Api(error)) => hints::of_api(error),
             // What can be repeated was repeated.
             Self::Client(ClientError::Lost { .. }) => vec![
                 "whether it was done is unknown: look at `harness status` before you repeat it"
@@ -297,7 +298,7 @@ impl Failure {
                         .to_owned(),
                 ]
             }
-            Self::Replace(error) => replace_hints(error),
+            Self::Replace(error) => hints::of_replacing(error),
             Self::Unsupported { .. } => {
                 vec!["start other services by name, or see `harness validate`".to_owned()]
             }
@@ -347,52 +348,6 @@ impl Failure {
     }
 }
 
-fn replace_hints(error: &ReplaceError) -> Vec<String> {
-    match error {
-        ReplaceError::Foreground { .. } => vec![
-            "`harness daemon stop --keep` ends it and leaves its services running; then run it again where it ran"
-                .to_owned(),
-        ],
-        ReplaceError::Foreign { program, .. } => vec![format!(
-            "`harness daemon stop --keep` ends it and leaves its services running; then start `{program}` anew"
-        )],
-        ReplaceError::Vacant { .. } => vec![
-            "mend the cause, then `harness daemon start`, which takes over what runs"
-                .to_owned(),
-        ],
-        ReplaceError::Remained { .. } => vec![
-            "`harness daemon logs` may say why; `kill -9` of it leaves its services running, too".to_owned(),
-        ],
-        _ => Vec::new(),
-    }
-}
-
-fn api_hints(error: &ApiError) -> Vec<String> {
-    let similar = || error.data.get("similar").and_then(|name| name.as_str());
-    match error.code {
-        ErrorCode::Needed => vec![
-            "--with-dependents stops them too, --force leaves them without what they need"
-                .to_owned(),
-        ],
-        ErrorCode::OtherStack => {
-            let other = error.data.get("other").and_then(|name| name.as_str());
-            other
-                .map(|stack| format!("ask about that one: `harness -p {stack} net map`"))
-                .into_iter()
-                .collect()
-        }
-        ErrorCode::UnknownMethod => vec![
-            "the daemon is older than this program: `harness daemon restart` replaces it, services go on"
-                .to_owned(),
-        ],
-        ErrorCode::UnknownUnit => similar()
-            .map(|name| format!("did you mean `{name}`?"))
-            .into_iter()
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// Says what went wrong, if anything did, and what the program exits with.
 pub(crate) fn exit_code(context: &Context, outcome: Result<(), Failure>) -> ExitCode {
     let Err(failure) = outcome else {
@@ -425,6 +380,8 @@ pub(crate) fn exit_code(context: &Context, outcome: Result<(), Failure>) -> Exit
 
 #[cfg(test)]
 mod tests {
+    use harness_core::protocol::ErrorCode;
+
     use super::*;
 
     #[test]

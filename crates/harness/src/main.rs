@@ -11,6 +11,7 @@ mod crash;
 mod failure;
 mod follow;
 mod help;
+mod hints;
 mod interrupt;
 mod outcome;
 mod render;
