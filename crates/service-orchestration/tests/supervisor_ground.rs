@@ -174,7 +174,7 @@ impl ServiceExecutor for Yard {
         let unit = ticket.unit.local_name();
         Ok(match self.stage.adopt(ticket).await? {
             Adoption::Alive(attempt) => Adoption::Alive(self.heard(unit, attempt)),
-            ended @ Adoption::Ended(_) => ended,
+            gone @ (Adoption::Ended(_) | Adoption::NeverBegan) => gone,
         })
     }
 

@@ -317,6 +317,48 @@ fn replicas_that_are_no_longer_defined_are_found_by_the_next_owner_and_can_be_st
     });
 }
 
+#[test]
+fn a_launch_that_its_daemon_died_over_is_carried_out_by_the_next_whatever_the_restart_policy() {
+    smol::block_on(async {
+        let world = World::new();
+        let first = world.manager().await;
+        begin(&first, common::world::once("db; task seed")).await;
+        wait(&first, &["db"], Goal::Ready).await;
+        world.stage.exits("seed", 0);
+        wait(&first, &["seed"], Goal::Ready).await;
+        // The next attempt of each is decided and kept, and comes no further.
+        let (_never, door) = async_channel::unbounded();
+        for name in ["db", "seed"] {
+            world.stage.scene().doors.insert(name.into(), door.clone());
+            first
+                .order(&stack_name(), &[unit(name)], Order::Restart)
+                .await
+                .expect("known units");
+            comes_to(&first, name, "starting").await;
+        }
+        testkit::eventually(PATIENCE, "both are being launched", || {
+            world.stage.scene().doors.is_empty()
+        })
+        .await;
+        first.shutdown(true).await;
+        world.stage.scene().unbegun = ["db", "seed"].map(str::to_owned).into();
+        let next = world.manager().await;
+        wait(&next, &["db"], Goal::Ready).await;
+        let db = status(&next, "db").await;
+        assert_eq!((db.restarts, db.reason), (0, None));
+        assert_eq!(world.stage.actor("db").expect("it runs").attempt, 3);
+        testkit::eventually(PATIENCE, "the task runs", || {
+            world.stage.actor("seed").is_some()
+        })
+        .await;
+        let tickets = world.stage.scene().tickets.clone();
+        assert!(
+            tickets.len() == 2 && tickets.iter().all(|ticket| ticket.details.is_none()),
+            "what was known of the attempt before is not of this one: {tickets:?}"
+        );
+    });
+}
+
 /// What the version before this one wrote. It is never edited: a new form of record gets a sample of its own.
 #[test]
 fn records_of_earlier_versions_load() {

@@ -78,7 +78,7 @@ impl ServiceExecutor for AttachExecutor {
         };
         // Without an identity it was never attached to.
         let Some(details) = ticket.details else {
-            return Ok(Adoption::Ended(gone));
+            return Ok(Adoption::NeverBegan);
         };
         let unclear = |source| AdoptError {
             unit: ticket.unit,

@@ -124,8 +124,10 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
 pub enum Adoption {
     /// It runs.
     Alive(Box<dyn RunningAttempt>),
-    /// It ended. `exit_unknown` when nobody saw how; so too when it never came to run.
+    /// It ended. `exit_unknown` when nobody saw how; so too when it may never have come to run.
     Ended(ExitInfo),
+    /// It never came to run, and nothing of it ever will: whoever was to launch it died before.
+    NeverBegan,
 }
 
 impl fmt::Debug for Adoption {
@@ -133,6 +135,7 @@ impl fmt::Debug for Adoption {
         match self {
             Self::Alive(_) => f.write_str("Alive"),
             Self::Ended(exit) => f.debug_tuple("Ended").field(exit).finish(),
+            Self::NeverBegan => f.write_str("NeverBegan"),
         }
     }
 }

@@ -120,12 +120,8 @@ impl DockerExecutor {
     }
 
     async fn adopt_container(&self, ticket: &Ticket) -> Result<Adoption, Failure> {
-        let unknown = ExitInfo {
-            exit_unknown: true,
-            ..ExitInfo::default()
-        };
         if !self.shared.home.is_known() {
-            return Ok(Adoption::Ended(unknown));
+            return Ok(Adoption::NeverBegan);
         }
         let engine = self.shared.engine()?;
         let record = self.shared.records.read(&ticket.instance_id).await?;
@@ -137,12 +133,16 @@ impl DockerExecutor {
             ),
             None => {
                 let Some(found) = self.find(&ticket.instance_id).await? else {
-                    return Ok(Adoption::Ended(removed_unseen(ticket)));
+                    return Ok(match ticket.details {
+                        Some(_) => Adoption::Ended(removed_unseen(ticket)),
+                        // Whoever launched it died before anything of it was made.
+                        None => Adoption::NeverBegan,
+                    });
                 };
                 if found.status == ContainerStatus::Created {
                     // We died between making and starting it.
                     gone_is_fine(engine.remove(&found.id, false, true).await)?;
-                    return Ok(Adoption::Ended(unknown));
+                    return Ok(Adoption::NeverBegan);
                 }
                 let output = Output::of(&found.labels, ticket.attempt)
                     .ok_or("its labels do not say where its output is kept")?;
@@ -160,7 +160,7 @@ impl DockerExecutor {
         let is_alive = seen.state.status.is_alive();
         if !is_alive && seen.state.started_ns == before_ns {
             // We died before we started it.
-            return Ok(Adoption::Ended(unknown));
+            return Ok(Adoption::NeverBegan);
         }
         let engine = engine.clone();
         let mut attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);

@@ -49,8 +49,8 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         SetupRequired, Starting, Stopping,
     };
     use Report::{
-        Dead, Exited, Healthy, LaunchFailed, Launched, Paused, Postponed, SetupComplete,
-        SetupFailed, Unhealthy,
+        Dead, Exited, Healthy, LaunchFailed, Launched, NeverBegan, Paused, Postponed,
+        SetupComplete, SetupFailed, Unhealthy,
     };
 
     match (life.phase, event) {
@@ -64,6 +64,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
 
         (Starting, Told(Launched)) => life.settle(policy, turn),
         (Starting, Told(Postponed)) => life.postpone(turn),
+        (Starting, Told(NeverBegan)) => life.rest_in(Idle, turn),
         (Starting, Told(LaunchFailed(how))) => life.not_launched(how, policy, turn),
         (Starting | Settling { .. } | SetupRequired | SettingUp | Ready, Told(Exited(end))) => {
             life.end(end, policy, turn)
@@ -130,10 +131,10 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
             },
             Timer,
         ) => life.go(Lost, turn),
-        (Stopping { purpose, .. }, Told(Exited(_) | LaunchFailed(_))) => {
+        (Stopping { purpose, .. }, Told(Exited(_) | LaunchFailed(_) | NeverBegan)) => {
             life.stopped(purpose, policy, turn);
         }
-        (Lost, Told(Exited(_) | LaunchFailed(_))) => life.rest_in(Idle, turn),
+        (Lost, Told(Exited(_) | LaunchFailed(_) | NeverBegan)) => life.rest_in(Idle, turn),
 
         // Below, nothing happens. Listed, so that a new state or event fails to compile here.
         (Idle, Halt | Kill | Rest | Free | Timer | Told(_))
@@ -154,7 +155,10 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
             ),
         )
         | (Settling { .. } | SetupRequired | SettingUp | Ready, Told(Postponed))
-        | (Settling { .. } | SetupRequired | SettingUp | Ready, Told(LaunchFailed(_)))
+        | (
+            Settling { .. } | SetupRequired | SettingUp | Ready,
+            Told(LaunchFailed(_) | NeverBegan),
+        )
         | (Settling { proven: false }, Told(SetupComplete | Report::SetupRequired | SetupFailed))
         | (SetupRequired, Told(SetupComplete | Report::SetupRequired))
         | (Ready, Told(SetupComplete | Report::SetupRequired | SetupFailed))

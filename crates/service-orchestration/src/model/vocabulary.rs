@@ -196,6 +196,8 @@ pub enum Report {
     Launched,
     /// It could not be launched; no process of it exists.
     LaunchFailed(LaunchFailure),
+    /// It was to be launched by an earlier daemon, which died before: no process of it exists or ever did. No failure.
+    NeverBegan,
     /// It ended, and the end is confirmed: no process of it is left.
     Exited(End),
     /// Its readiness is proven.

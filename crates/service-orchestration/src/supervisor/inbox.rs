@@ -55,6 +55,8 @@ pub(crate) enum AttemptNews {
     Adopted(AttemptFacts, Arc<dyn AttemptControl>),
     /// Nobody can say whether an attempt lives. It is looked for again.
     NotFound(AdoptError),
+    /// An earlier daemon died before it was launched.
+    NeverBegan,
     /// It ended; no process of it is left.
     /// With what it said last, when it ended by an exit code that is not zero.
     Exited(ExitInfo, Vec<String>),

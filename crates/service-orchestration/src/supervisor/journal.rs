@@ -79,6 +79,7 @@ impl Supervisor {
         entry.last_output = Vec::new();
         entry.facts.pid = None;
         entry.facts.container_id = None;
+        entry.facts.attached = None;
         entry.health = super::units::HealthFacts::default();
     }
 
@@ -135,6 +136,8 @@ impl Supervisor {
             State::Ready => (!is_task).then_some(E::ServiceReady),
             State::Stopping => Some(pick(E::ServiceStopping, E::TaskStopping)),
             State::Idle if !was_up(moved.from) => None,
+            // It never began: nothing has stopped.
+            State::Idle if moved.from == State::Starting && entry.inherited => None,
             State::Idle if self.delay(moved).is_none() => {
                 Some(pick(E::ServiceStopped, E::TaskStopped))
             }

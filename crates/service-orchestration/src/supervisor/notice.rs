@@ -63,6 +63,7 @@ impl Supervisor {
                 self.units.get_mut(unit).facts.reason = Some(reason);
                 self.adoption_settled(unit);
             }
+            AttemptNews::NeverBegan => self.never_began(unit, attempt),
             AttemptNews::Exited(exit, last_output) => {
                 self.units.get_mut(unit).last_output = last_output;
                 self.exited(unit, attempt, exit);
@@ -210,6 +211,23 @@ impl Supervisor {
         self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
+    }
+
+    /// An earlier daemon died over its launch: the order stands, and is carried out by the next attempt.
+    fn never_began(&mut self, unit: Index, attempt: Attempt) {
+        if self.world.unit(unit).state != State::Starting {
+            let unknown = ExitInfo {
+                exit_unknown: true,
+                ..ExitInfo::default()
+            };
+            return self.exited(unit, attempt, unknown);
+        }
+        self.units.get_mut(unit).runner = None;
+        self.forget_left_behind(unit);
+        self.units.get_mut(unit).running = None;
+        self.tell_watchers(unit, attempt, &ExitInfo::default());
+        self.tell(unit, attempt, Report::NeverBegan);
+        self.adoption_settled(unit);
     }
 
     /// A port that we chose is chosen anew the next time; one that the file names stays taken until somebody does

@@ -90,6 +90,7 @@ pub(super) async fn adopt(
                 return watch(attempt, &log, &reporter).await;
             }
             Ok(Adoption::Ended(exit)) => return report_end(exit, &log, &reporter).await,
+            Ok(Adoption::NeverBegan) => return reporter.report(AttemptNews::NeverBegan),
             Err(error) => reporter.report(AttemptNews::NotFound(error)),
         }
         async_io::Timer::after(pause).await;

@@ -36,6 +36,10 @@ pub(crate) struct Scene {
     pub(crate) unclear: BTreeSet<String>,
     /// Programs that cannot be found again for so many times.
     pub(crate) hidden: BTreeMap<String, u32>,
+    /// Programs of which nothing was launched when they are looked for.
+    pub(crate) unbegun: BTreeSet<String>,
+    /// What was known of attempts that were looked for.
+    pub(crate) tickets: Vec<Ticket>,
     /// What is kept of attempts: made by a launch, gone when it is forgotten.
     pub(crate) kept: BTreeSet<String>,
     /// How programs were asked to end: whom, and how long it may take.
@@ -156,6 +160,10 @@ impl ServiceExecutor for Stage {
                 source: "nobody answers".into(),
             });
         }
+        scene.tickets.push(ticket.clone());
+        if scene.unbegun.contains(&ticket.unit.local_name()) {
+            return Ok(Adoption::NeverBegan);
+        }
         Ok(match scene.alive.get(&ticket.instance_id) {
             Some(actor) => Adoption::Alive(Box::new(Playing {
                 stage: self.clone(),
@@ -207,6 +215,7 @@ impl RunningAttempt for Playing {
     fn facts(&self) -> AttemptFacts {
         AttemptFacts {
             pid: Some(1000),
+            ticket: Some(self.id.as_str().into()),
             ..AttemptFacts::default()
         }
     }

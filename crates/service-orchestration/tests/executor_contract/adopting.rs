@@ -32,11 +32,12 @@ pub(crate) async fn an_end_that_nobody_watched_is_known(ground: &dyn Ground) {
     let exit = match adopt(ground, &order).await {
         Adoption::Ended(exit) => exit,
         Adoption::Alive(mut ending) => end_of(&mut *ending).await,
+        Adoption::NeverBegan => panic!("it ran"),
     };
     assert_eq!(plain(&exit), code(9));
     match adopt(ground, &order).await {
         Adoption::Ended(exit) => assert_eq!(plain(&exit), code(9), "asked again"),
-        Adoption::Alive(_) => panic!("it has ended"),
+        Adoption::Alive(_) | Adoption::NeverBegan => panic!("it has ended"),
     }
 }
 
@@ -52,8 +53,9 @@ pub(crate) async fn what_was_said_meanwhile_is_in_the_log(ground: &dyn Ground) {
     }
 }
 
-pub(crate) async fn what_was_never_launched_has_ended_unknown(ground: &dyn Ground) {
+pub(crate) async fn what_was_never_launched_has_not_begun_or_ended_unknown(ground: &dyn Ground) {
     match adopt(ground, &fixture(ground, &["hold"])).await {
+        Adoption::NeverBegan => {}
         Adoption::Ended(exit) => assert_eq!(plain(&exit), (None, None, true)),
         Adoption::Alive(_) => panic!("it was never launched"),
     }
@@ -80,6 +82,8 @@ async fn adopt(ground: &dyn Ground, order: &LaunchOrder) -> Adoption {
 fn alive(adoption: Adoption) -> Box<dyn RunningAttempt> {
     match adoption {
         Adoption::Alive(attempt) => attempt,
-        Adoption::Ended(exit) => panic!("it should run: {exit:?}"),
+        ended @ (Adoption::Ended(_) | Adoption::NeverBegan) => {
+            panic!("it should run: {ended:?}")
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use container_engine::{ContainerConfig, ContainerStatus, NetworkMode};
 use service_orchestration::executors::{
     Adoption, AttemptEvent, ControlError, InsideCommand, InsideEnd, LaunchOrder, OwnHealth,
-    RunningAttempt,
+    RunningAttempt, Ticket,
 };
 use service_orchestration::logs::LogStream;
 use service_orchestration::spec::{TargetSpec, Template};
@@ -80,7 +80,8 @@ pub(crate) async fn what_was_made_and_never_started_is_removed_when_it_is_looked
     made.expect("its name is free");
     let executor = ground.executor();
     assert!(executor.known().await.contains(&order.instance_id));
-    assert_eq!(ended_as(ground, &order).await, (None, None, true));
+    let adopted = ground.executor().adopt(ticket(&order)).await;
+    assert!(matches!(adopted, Ok(Adoption::NeverBegan)), "{adopted:?}");
     assert!(ground.containers().await.is_empty());
 }
 
@@ -88,7 +89,8 @@ pub(crate) async fn what_somebody_removes_has_ended(ground: &ContainerGround) {
     let order = fixture(ground, &["hold"]);
     let mut attempt = launch(ground, order.clone()).await;
     told(ground, &mut *attempt, "pid").await;
-    let id = attempt.facts().container_id.expect("a container");
+    let facts = attempt.facts();
+    let id = facts.container_id.expect("a container");
     let id = container_engine::ContainerId::new(id);
     let removed = ground.engine.remove(&id, true, true).await;
     removed.expect("it can be removed by force");
@@ -98,7 +100,15 @@ pub(crate) async fn what_somebody_removes_has_ended(ground: &ContainerGround) {
         exit.exit_unknown || matches!(exit.exit_code, Some(137 | 143)),
         "{exit:?}"
     );
-    assert_eq!(ended_as(ground, &order).await, (None, None, true));
+    // Of what is known to have run, no container is left.
+    let ticket = Ticket {
+        details: facts.ticket,
+        ..ticket(&order)
+    };
+    match ground.executor().adopt(ticket).await {
+        Ok(Adoption::Ended(exit)) => assert_eq!(plain(&exit), (None, None, true)),
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) async fn bytes_that_are_no_utf8_are_kept_as_the_engine_keeps_them(
@@ -234,11 +244,4 @@ fn sees_processes_of(attempt: &dyn RunningAttempt) -> bool {
 async fn is_podman(ground: &ContainerGround) -> bool {
     let engine = ground.engine.info().await;
     engine.expect("the engine answers").is_podman
-}
-
-async fn ended_as(ground: &dyn Ground, order: &LaunchOrder) -> Plain {
-    match ground.executor().adopt(ticket(order)).await {
-        Ok(Adoption::Ended(exit)) => plain(&exit),
-        other => panic!("{other:?}"),
-    }
 }

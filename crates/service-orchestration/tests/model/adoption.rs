@@ -78,6 +78,32 @@ fn what_died_meanwhile_is_restarted_by_policy_as_the_next_attempt() {
 }
 
 #[test]
+fn what_never_began_is_launched_by_the_next_daemon_as_soon_as_its_gates_are_open() {
+    let mut sim = Sim::parse("db probed never; api never needs db");
+    sim.up("api").settle();
+    let mut saved: Vec<Restored> = sim
+        .all()
+        .into_iter()
+        .map(|unit| sim.world.save(unit))
+        .collect();
+    let at = sim.index("api").0 as usize;
+    saved[at].state = State::Starting;
+    sim.alive.remove(&sim.index("api"));
+    next_daemon_with(&mut sim, saved);
+    sim.tell("api", Report::NeverBegan).run_for(secs(1));
+    assert!(
+        sim.launched().is_empty(),
+        "its gate is not known to be open"
+    );
+    find(&mut sim, "db");
+    sim.settle();
+    assert_eq!(sim.launched(), ["api"]);
+    let api = sim.view("api");
+    assert_eq!((api.state, api.attempt), (State::Ready, Attempt(2)));
+    assert_eq!((api.restarts, api.failures), (0, 0));
+}
+
+#[test]
 fn dependents_are_not_started_upon_what_has_not_been_found_yet() {
     let mut sim = Sim::parse("db probed; api needs db");
     sim.start(&["db"]).settle();

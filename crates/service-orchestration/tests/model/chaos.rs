@@ -237,7 +237,7 @@ impl Chaos {
         let unit = Index(self.dice.below(self.policies.len() as u64 + 1) as u32);
         let attempt = Attempt(self.dice.below(4));
         let end = [End::Success, End::Failure][self.dice.below(2) as usize];
-        let input = match self.dice.below(15) {
+        let input = match self.dice.below(16) {
             0 => Input::Timer {
                 unit,
                 token: Token(self.dice.below(20)),
@@ -251,6 +251,7 @@ impl Chaos {
                     Report::Launched,
                     Report::Launched,
                     Report::LaunchFailed(LaunchFailure::Transient),
+                    Report::NeverBegan,
                     Report::Exited(end),
                     Report::Healthy,
                     Report::Unhealthy,

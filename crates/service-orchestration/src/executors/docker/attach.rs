@@ -82,7 +82,7 @@ impl ServiceExecutor for DockerAttachExecutor {
         };
         // Without an identity it was never attached to.
         let Some(id) = ticket.details.as_ref().and_then(|details| details.as_str()) else {
-            return Ok(Adoption::Ended(gone));
+            return Ok(Adoption::NeverBegan);
         };
         match self.observe(&ContainerId::new(id)).await {
             Ok(Some(running)) => Ok(Adoption::Alive(Box::new(running))),
