@@ -17,7 +17,7 @@ mod running;
 pub(crate) use alone::stream_events;
 pub use attach::AttachExecutor;
 pub use contract::{
-    Adoption, AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, ServiceExecutor,
+    Adoption, AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, ServiceExecutor, Started,
 };
 pub(crate) use docker::network_name;
 pub use docker::{DockerAttachExecutor, DockerExecutor};

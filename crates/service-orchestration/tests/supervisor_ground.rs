@@ -1,6 +1,8 @@
 //! Attempts that stand on a ground: it is made first, its addresses are told, and it can be out of reach.
 
 mod common;
+#[path = "supervisor_ground/found.rs"]
+mod found;
 #[path = "supervisor_ground/progress.rs"]
 mod progress;
 #[path = "supervisor_ground/reach.rs"]
@@ -44,6 +46,11 @@ struct State {
     given_up: u32,
     orders: BTreeMap<String, LaunchOrder>,
     news: BTreeMap<String, Sender<AttemptEvent>>,
+    /// Who wants to know what is started.
+    starts: Option<Sender<Started>>,
+    /// Whose containers somebody else has started.
+    foreign: BTreeSet<String>,
+    asked: u32,
 }
 
 impl Yard {
@@ -71,10 +78,19 @@ impl Yard {
     }
 
     /// With what else happens to it than its end.
-    fn heard(&self, unit: String, attempt: Box<dyn RunningAttempt>) -> Box<dyn RunningAttempt> {
+    fn heard(
+        &self,
+        unit: String,
+        attempt: Box<dyn RunningAttempt>,
+        by_somebody_else: bool,
+    ) -> Box<dyn RunningAttempt> {
         let (sender, news) = async_channel::unbounded();
         self.state().news.insert(unit, sender);
-        Box::new(Standing { attempt, news })
+        Box::new(Standing {
+            attempt,
+            news,
+            by_somebody_else,
+        })
     }
 }
 
@@ -90,12 +106,16 @@ impl Drop for Begun<'_> {
 struct Standing {
     attempt: Box<dyn RunningAttempt>,
     news: Receiver<AttemptEvent>,
+    by_somebody_else: bool,
 }
 
 #[async_trait]
 impl RunningAttempt for Standing {
     fn facts(&self) -> AttemptFacts {
-        self.attempt.facts()
+        AttemptFacts {
+            is_by_somebody_else: self.by_somebody_else,
+            ..self.attempt.facts()
+        }
     }
 
     fn control(&self) -> Arc<dyn AttemptControl> {
@@ -167,13 +187,15 @@ impl ServiceExecutor for Yard {
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
         let unit = order.unit.local_name();
         self.state().orders.insert(unit.clone(), order.clone());
-        Ok(self.heard(unit, self.stage.launch(order).await?))
+        let by_somebody_else = self.state().foreign.remove(&unit);
+        let attempt = self.stage.launch(order).await?;
+        Ok(self.heard(unit, attempt, by_somebody_else))
     }
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
         let unit = ticket.unit.local_name();
         Ok(match self.stage.adopt(ticket).await? {
-            Adoption::Alive(attempt) => Adoption::Alive(self.heard(unit, attempt)),
+            Adoption::Alive(attempt) => Adoption::Alive(self.heard(unit, attempt, false)),
             gone @ (Adoption::Ended(_) | Adoption::NeverBegan) => gone,
         })
     }
@@ -184,6 +206,17 @@ impl ServiceExecutor for Yard {
 
     async fn known(&self) -> BTreeSet<String> {
         BTreeSet::new()
+    }
+
+    fn starts(&self) -> Option<Receiver<Started>> {
+        let (sender, starts) = async_channel::unbounded();
+        self.state().starts = Some(sender);
+        Some(starts)
+    }
+
+    async fn runs(&self, unit: &UnitId) -> bool {
+        self.state().asked += 1;
+        self.state().foreign.contains(&unit.local_name())
     }
 
     async fn start(&self, _config: ServiceConfig) -> Result<RunningService, LaunchError> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use async_channel::Receiver;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
 use service_registry::Attachment;
@@ -36,6 +37,17 @@ pub struct AttemptFacts {
     pub is_on_host: bool,
     /// Whether it goes on in what an earlier attempt left: its container was started again.
     pub is_again: bool,
+    /// Whether it runs because somebody else has started its container.
+    pub is_by_somebody_else: bool,
+}
+
+/// Something of a unit was started where it runs, by us or by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Whose it is.
+    pub unit: UnitId,
+    /// When, in nanoseconds since 1970 by the clock of whoever runs it; absent where it was found running.
+    pub at_ns: Option<u64>,
 }
 
 /// What happens to a running attempt.
@@ -201,6 +213,17 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
 
     /// The same of every unit but these. Asked before anything is launched.
     async fn forget_units_except(&self, _known: &BTreeSet<UnitId>) {}
+
+    /// What is started of units from now on, and what [`ServiceExecutor::known`] finds running, where others can start it, too.
+    /// There is one listener: whoever asks again replaces it.
+    fn starts(&self) -> Option<Receiver<Started>> {
+        None
+    }
+
+    /// Whether something of a unit runs, whoever has started it.
+    async fn runs(&self, _unit: &UnitId) -> bool {
+        false
+    }
 
     /// Starts a service by itself, outside any stack: nobody restarts it, nobody probes it.
     ///

@@ -20,6 +20,7 @@ mod past;
 mod port;
 mod pump;
 mod record;
+mod starts;
 mod steps;
 mod sweep;
 mod tool;
@@ -28,6 +29,7 @@ mod volume;
 pub use attach::DockerAttachExecutor;
 pub(crate) use identity::network_name;
 
+use async_channel::Receiver;
 use async_lock::Mutex;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
@@ -46,9 +48,11 @@ use self::hub::Hub;
 use self::identity::Home;
 use self::pump::Output;
 use self::record::Records;
+use self::starts::Starts;
 use super::{
     AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, LaunchError,
-    LaunchOrder, LeftoverError, RunningAttempt, RunningService, ServiceExecutor, Ticket, alone,
+    LaunchOrder, LeftoverError, RunningAttempt, RunningService, ServiceExecutor, Started, Ticket,
+    alone,
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
@@ -66,6 +70,7 @@ struct Shared {
     /// Looked for when it is needed, until it is found.
     engine: OnceLock<Engine>,
     hub: Hub,
+    starts: Arc<Starts>,
     home: Home,
     records: Records,
     busy: Busy,
@@ -89,9 +94,11 @@ impl DockerExecutor {
 
     fn at(engine: OnceLock<Engine>, directory: impl Into<PathBuf>, shim: ShimProgram) -> Self {
         let directory = directory.into();
+        let starts = Arc::new(Starts::new(Home::at(directory.clone())));
         let shared = Shared {
             engine,
-            hub: Hub::default(),
+            hub: Hub::new(Arc::clone(&starts)),
+            starts,
             forwarders: Forwarders::new(directory.join("forward"), shim),
             records: Records::at(directory.join("runs")),
             busy: Busy::default(),
@@ -278,6 +285,18 @@ impl ServiceExecutor for DockerExecutor {
             stack: stack.clone(),
             source: error.0,
         })
+    }
+
+    fn starts(&self) -> Option<Receiver<Started>> {
+        Some(self.shared.starts.listen())
+    }
+
+    async fn runs(&self, unit: &UnitId) -> bool {
+        let (Ok(engine), Ok(home)) = (self.shared.engine(), self.shared.home.id()) else {
+            return false;
+        };
+        let found = engine.list(&identity::of_unit(&home, unit)).await;
+        found.is_ok_and(|all| all.iter().any(|container| container.status.is_alive()))
     }
 
     async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {

@@ -65,6 +65,7 @@ impl Supervisor {
         // Ended attempts too: the daemon may have died between the end of one and that of its probes.
         let attempts = units.iter().filter_map(|unit| unit.instance_id.as_deref());
         supervisor.prober.sweep(attempts);
+        supervisor.listen_to_starts();
         supervisor.clear_away(&alive);
         supervisor.adoption = Adoption {
             pending: alive.iter().map(|(unit, _)| *unit).collect(),

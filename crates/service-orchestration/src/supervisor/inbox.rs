@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Request;
 use crate::executors::{
-    AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError, Making,
+    AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError, Making, Started,
 };
 use crate::model::{Attempt, Index};
 use crate::probe::Checked;
@@ -24,6 +24,8 @@ pub(crate) enum Inbox {
         attempt: Attempt,
         news: AttemptNews,
     },
+    /// Something of a unit was started where it runs, by whomever. `sure` when it runs still.
+    Started { started: Started, sure: bool },
     /// A turn was written to the store, or could not be.
     Committed(Result<(), StoreError>),
     /// It may be time to try the store again.

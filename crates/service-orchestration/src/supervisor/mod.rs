@@ -13,6 +13,7 @@ mod define;
 mod describe;
 mod ending;
 mod environment;
+mod found;
 mod hub;
 mod inbox;
 mod journal;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::commit::Deferred;
+use super::found::BY_SOMEBODY_ELSE;
 use super::inbox::{AttemptNews, SetupNews};
 use super::turn::Supervisor;
 use super::units::Runner;
@@ -155,7 +156,9 @@ impl Supervisor {
         entry.facts.is_on_host = facts.is_on_host;
         entry.see_ports(facts.ports);
         entry.facts.is_again = facts.is_again;
-        entry.facts.reason = None;
+        entry.facts.reason = facts
+            .is_by_somebody_else
+            .then(|| BY_SOMEBODY_ELSE.to_owned());
         entry.facts.unreachable = None;
         entry.facts.paused = false;
         entry.facts.postponed = 0;
@@ -288,6 +291,7 @@ impl Supervisor {
         self.tell_watchers(unit, attempt, &exit);
         self.tell(unit, attempt, Report::Exited(end));
         self.adoption_settled(unit);
+        self.look_for_a_later_start(unit);
     }
 
     /// What the attempt left behind goes once its end is kept.

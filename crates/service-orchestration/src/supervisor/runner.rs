@@ -208,7 +208,10 @@ mod tests {
         let told: Vec<AttemptNews> = told
             .filter_map(|message| match message {
                 Inbox::Attempt { news, .. } => Some(news),
-                Inbox::Request(_) | Inbox::Committed(_) | Inbox::RetryStore => None,
+                Inbox::Request(_)
+                | Inbox::Started { .. }
+                | Inbox::Committed(_)
+                | Inbox::RetryStore => None,
             })
             .collect();
         assert!(

@@ -67,6 +67,8 @@ pub(crate) struct Supervisor {
     pub(super) adoption: Adoption,
     pub(super) cleaner: Cleaner,
     pub(super) prober: Prober,
+    /// Who passes on what others start.
+    pub(super) listening: Vec<async_executor::Task<()>>,
     pub(super) sender: Sender<Inbox>,
     inbox: Mailbox,
     pub(super) ended: bool,
@@ -111,6 +113,7 @@ impl Supervisor {
             adoption: Adoption::none(),
             cleaner,
             prober: Prober::new(),
+            listening: Vec::new(),
             sender,
             inbox: Mailbox(inbox),
             ended: false,
@@ -205,6 +208,7 @@ impl Supervisor {
                 attempt,
                 news,
             } => self.notice(unit, attempt, news),
+            Inbox::Started { started, sure } => self.started(started, sure),
             Inbox::Committed(result) => self.committed(result),
             Inbox::RetryStore => self.keeper.retry(),
         }

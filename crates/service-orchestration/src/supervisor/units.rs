@@ -41,6 +41,10 @@ pub(crate) struct UnitEntry {
     pub(crate) kept: Option<UnitRecord>,
     /// Its attempt was launched by an earlier daemon.
     pub(crate) inherited: bool,
+    /// When it was started last where it runs, by whomever, since its latest end.
+    pub(crate) started_ns: Option<u64>,
+    /// Asks whether what somebody else has started runs still.
+    pub(crate) asking: Option<Task<()>>,
     /// Instead of the unit's own grace, for the stop that was asked for last.
     pub(crate) grace: Option<Duration>,
 }
@@ -128,6 +132,8 @@ impl UnitEntry {
             ordering: None,
             kept: None,
             inherited: false,
+            started_ns: None,
+            asking: None,
             grace: None,
         }
     }

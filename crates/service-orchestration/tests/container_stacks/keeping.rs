@@ -136,27 +136,50 @@ fn one_whose_unit_is_gone_goes_with_its_volume_and_one_whose_network_is_gone_is_
 }
 
 #[test]
-fn one_that_somebody_started_by_hand_is_stopped_and_started_as_ours() {
+fn one_that_somebody_starts_or_restarts_is_taken_as_it_runs_and_ended_by_a_stop() {
     async_io::block_on(async {
         let yard = Yard::new();
         let manager = yard.manager().await;
-        yard.up(&manager, vec![counter("db", "a")]).await;
+        let mut db = counter("db", "a");
+        db.restart.when = RestartWhen::Never;
+        yard.up(&manager, vec![db]).await;
         until_said(&yard, "db", &["layer 1 volume 1"]).await;
         let id = yard.item(&manager, "db").await.container_id;
         let id = ContainerId::new(id.expect("it runs"));
+        let is_taken = async |manager: &ServiceManager| {
+            eventually_async(SOON, "it is taken", async || {
+                let db = yard.item(manager, "db").await;
+                let is_told = db.reason.as_deref() == Some("it was started by somebody else");
+                db.ready && is_told && db.container_id.as_deref() == Some(id.as_str())
+            })
+            .await;
+        };
+        // Ended and started by somebody else, as `docker restart` does.
+        let at_once = Some(Duration::ZERO);
+        yard.engine.stop(&id, at_once).await.expect("it runs");
+        yard.engine.start(&id).await.expect("it is kept");
+        // Whoever looks late finds it running, and has seen no end of it.
+        until_said(&yard, "db", &["layer 1 volume 1", "layer 2 volume 2"]).await;
+        yard.reach(&manager, &[], Goal::Ready).await;
         yard.order(&manager, &[], STOP).await;
         yard.reach(&manager, &[], Goal::Stopped).await;
         yard.engine.start(&id).await.expect("it is kept");
-        let query = container_engine::LogsQuery::default();
-        eventually_async(SOON, "it says so to the engine", async || {
-            use futures_lite::StreamExt;
-            let log = yard.engine.logs(&id, &query).await.expect("its log");
-            log.count().await == 2
-        })
-        .await;
-        yard.order(&manager, &[], START).await;
-        // What it said by hand is of no attempt of ours.
-        until_said(&yard, "db", &["layer 1 volume 1", "layer 3 volume 3"]).await;
+        is_taken(&manager).await;
+        let mut lines = vec!["layer 1 volume 1", "layer 2 volume 2", "layer 3 volume 3"];
+        until_said(&yard, "db", &lines).await;
+        yard.order(&manager, &[], STOP).await;
+        yard.reach(&manager, &[], Goal::Stopped).await;
+        // Started while there is no daemon.
+        manager.shutdown(true).await;
+        yard.engine.start(&id).await.expect("it is kept");
+        let manager = yard.manager().await;
+        is_taken(&manager).await;
+        lines.push("layer 4 volume 4");
+        until_said(&yard, "db", &lines).await;
+        yard.order(&manager, &[], STOP).await;
+        yard.reach(&manager, &[], Goal::Stopped).await;
+        let seen = yard.engine.inspect(&id).await.expect("it is kept");
+        assert!(!seen.state.status.is_alive(), "stopped means gone");
         manager.shutdown(false).await;
     });
 }

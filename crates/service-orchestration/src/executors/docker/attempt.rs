@@ -137,6 +137,12 @@ impl RunningContainer {
         self
     }
 
+    /// The same, and it runs because somebody else has started it.
+    pub(super) fn started_by_somebody_else(mut self) -> Self {
+        self.facts.is_by_somebody_else = true;
+        self.started_again(true)
+    }
+
     /// Takes its output, from where it was left off, after a pause.
     fn pump(&mut self, pause: Duration) {
         self.is_last_pump = self.end.is_some();
@@ -394,6 +400,7 @@ fn facts(seen: &Container) -> AttemptFacts {
         ports: ports(seen),
         is_on_host: seen.network_mode == "host",
         is_again: false,
+        is_by_somebody_else: false,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the engine says happens to containers, for each who listens.
 //!
-//! Owns: the one stream of events of an engine, on a thread of its own that runs while somebody listens. Keeps nothing of
-//! what it heard: whoever hears that it listens (again) asks the engine how things are, and misses nothing after that.
+//! Owns: the one stream of events of an engine, on a thread of its own that runs while somebody listens: to one container, or
+//! to the starts of all that are ours. Keeps nothing of what it heard: whoever hears that it listens (again) asks the engine
+//! how things are, and misses nothing after that.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use container_engine::{
     ContainerAction, ContainerId, Engine, EngineError, EventKind, EventStream, EventsQuery, Filters,
 };
 use futures_lite::{StreamExt, future};
+
+use super::starts::Starts;
 
 /// What one listener hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +30,10 @@ pub(super) enum Heard {
 }
 
 /// The way to the thread that listens, which is started for the first who does and ends with this value.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hub {
     listeners: OnceLock<Sender<Listener>>,
+    starts: Arc<Starts>,
 }
 
 #[derive(Debug)]
@@ -39,19 +43,35 @@ struct Listener {
 }
 
 impl Hub {
+    pub(super) fn new(starts: Arc<Starts>) -> Self {
+        Self {
+            listeners: OnceLock::new(),
+            starts,
+        }
+    }
+
+    /// Begins to listen to the starts of what is ours.
+    pub(super) fn attend(&self, engine: &Engine) {
+        self.thread(engine);
+    }
+
+    fn thread(&self, engine: &Engine) -> &Sender<Listener> {
+        let begin = || begin(engine.clone(), Arc::clone(&self.starts));
+        self.listeners.get_or_init(begin)
+    }
+
     /// What happens to a container, by its full id. The first thing that is heard is whether the engine is.
     pub(super) fn listen(&self, engine: &Engine, id: ContainerId) -> Receiver<Heard> {
         let (told, heard) = async_channel::unbounded();
-        let listeners = self.listeners.get_or_init(|| begin(engine.clone()));
         // A hub without its thread drops the listener, who hears that the channel is closed.
-        drop(listeners.try_send(Listener { id, told }));
+        drop(self.thread(engine).try_send(Listener { id, told }));
         heard
     }
 }
 
-fn begin(engine: Engine) -> Sender<Listener> {
+fn begin(engine: Engine, starts: Arc<Starts>) -> Sender<Listener> {
     let (listeners, coming) = async_channel::unbounded();
-    let run = move || async_io::block_on(run(engine, coming));
+    let run = move || async_io::block_on(run(engine, coming, starts));
     // Without the thread, listeners find their channel closed, and say so.
     if let Err(error) = thread::Builder::new().name("containers".into()).spawn(run) {
         tracing::error!(%error, "the engine's events cannot be listened to");
@@ -59,11 +79,17 @@ fn begin(engine: Engine) -> Sender<Listener> {
     listeners
 }
 
-async fn run(engine: Engine, coming: Receiver<Listener>) {
-    let mut audience = Audience::default();
+async fn run(engine: Engine, coming: Receiver<Listener>, starts: Arc<Starts>) {
+    let mut audience = Audience {
+        listeners: BTreeMap::new(),
+        starts,
+    };
     let mut pause = FIRST_PAUSE;
     loop {
-        if audience.is_empty() {
+        if coming.is_closed() && coming.is_empty() && audience.is_empty() {
+            return;
+        }
+        if audience.is_idle() {
             match coming.recv().await {
                 Ok(listener) => audience.join(listener),
                 Err(async_channel::RecvError) => return,
@@ -73,9 +99,12 @@ async fn run(engine: Engine, coming: Receiver<Listener>) {
             Ok(stream) => {
                 pause = FIRST_PAUSE;
                 audience.tell_all(&Heard::Listening);
+                if audience.starts.look(&engine).await.is_err() {
+                    tracing::debug!("what was started by others meanwhile is not known");
+                }
                 match audience.follow(stream, &coming).await {
                     None if audience.is_empty() && coming.is_closed() => return,
-                    None if audience.is_empty() => continue,
+                    None if audience.is_idle() => continue,
                     Some(_) | None => format!("lost the container engine at {}", engine.address()),
                 }
             }
@@ -112,35 +141,45 @@ fn query() -> EventsQuery {
 }
 
 /// Those who listen.
-#[derive(Default)]
-struct Audience(BTreeMap<String, Vec<Sender<Heard>>>);
+struct Audience {
+    listeners: BTreeMap<String, Vec<Sender<Heard>>>,
+    starts: Arc<Starts>,
+}
 
 impl Audience {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listeners.is_empty()
+    }
+
+    /// Whether nobody listens to anything.
+    fn is_idle(&self) -> bool {
+        self.is_empty() && !self.starts.is_heard()
     }
 
     fn join(&mut self, listener: Listener) {
-        let own = self.0.entry(listener.id.as_str().to_owned()).or_default();
+        let own = self
+            .listeners
+            .entry(listener.id.as_str().to_owned())
+            .or_default();
         own.push(listener.told);
     }
 
     /// Unbounded channels: telling never waits, and fails only when nobody listens any more.
     fn tell_all(&mut self, heard: &Heard) {
-        self.0.retain(|_, listeners| {
+        self.listeners.retain(|_, listeners| {
             listeners.retain(|told| told.try_send(heard.clone()).is_ok());
             !listeners.is_empty()
         });
     }
 
     fn tell(&mut self, id: &str, action: ContainerAction) {
-        let Some(listeners) = self.0.get_mut(id) else {
+        let Some(listeners) = self.listeners.get_mut(id) else {
             return;
         };
         let heard = Heard::Happened(action);
         listeners.retain(|told| told.try_send(heard.clone()).is_ok());
         if listeners.is_empty() {
-            self.0.remove(id);
+            self.listeners.remove(id);
         }
     }
 
@@ -154,7 +193,7 @@ impl Audience {
             Joined(Option<Listener>),
             Event(Option<Result<container_engine::EngineEvent, EngineError>>),
         }
-        while !self.is_empty() {
+        while !self.is_idle() {
             let joined = async { Step::Joined(coming.recv().await.ok()) };
             let event = async { Step::Event(stream.next().await) };
             match future::or(event, joined).await {
@@ -163,6 +202,7 @@ impl Audience {
                     self.join(listener);
                     drop(told.try_send(Heard::Listening));
                 }
+                Step::Joined(None) if self.is_empty() => return None,
                 // Whoever listens still does so.
                 Step::Joined(None) => match stream.next().await? {
                     Ok(event) => self.pass_on(event),
@@ -177,6 +217,9 @@ impl Audience {
     }
 
     fn pass_on(&mut self, event: container_engine::EngineEvent) {
+        if event.kind == EventKind::Container(ContainerAction::Start) {
+            self.starts.tell(&event.attributes, Some(event.time_ns));
+        }
         if let EventKind::Container(action) = event.kind {
             self.tell(&event.id, action);
         }

@@ -3,8 +3,8 @@
 //! Owns: the decision, as a plain function of what the engine has and what is wanted. Never asks and never changes
 //! anything.
 //!
-//! Invariant: what is started again was made by the very definition that is wanted, of the image that its name stands for
-//! now. Whatever else the unit has had goes, but not before what replaces it is made.
+//! Invariant: what is started again, or taken because somebody else has started it, was made by the very definition that is
+//! wanted, of the image that its name stands for now. Whatever else the unit has had goes, but not before what replaces it is made.
 
 use container_engine::ContainerId;
 
@@ -15,7 +15,7 @@ pub(super) struct Former {
     pub(super) name: String,
     /// What it was made by; absent where nothing says it.
     pub(super) hash: Option<String>,
-    /// Whether it runs, which nobody knows of: a unit is launched when none of it does.
+    /// Whether it runs by somebody else's doing: a unit is launched when none of it does by ours.
     pub(super) is_alive: bool,
     /// When it was made, in seconds since 1970.
     pub(super) created: i64,
@@ -50,6 +50,13 @@ pub(super) enum Choice {
         /// Whether it has to be given its name: whoever made it died before.
         rename: bool,
     },
+    /// The one that it had, and that somebody else has started.
+    Running {
+        /// It.
+        id: ContainerId,
+        /// As above.
+        rename: bool,
+    },
     /// A new one.
     Anew {
         /// Whether it is made by another name at first, because what it replaces has its own.
@@ -61,9 +68,13 @@ pub(super) enum Choice {
 pub(super) fn plan(formers: &[Former], wanted: Wanted<'_>) -> Plan {
     let is_equal = |former: &&Former| former.hash.as_deref() == Some(wanted.hash);
     let equal = formers.iter().filter(is_equal).filter(|_| !wanted.renew);
-    // The latest, should somebody have died between making one and removing the other.
-    let again = equal.max_by_key(|former| former.created);
+    // What runs goes on. Else the latest, should somebody have died between making one and removing the other.
+    let again = equal.max_by_key(|former| (former.is_alive, former.created));
     let choice = match again {
+        Some(former) if former.is_alive => Choice::Running {
+            id: former.id.clone(),
+            rename: former.name != wanted.name,
+        },
         Some(former) => Choice::Again {
             id: former.id.clone(),
             rename: former.name != wanted.name,
@@ -72,13 +83,14 @@ pub(super) fn plan(formers: &[Former], wanted: Wanted<'_>) -> Plan {
             name_is_held: formers.iter().any(|former| former.name == wanted.name),
         },
     };
-    let ids = |is: &dyn Fn(&Former) -> bool| {
-        let those = formers.iter().filter(|former| is(former));
-        those.map(|former| former.id.clone()).collect()
+    let others = || {
+        let is_other = |former: &&Former| again.is_none_or(|again| again.id != former.id);
+        formers.iter().filter(is_other)
     };
+    let running = others().filter(|former| former.is_alive);
     Plan {
-        stop: ids(&|former| former.is_alive),
-        remove: ids(&|former| again.is_none_or(|again| again.id != former.id)),
+        stop: running.map(|former| former.id.clone()).collect(),
+        remove: others().map(|former| former.id.clone()).collect(),
         choice,
     }
 }
@@ -141,21 +153,31 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_by_order_replaces_an_equal_one_and_one_that_runs_is_stopped_first() {
+    fn one_that_runs_is_taken_if_it_is_equal_and_else_stopped_first() {
         let running = Former {
             is_alive: true,
             ..former("a", "new", 1)
         };
-        let again = plan(std::slice::from_ref(&running), WANTED);
-        assert_eq!(again.stop, [ContainerId::new("a")]);
-        assert!(matches!(again.choice, Choice::Again { .. }));
+        let later = former("b", "new", 2);
+        let taken = plan(&[running.clone(), later], WANTED);
+        let id = ContainerId::new("a");
+        assert_eq!(taken.choice, Choice::Running { id, rename: false });
+        assert!(taken.stop.is_empty());
+        assert_eq!(taken.remove, [ContainerId::new("b")]);
+        let changed = Former {
+            hash: Some("old".into()),
+            ..running.clone()
+        };
+        let anew = plan(&[changed], WANTED);
+        assert_eq!(anew.choice, Choice::Anew { name_is_held: true });
+        assert_eq!(anew.stop, [ContainerId::new("a")]);
         let wanted = Wanted {
             renew: true,
             ..WANTED
         };
         let anew = plan(&[running], wanted);
         assert_eq!(anew.choice, Choice::Anew { name_is_held: true });
-        assert_eq!((anew.stop, anew.remove.len()), (again.stop, 1));
+        assert_eq!((anew.stop.len(), anew.remove.len()), (1, 1));
     }
 
     proptest! {
@@ -175,6 +197,7 @@ mod tests {
                 created: *created,
             }).collect();
             let had_equal = held.iter().any(|former| former.hash.as_deref() == Some("new"));
+            let had_running = held.iter().any(|former| former.hash.as_deref() == Some("new") && former.is_alive);
             let mut made = 0;
             for steps in died_after {
                 carry_out(&mut held, steps, &mut made);
@@ -183,7 +206,7 @@ mod tests {
             prop_assert_eq!(held.len(), 1);
             prop_assert_eq!(held[0].name.as_str(), WANTED.name);
             prop_assert_eq!(held[0].hash.as_deref(), Some("new"));
-            prop_assert!(!held[0].is_alive);
+            prop_assert_eq!(held[0].is_alive, had_running, "what ran is taken, and what did not is to be started");
             prop_assert_eq!(Some(&held[0].id), chosen.as_ref());
             prop_assert_eq!(made, usize::from(!had_equal), "one is made, and only where none was equal");
         }
@@ -209,7 +232,7 @@ mod tests {
             return None;
         }
         let (chosen, rename) = match plan.choice {
-            Choice::Again { id, rename } => (id, rename),
+            Choice::Again { id, rename } | Choice::Running { id, rename } => (id, rename),
             Choice::Anew { name_is_held } => {
                 let id = ContainerId::new(format!("made{made}"));
                 let own = WANTED.name.to_owned();

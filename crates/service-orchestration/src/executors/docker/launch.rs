@@ -102,8 +102,19 @@ struct Ready {
     output: Output,
     /// When the run before began.
     before_ns: Option<u64>,
-    /// Whether the unit had it already.
-    is_again: bool,
+    /// Where it comes from.
+    origin: Origin,
+}
+
+/// Where a container comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It was made for this run.
+    Anew,
+    /// The unit had it already.
+    Again,
+    /// The same, and somebody else has started it.
+    Running,
 }
 
 impl Launch<'_> {
@@ -146,12 +157,16 @@ impl Launch<'_> {
         let Ready {
             output,
             before_ns,
-            is_again,
+            origin,
             ..
         } = ready;
         let running =
             RunningContainer::new(self.engine.clone(), seen, heard, Some(output), before_ns);
-        Ok(running.started_again(is_again && before_ns.is_some()))
+        Ok(match origin {
+            Origin::Anew => running,
+            Origin::Again => running.started_again(before_ns.is_some()),
+            Origin::Running => running.started_by_somebody_else(),
+        })
     }
 
     /// What it is made of, but for what says so.
@@ -181,7 +196,7 @@ impl Launch<'_> {
             id: made.map_err(|error| self.unnamed(error))?,
             output,
             before_ns: None,
-            is_again: false,
+            origin: Origin::Anew,
         })
     }
 
@@ -206,9 +221,13 @@ impl Launch<'_> {
             tracing::warn!(unit = %unit, container = %id, "it was started by somebody else: it is stopped first");
             gone_is_fine(engine.stop(id, None).await)?;
         }
-        let is_again = matches!(plan.choice, Choice::Again { .. });
+        let origin = match plan.choice {
+            Choice::Again { .. } => Origin::Again,
+            Choice::Running { .. } => Origin::Running,
+            Choice::Anew { .. } => Origin::Anew,
+        };
         let (id, rename) = match plan.choice {
-            Choice::Again { id, rename } => (id, rename),
+            Choice::Again { id, rename } | Choice::Running { id, rename } => (id, rename),
             Choice::Anew { name_is_held } => {
                 volume::make_all(engine, home, unit, &volumes).await?;
                 config.labels.extend(hash_labels(&hash));
@@ -227,17 +246,21 @@ impl Launch<'_> {
             let named = name::rename(engine, home, &id, name).await;
             named.map_err(|error| self.unnamed(error))?;
         }
-        if !is_again && !plan.remove.is_empty() {
+        if origin == Origin::Anew && !plan.remove.is_empty() {
             volume::remove_others(engine, home, unit, &volumes).await?;
         }
-        self.record(id, is_again).await
+        self.record(id, origin).await
     }
 
     /// Writes down in which container the attempt will run, and what tells it from the runs before.
-    async fn record(&self, id: ContainerId, is_again: bool) -> Result<Ready, Trouble> {
+    async fn record(&self, id: ContainerId, origin: Origin) -> Result<Ready, Trouble> {
         let seen = self.engine.inspect(&id).await.map_err(Trouble::Again)?;
-        let before_ns = seen.state.started_ns;
+        let is_running = origin == Origin::Running && seen.state.status.is_alive();
+        // What runs has begun: any start that it has is this attempt's.
+        let before_ns = seen.state.started_ns.filter(|_| !is_running);
         let past = match before_ns {
+            // Its end cannot be measured any more; the engine still tells when that was.
+            None if is_running => seen.state.finished_ns.map(Past::until),
             Some(_) => Past::of(self.engine, &id, seen.tty)
                 .await
                 .map_err(Trouble::Again)?,
@@ -257,7 +280,11 @@ impl Launch<'_> {
             id,
             output: Output::recorded(record, self.order.attempt),
             before_ns,
-            is_again,
+            origin: match origin {
+                // It has ended in the meantime.
+                Origin::Running if !is_running => Origin::Again,
+                origin => origin,
+            },
         })
     }
 
@@ -267,6 +294,9 @@ impl Launch<'_> {
             .and_then(|ns| u64::try_from(ns).ok());
         let begun = ready.output.clone().begin(now.unwrap_or_default()).await;
         begun.map_err(|error: PumpError| self.machine(error))?;
+        if ready.origin == Origin::Running {
+            return Ok(());
+        }
         let given_up_at = Instant::now() + UNTIL_A_PORT_IS_FREE;
         loop {
             let error = match self.engine.start(&ready.id).await {
@@ -284,7 +314,7 @@ impl Launch<'_> {
                 EngineError::PortTaken { port, .. } => {
                     return Err(self.port_taken(ready, port).await);
                 }
-                error if ready.is_again => return Err(Trouble::Again(error)),
+                error if ready.origin != Origin::Anew => return Err(Trouble::Again(error)),
                 error => return Err(error.into()),
             }
         }
@@ -295,7 +325,7 @@ impl Launch<'_> {
         if self.own.keep {
             drop(self.shared.records.remove(&self.order.instance_id).await);
         }
-        if !ready.is_again {
+        if ready.origin == Origin::Anew {
             // Nobody has written anything in there that somebody could miss.
             drop(self.engine.remove(&ready.id, true, true).await);
         }

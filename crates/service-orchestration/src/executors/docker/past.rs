@@ -18,6 +18,14 @@ pub(super) struct Past {
 }
 
 impl Past {
+    /// What was said before this time, of a container that runs again since.
+    pub(super) fn until(at_ns: u64) -> Self {
+        Self {
+            at_ns,
+            counts: [0, 0],
+        }
+    }
+
     /// Looks at the output of a container that does not run; nothing when it has said nothing.
     pub(super) async fn of(
         engine: &Engine,

@@ -119,7 +119,11 @@ impl DockerExecutor {
     pub(super) async fn instances(&self) -> Result<BTreeSet<String>, Failure> {
         let mut instances: BTreeSet<String> = self.shared.records.all().collect();
         let all = self.quick()?.list(&self.shared.home.filters()?).await?;
+        if !all.is_empty() {
+            self.shared.hub.attend(self.shared.engine()?);
+        }
         let alive = all.iter().filter(|container| container.status.is_alive());
+        let alive = alive.inspect(|container| self.shared.starts.tell(&container.labels, None));
         let stacks = alive.filter_map(|container| container.labels.get(identity::STACK));
         let stacks = stacks.cloned().collect();
         let _turn = self.shared.turn.lock().await;
