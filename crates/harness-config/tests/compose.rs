@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use harness_config::{Code, Diagnostic, Imported, Sources, import_compose, load};
-use service_orchestration::spec::{Gate, ProbeAction, RestartWhen, UnitKind};
+use service_orchestration::spec::{Gate, ProbeAction, RestartWhen, TargetSpec, UnitKind};
 use support::compose::{STACKS, directory, of, set, without_places};
 
 /// A stack under a name without a path, with nothing set but what it insists on.
@@ -52,6 +52,21 @@ fn what_becomes_of_well_known_stacks() {
             .clone()
             .unwrap_or_else(|| panic!("{stack}:\n{}", lines(&imported)));
         insta::assert_snapshot!(stack, format!("{text}\n=====\n{}", lines(&imported)));
+    }
+}
+
+#[test]
+fn an_empty_entry_point_is_none_and_not_the_images() {
+    for empty in ["[]", "''"] {
+        let text = format!("services: {{db: {{image: y, entrypoint: {empty}, command: [run]}}}}");
+        let (made, imported) = import(&text);
+        assert!(imported.diagnostics.is_empty(), "{}", lines(&imported));
+        assert!(made.contains("entrypoint: []"), "{made}");
+        let loaded = load(&of(&text)).stack.expect("a stack");
+        let TargetSpec::Docker(target) = &loaded.units["db"].target else {
+            panic!("a container")
+        };
+        assert_eq!(target.entrypoint.as_deref(), Some(&[][..]));
     }
 }
 

@@ -201,7 +201,7 @@ impl Converter<'_> {
         draft.put("build", own.key_span, map(build.span, kept));
     }
 
-    /// Nothing in it means that of the image; an empty entry point cannot be said.
+    /// An empty entry point is none. An empty command cannot be said: engines take the image's for it.
     fn command(&mut self, own: &Entry, draft: &mut Draft<'_>) {
         let is_empty = match &own.value.value {
             Value::Scalar(scalar) => scalar.text.trim().is_empty(),
@@ -210,6 +210,14 @@ impl Converter<'_> {
         };
         if !is_empty {
             draft.put(&own.key, own.key_span, own.value.clone());
+            return;
+        }
+        if own.key == "entrypoint" {
+            let none = Node {
+                value: Value::List(Vec::new()),
+                ..own.value.clone()
+            };
+            draft.put(&own.key, own.key_span, none);
             return;
         }
         let what = format!("the empty `{}` of `{}`", own.key, shorten(draft.name));
