@@ -62,11 +62,11 @@ fn why_and_map_tell_place_reason_and_what_is_published() {
     home.ok(&["net", "why", "api", "db"])
         .shows("api → db: 127.88.0.")
         .shows("same host: loopback (loopback)")
-        .shows("To: this machine, published")
+        .shows("To: this machine, ready")
         .shows("Told: DB_PORT_ADMIN=5433");
     home.ok(&["net", "why", "host", "cache"])
         .shows("this machine → cache: 127.88.0.")
-        .shows("not published");
+        .shows("not ready");
     let why = home
         .ok(&["net", "why", "api", "shop:db", "-o", "json"])
         .json();

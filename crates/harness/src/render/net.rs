@@ -116,8 +116,9 @@ const NO_FORWARDER: &str =
 
 fn state(unit: &NetUnit) -> &'static str {
     match unit.published {
-        true => "published",
-        false => "not published: this is what it would be",
+        // Of others, not of its ports: those say themselves where they are published.
+        true => "ready",
+        false => "not ready: this is what it would be",
     }
 }
 
