@@ -177,7 +177,7 @@ pub(crate) fn transition_line(look: &Look, width: usize, transition: &Transition
 pub(super) fn span(state: &str) -> Span {
     match state {
         "ready" | "done" | "healthy" => Span::Good,
-        "failed" | "crash-loop" | "lost" | "unhealthy" => Span::Bad,
+        "failed" | "crash-loop" | "lost" | "unhealthy" | "paused" => Span::Bad,
         "idle" | "held" => Span::Dim,
         _ => Span::Busy,
     }

@@ -51,7 +51,7 @@ impl Supervisor {
             name: entry.id.local_name(),
             kind: entry.spec.kind,
             target: entry.described().target.kind().to_string(),
-            state: view.state.as_str().to_owned(),
+            state: self.state_name(entry.index, view.state).to_owned(),
             phase: Phase::of(
                 view.state,
                 entry.spec.kind,
@@ -159,7 +159,7 @@ impl Supervisor {
                 .find(reason.unit)
                 .map_or_else(|| "?".into(), |entry| entry.id.local_name()),
             depth: u32::try_from(reason.depth).unwrap_or(u32::MAX),
-            state: reason.state.as_str().to_owned(),
+            state: self.state_name(reason.unit, reason.state).to_owned(),
             reason: self.because_sentence(reason),
             repeated: reason.repeated,
         });
@@ -238,6 +238,18 @@ impl Supervisor {
         match reason.gate {
             Some(gate) => format!("{sentence} (needs {})", gate_name(gate)),
             None => sentence,
+        }
+    }
+
+    /// A state as it is shown. What is frozen is where it was for the model, and not so for anybody else.
+    fn state_name(&self, unit: Index, state: State) -> &'static str {
+        match state {
+            State::Settling | State::SetupRequired | State::SettingUp | State::Ready
+                if self.is_paused(unit) =>
+            {
+                "paused"
+            }
+            state => state.as_str(),
         }
     }
 

@@ -103,14 +103,19 @@ fn one_that_is_paused_is_not_ready_and_comes_back_as_it_was() {
             assert_eq!(paused.health_reason.as_deref(), Some("paused"));
             assert_eq!(paused.reason.as_deref(), Some("paused"));
             let why = manager.why(&stack_name(), &unit(name)).await;
-            let why = why.expect("a known unit").reasons[0].reason.clone();
-            assert!(why.contains("paused by somebody else"), "{why}");
+            let why = why.expect("a known unit").reasons[0].clone();
+            assert!(why.reason.contains("paused by somebody else"), "{why:?}");
+            assert_eq!(
+                (paused.state.as_str(), why.state.as_str()),
+                ("paused", "paused")
+            );
             yard.tell(name, AttemptEvent::Resumed);
             eventually_async(PATIENCE, "it is ready again", async || {
                 status(&manager, name).await.ready
             })
             .await;
             let back = status(&manager, name).await;
+            assert_eq!(back.state, "ready");
             assert_eq!((back.reason, back.health_reason), (None, None));
             assert_eq!(back.restarts, 0);
         }
