@@ -355,3 +355,53 @@ fn names_networks_of_others_and_mounts_of_memory_are_carried_over() {
         assert!(!said.contains(kept), "{kept}: {said}");
     }
 }
+
+#[test]
+fn a_misspelt_key_further_down_is_an_error_that_names_the_near_one() {
+    for (part, near) in [
+        ("healthcheck: {test: x, intervall: 5s}", "interval"),
+        ("build: {contxt: .}", "context"),
+        ("deploy: {resorces: {}}", "resources"),
+        ("deploy: {resources: {limit: {}}}", "limits"),
+        ("deploy: {resources: {limits: {memry: 1g}}}", "memory"),
+        ("deploy: {resources: {reservations: {cpu: 1}}}", "cpus"),
+        ("deploy: {restart_policy: {conditon: any}}", "condition"),
+        ("logging: {drivr: json-file}", "driver"),
+        ("ports: [{target: 80, publishd: 81}]", "published"),
+        ("volumes: [{type: bind, source: ., taget: /x}]", "target"),
+        (
+            "volumes: [{type: bind, source: ., target: /x, bind: {selinx: z}}]",
+            "selinux",
+        ),
+        ("networks: {default: {alias: [x]}}", "aliases"),
+    ] {
+        let text = format!("services: {{web: {{image: x, {part}}}}}\n");
+        let imported = import_compose(&of(&text));
+        let error = imported.diagnostics.iter().find(|found| found.is_error());
+        let error = error.unwrap_or_else(|| panic!("{part} is no error:\n{}", lines(&imported)));
+        assert_eq!(error.code.as_str(), "H0204", "{part}: {}", error.message);
+        let meant = format!("did you mean `{near}`?");
+        assert_eq!(error.label.as_deref(), Some(meant.as_str()), "{part}");
+    }
+}
+
+#[test]
+fn a_duration_without_a_unit_is_an_error_as_in_compose() {
+    for part in [
+        "healthcheck: {test: x, timeout: 5}",
+        "healthcheck: {test: x, interval: \"5\"}",
+        "stop_grace_period: 5",
+    ] {
+        let text = format!("services: {{web: {{image: x, {part}}}}}\n");
+        let imported = import_compose(&of(&text));
+        let said = lines(&imported);
+        assert!(imported.text.is_none(), "{part}");
+        assert!(
+            said.contains("has no unit") && said.contains(": 5s`"),
+            "{said}"
+        );
+    }
+    let (_, imported) =
+        import("services: {web: {image: x, healthcheck: {test: x, interval: 0, timeout: 0s}}}\n");
+    assert!(imported.diagnostics.is_empty(), "{}", lines(&imported));
+}

@@ -135,11 +135,19 @@ impl Converter<'_> {
             .help(instead);
     }
 
-    /// Says of each key but these that it is not carried over; `why` is what that means, and what can be done.
-    pub(super) fn rest_is_lost(&mut self, node: &Node, taken: &[&str], of: &str, why: Why) {
+    /// Says of each key but the taken ones that it is not carried over; `why` is what that means, and what can be done.
+    /// One that is not even known to Compose is an error.
+    pub(super) fn rest_is_lost(
+        &mut self,
+        node: &Node,
+        (taken, known): (&[&str], &[&str]),
+        of: &str,
+        why: Why,
+    ) {
         for entry in node.entries() {
             let key = entry.key.as_str();
-            if taken.contains(&key) || key.starts_with("x-") || entry.value.is_null() {
+            let is_passed = taken.contains(&key) || key.starts_with("x-");
+            if is_passed || self.is_misspelt(entry, known, of) || entry.value.is_null() {
                 continue;
             }
             let what = format!("`{}` of {of}", shorten(key));

@@ -1,6 +1,7 @@
 //! How many, how much, how often again, and where its output goes.
 
 use super::convert::{Converter, SWARM, fields_of, stack_field};
+use super::inner;
 use super::keys;
 use super::nodes::{entry, get, map, plain, text};
 use super::service::Draft;
@@ -8,6 +9,8 @@ use crate::table::{Shape, size};
 use crate::yaml::{Entry, Node, shorten};
 
 pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
+    let of = format!("`deploy` of `{}`", shorten(draft.name));
+    converter.misspelt_within(&own.value, inner::DEPLOY, &of);
     for part in own
         .value
         .entries()
@@ -19,7 +22,7 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
             "resources" => resources(converter, draft, &part.value),
             "restart_policy" => restart(converter, draft, part),
             "mode" if converter.value(&part.value).as_deref() == Some("replicated") => {}
-            key if key.starts_with("x-") => {}
+            key if !inner::DEPLOY.contains(&key) => {}
             key => {
                 let what = format!("`deploy.{}` of `{}`", shorten(key), shorten(draft.name));
                 converter.lost(part.key_span, &what, SWARM.0, SWARM.1);
@@ -75,9 +78,10 @@ fn resources(converter: &mut Converter<'_>, draft: &mut Draft<'_>, resources: &N
             converter.lost(devices.key_span, &what, means, instead);
         }
         let why = ("nothing is set aside for it", "nothing is to be done");
-        converter.rest_is_lost(&reserved.value, &["devices"], &of, why);
+        let known: (&[&str], _) = (&["devices"], inner::RESERVATIONS);
+        converter.rest_is_lost(&reserved.value, known, &of, why);
     }
-    converter.rest_is_lost(resources, &["limits", "reservations"], &of, SWARM);
+    converter.misspelt_within(resources, inner::RESOURCES, &of);
     for part in get(resources, "limits")
         .map(Node::entries)
         .unwrap_or_default()
@@ -86,13 +90,9 @@ fn resources(converter: &mut Converter<'_>, draft: &mut Draft<'_>, resources: &N
             "memory" => limit(converter, draft, part, "memory"),
             "cpus" => limit(converter, draft, part, "cpus"),
             "pids" => limit(converter, draft, part, "pids"),
-            key => {
-                let what = format!(
-                    "`deploy.resources.limits.{}` of `{}`",
-                    shorten(key),
-                    shorten(draft.name)
-                );
-                converter.lost(part.key_span, &what, SWARM.0, SWARM.1);
+            _ => {
+                let of = format!("`deploy.resources.limits` of `{}`", shorten(draft.name));
+                converter.is_misspelt(part, inner::LIMITS, &of);
             }
         }
     }
@@ -146,7 +146,8 @@ fn whole_bytes(node: &Node, said: &str) -> Node {
 /// Compose lets this win over `restart`.
 fn restart(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
     let of = format!("`deploy.restart_policy` of `{}`", shorten(draft.name));
-    converter.rest_is_lost(&own.value, &["condition", "max_attempts"], &of, SWARM);
+    let known: (&[&str], _) = (&["condition", "max_attempts"], inner::RESTART_POLICY);
+    converter.rest_is_lost(&own.value, known, &of, SWARM);
     let condition = converter.value_of(&own.value, "condition");
     let attempts = converter.value_of(&own.value, "max_attempts");
     let attempts = attempts.filter(|count| count.parse::<u32>().is_ok_and(|count| count > 0));
@@ -162,6 +163,8 @@ fn restart(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
 /// The engine's files of JSON are our segments; what goes elsewhere stays here.
 pub(super) fn logging(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
     let name = shorten(draft.name);
+    let of = format!("`logging` of `{name}`");
+    converter.misspelt_within(&own.value, inner::LOGGING, &of);
     let driver = converter.value_of(&own.value, "driver");
     if let Some(driver) = driver.filter(|driver| !matches!(driver.as_str(), "json-file" | "local"))
     {

@@ -4,6 +4,7 @@
 //! says no test is the image's own.
 
 use super::convert::Converter;
+use super::inner;
 use super::nodes::{entry, get, map, plain, text, written};
 use super::service::{Draft, lasting};
 use crate::yaml::{Entry, Value, shorten};
@@ -14,6 +15,8 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
         draft.put("health_check", own.key_span, check.clone());
         return;
     }
+    let of = format!("the health check of `{}`", shorten(draft.name));
+    converter.misspelt_within(check, inner::HEALTH_CHECK, &of);
     let first = get(check, "test").and_then(|test| test.items().first());
     let is_none = first.and_then(written) == Some("NONE");
     if is_none || converter.value_of(check, "disable").as_deref() == Some("true") {
@@ -32,24 +35,12 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
             "test" => made.push(part.clone()),
             "interval" | "timeout" | "retries" | "start_interval" if is_default => {}
             "interval" | "timeout" | "start_period" | "start_interval" => {
+                converter.has_unit(part, &of);
                 made.push(entry(&part.key, part.key_span, lasting(&part.value)));
             }
             "retries" => made.push(part.clone()),
-            "disable" => {}
-            key if key.starts_with("x-") => {}
-            key => {
-                let what = format!(
-                    "`{}` in the health check of `{}`",
-                    shorten(key),
-                    shorten(draft.name)
-                );
-                converter.lost(
-                    part.key_span,
-                    &what,
-                    "a probe does not know it",
-                    "leave it out",
-                );
-            }
+            // Nothing, or said already.
+            _ => {}
         }
     }
     for key in ["interval", "timeout"] {

@@ -13,6 +13,7 @@ mod extends;
 mod findings;
 mod health;
 mod import;
+mod inner;
 mod interpolate;
 mod keys;
 mod mounts;

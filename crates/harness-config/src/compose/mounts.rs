@@ -4,6 +4,7 @@
 //! mounted read-only where Compose mounts it.
 
 use super::convert::{Converter, fields_of, top_field};
+use super::inner;
 use super::keys::Rule;
 use super::nodes::{entry, get, list, map, one_or_more, plain, split, text, written};
 use super::service::Draft;
@@ -95,15 +96,18 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
     }
     converter.rest_is_lost(
         mount,
-        &[
-            "type",
-            "source",
-            "target",
-            "read_only",
-            "bind",
-            "volume",
-            "consistency",
-        ],
+        (
+            &[
+                "type",
+                "source",
+                "target",
+                "read_only",
+                "bind",
+                "volume",
+                "consistency",
+            ],
+            inner::MOUNT,
+        ),
         &of,
         ("the stack file cannot say it", "leave it out"),
     );
@@ -114,7 +118,7 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
     if let Some(bind) = get(mount, "bind") {
         converter.rest_is_lost(
             bind,
-            &["propagation", "selinux", "create_host_path"],
+            (&["propagation", "selinux", "create_host_path"], inner::BIND),
             &of,
             ("the stack file cannot say it", "leave it out"),
         );
@@ -131,7 +135,7 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
     if let Some(volume) = get(mount, "volume") {
         converter.rest_is_lost(
             volume,
-            &["nocopy"],
+            (&["nocopy"], inner::MOUNTED_VOLUME),
             &of,
             ("the stack file cannot say it", "mount the whole volume"),
         );
@@ -195,7 +199,7 @@ pub(super) fn files(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &
         );
         converter.rest_is_lost(
             item,
-            &["source", "target"],
+            (&["source", "target"], inner::MOUNTED_FILE),
             &of,
             (
                 "the file is there with its own owner and mode",
@@ -248,7 +252,8 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) -> Option<Ent
             entries.retain(|part| !is_default(part) && !part.key.starts_with("x-"));
         }
         for part in volume.value.entries() {
-            if known.contains(&part.key.as_str()) {
+            let is_taken = known.contains(&part.key.as_str());
+            if is_taken || converter.is_misspelt(part, inner::VOLUME, &of) {
                 continue;
             }
             let what = format!("`{}` of {of}", shorten(&part.key));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::convert::Converter;
+use super::inner;
 use super::nodes::{entry, get, list, map, one_or_more, text, written};
 use super::service::Draft;
 use crate::source::Span;
@@ -35,6 +36,8 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) {
     for network in top.value.entries() {
         let name = shorten(&network.key);
         let is_said = is_only_external(converter, network);
+        let of = format!("the network `{name}`");
+        converter.misspelt_within(&network.value, inner::NETWORK, &of);
         for part in network
             .value
             .entries()
@@ -68,7 +71,7 @@ pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) {
                     "the network is called after the stack",
                     "nothing is to be done unless a tool looks for it",
                 ),
-                (key, _) if key.starts_with("x-") => continue,
+                (key, _) if !inner::NETWORK.contains(&key) => continue,
                 _ => (
                     "the stack file cannot say it",
                     "nothing is to be done unless a tool looks for it",
@@ -188,7 +191,12 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &Draft<'_>, own: &Entry
             .filter(|part| !part.value.is_null())
         {
             let key = part.key.as_str();
-            if key.starts_with("x-") || matches!(key, "aliases" | "priority" | "gw_priority") {
+            let of = format!("`networks` of `{}`", shorten(draft.name));
+            let is_taken = matches!(key, "aliases" | "priority" | "gw_priority");
+            if is_taken
+                || key.starts_with("x-")
+                || converter.is_misspelt(part, inner::MEMBERSHIP, &of)
+            {
                 continue;
             }
             let what = format!("`{}` of `{}`", shorten(&part.key), shorten(draft.name));

@@ -86,7 +86,7 @@ fn long(converter: &mut Converter<'_>, draft: &Draft<'_>, port: &Node) -> Node {
     taken.push("mode");
     converter.rest_is_lost(
         port,
-        &taken,
+        (&taken, super::inner::PORT),
         &of,
         ("it only tells what speaks there", "nothing is to be done"),
     );

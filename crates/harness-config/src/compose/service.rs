@@ -7,7 +7,7 @@ use super::convert::{Converter, fields_of, stack_field};
 use super::keys::{self, Fate, Key, Rule};
 use super::nodes::{entry, get, list, map, one_or_more, plain, text, written};
 use super::plan::retries;
-use super::{depends, deploy, health, mounts, networks, ports, tmpfs};
+use super::{depends, deploy, health, inner, mounts, networks, ports, tmpfs};
 use crate::keys::{COMMON, SERVICE, TASK, signal};
 use crate::report::Code;
 use crate::source::Span;
@@ -129,7 +129,10 @@ impl Converter<'_> {
             Rule::Pull => self.pull(own, key, draft),
             Rule::Restart => self.restart(own, draft),
             Rule::StopSignal => self.stop_signal(own, draft),
-            Rule::StopGrace => draft.put_in("stop", "grace", own.key_span, lasting(&own.value)),
+            Rule::StopGrace => {
+                self.has_unit(own, &format!("`{}`", shorten(draft.name)));
+                draft.put_in("stop", "grace", own.key_span, lasting(&own.value));
+            }
             Rule::Expose if own.value.items().is_empty() => {}
             Rule::Expose => self.same(own, key, "expose", draft),
             Rule::DependsOn | Rule::Links => depends::turn(self, draft, own),
@@ -186,7 +189,7 @@ impl Converter<'_> {
         }
         self.rest_is_lost(
             build,
-            &taken,
+            (&taken, inner::BUILD),
             &of,
             (
                 "the stack file cannot say it",
