@@ -373,7 +373,7 @@ fn a_misspelt_key_further_down_is_an_error_that_names_the_near_one() {
             "volumes: [{type: bind, source: ., target: /x, bind: {selinx: z}}]",
             "selinux",
         ),
-        ("networks: {default: {alias: [x]}}", "aliases"),
+        ("networks: {default: {aliasses: [x]}}", "aliases"),
     ] {
         let text = format!("services: {{web: {{image: x, {part}}}}}\n");
         let imported = import_compose(&of(&text));

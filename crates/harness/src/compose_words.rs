@@ -41,7 +41,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "rm",
-        "`harness stop SVC` removes its container; `harness down` forgets the whole stack",
+        "`harness down` removes the containers of the whole stack; after `harness stop SVC`, `docker rm` removes one",
     ),
     (
         "scale",
@@ -106,19 +106,13 @@ const WORDS: &[(&str, &str)] = &[
         "up --abort-on-container-exit",
         "leave it out: `up` ends when everything has ended",
     ),
-    (
-        "up --always-recreate-deps",
-        "`harness restart` makes each container anew",
-    ),
+    ("up --always-recreate-deps", ANEW),
     ("up --attach", "`harness start`, then `harness logs -f SVC`"),
     (
         "up --exit-code-from",
         "`harness run TASK` exits as the task does",
     ),
-    (
-        "up --force-recreate",
-        "`harness restart` makes each container anew",
-    ),
+    ("up --force-recreate", ANEW),
     (
         "up --no-build",
         "leave it out: what is there is not built again",
@@ -137,20 +131,18 @@ const WORDS: &[(&str, &str)] = &[
         "`harness pull`, or `pull: always` in the service",
     ),
     ("up --quiet-pull", "`-q`"),
-    (
-        "up --renew-anon-volumes",
-        "leave it out: a volume without a name is new with every start",
-    ),
-    (
-        "up -V",
-        "leave it out: a volume without a name is new with every start",
-    ),
+    ("up --renew-anon-volumes", RENEW),
+    ("up -V", RENEW),
     (
         "up --scale",
         "a service has one instance: write a second service",
     ),
     ("up --timeout", "`stop: {grace: 5s}` in the service"),
 ];
+
+const ANEW: &str = "a container is kept until its definition or image changes; `harness down`, then `harness up -d` makes each anew";
+const RENEW: &str =
+    "`harness down` removes volumes without a name, and the next `harness up -d` makes new ones";
 
 /// Ends the program as the command line was wrong, with a hint where it is one of Compose's.
 pub(crate) fn exit(error: &clap::Error, words: &[OsString]) -> ! {
@@ -214,6 +206,19 @@ mod tests {
                 let error = parse(&line).expect_err(&line);
                 assert_eq!(instead(&error, &words), Some(*expected), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn no_hint_promises_a_new_container_where_it_is_kept() {
+        for word in ["rm", "up --force-recreate", "up --always-recreate-deps"] {
+            let hint = find(word).expect(word);
+            assert!(hint.contains("`harness down`"), "{word}: {hint}");
+            assert!(!hint.contains("`harness restart`"), "{word}: {hint}");
+        }
+        for word in ["up -V", "up --renew-anon-volumes"] {
+            let hint = find(word).expect(word);
+            assert!(!hint.contains("every start"), "{word}: {hint}");
         }
     }
 
