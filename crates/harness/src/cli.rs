@@ -199,7 +199,7 @@ pub(crate) fn parse() -> Cli {
     let words: Vec<_> = std::env::args_os().collect();
     let matches = command().color(choice).try_get_matches_from(&words);
     let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| compose_words::exit(&error, &words))
+    parsed.unwrap_or_else(|error| compose_words::exit(error, &words))
 }
 
 /// The whole command line, laid out.

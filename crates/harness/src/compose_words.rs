@@ -144,13 +144,32 @@ const ANEW: &str = "a container is kept until its definition or image changes; `
 const RENEW: &str =
     "`harness down` removes volumes without a name, and the next `harness up -d` makes new ones";
 
+const PROFILE: &str = "it stands behind `up`, `start`, `run`, `build` or `pull`: `harness up --profile NAME`; COMPOSE_PROFILES=NAME holds for every verb";
+
 /// Ends the program as the command line was wrong, with a hint where it is one of Compose's.
-pub(crate) fn exit(error: &clap::Error, words: &[OsString]) -> ! {
+pub(crate) fn exit(mut error: clap::Error, words: &[OsString]) -> ! {
+    let instead = instead(&error, words);
+    if instead.is_some() {
+        without_guess(&mut error);
+    }
     let _shown = error.print();
-    if let Some(instead) = instead(error, words) {
+    if let Some(instead) = instead {
         note(&format!("\n  hint: as in Compose: {instead}\n"));
     }
     std::process::exit(error.exit_code())
+}
+
+/// What merely looks like it would mislead beside what does the same.
+fn without_guess(error: &mut clap::Error) {
+    for guess in [
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedValue,
+        ContextKind::SuggestedCommand,
+        ContextKind::Suggested,
+    ] {
+        error.remove(guess);
+    }
 }
 
 /// What to use instead of what is not known.
@@ -166,7 +185,10 @@ fn instead(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
             let option = option.split(['=', ' ']).next()?;
             let verbs = words.iter().skip(1).filter_map(|word| word.to_str());
             let mut verbs = verbs.filter(|word| find(&format!("{word} {option}")).is_some());
-            format!("{} {option}", verbs.next()?)
+            match verbs.next() {
+                Some(verb) => format!("{verb} {option}"),
+                None => return (option == "--profile").then_some(PROFILE),
+            }
         }
         _ => return None,
     };
@@ -207,6 +229,29 @@ mod tests {
                 assert_eq!(instead(&error, &words), Some(*expected), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn no_guess_stands_beside_a_hint() {
+        for line in [
+            "top",
+            "pause",
+            "rm web",
+            "up --force-recreate",
+            "--profile debug up",
+            "ps --services",
+        ] {
+            let words = std::iter::once("harness").chain(line.split(' '));
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            let mut error = parse(line).expect_err(line);
+            assert!(instead(&error, &words).is_some(), "{line}");
+            without_guess(&mut error);
+            let said = error.to_string();
+            assert!(said.contains("error:"), "{line}: {said}");
+            assert!(!said.contains("tip:"), "{line}: {said}");
+        }
+        let slip = parse("statsu").expect_err("no verb");
+        assert!(slip.to_string().contains("'status'"), "a slip is guessed");
     }
 
     #[test]
