@@ -126,18 +126,33 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// What is told of a Compose file beside what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OfCompose {
+    /// That it is one, and what is not carried over: something of it is started.
+    Told,
+    /// Nothing: it is only looked at.
+    Untold,
+}
+
 /// The stack, with the absolute paths of its files. What is wrong with it is printed; warnings are too.
 ///
 /// # Errors
 /// [`Failure::Diagnostics`] when it cannot be used.
-pub(crate) fn stack(context: &Context, sources: &Sources) -> Result<(StackSpec, Loaded), Failure> {
+pub(crate) fn stack(
+    context: &Context,
+    sources: &Sources,
+    told: OfCompose,
+) -> Result<(StackSpec, Loaded), Failure> {
     let mut loaded = load(sources);
     let (errors, _) = count(&loaded.diagnostics);
     if errors > 0 || !context.globals.quiet {
         let (of_compose, others): (Vec<_>, Vec<_>) = without_advice(&loaded.diagnostics)
             .into_iter()
             .partition(|found| matches!(found.code, Code::ComposeLost | Code::ComposeChanged));
-        note(&compose_lines(&loaded, &of_compose));
+        if told == OfCompose::Told || errors > 0 {
+            note(&compose_lines(&loaded, &of_compose));
+        }
         note(&render_human(
             &others,
             &loaded.files,

@@ -188,8 +188,11 @@ fn a_compose_file_is_used_as_it_is() {
     let home = Home::empty();
     home.write("compose.yaml", COMPOSE);
     home.write("compose.override.yaml", "services: {web: {ports: [80]}}\n");
-    let run = home
-        .ok(&["config", "render"])
+    let run = home.ok(&["config", "render"]);
+    let is_told = run.stderr.contains("H0701") || run.stderr.contains("is a Compose file");
+    assert!(!is_told, "nothing is started: {}", run.stderr);
+    home.run(&["start", "nobody"])
+        .expect(4)
         .says("compose.yaml is a Compose file, and is used as it is")
         .says("warning[H0701]: compose.yaml:4:5: `dns` of `db` is not carried over");
     for part in ["image: postgres:16", "condition: ready", "- \"80\""] {

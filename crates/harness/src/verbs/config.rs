@@ -8,7 +8,7 @@ use harness_core::spec::{ServiceSpec, StackSpec, TargetSpec, built_image_name};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::print;
-use crate::select;
+use crate::select::{self, OfCompose};
 
 /// Show the stack file as it was understood, or its schema
 #[derive(Args, Debug)]
@@ -97,7 +97,8 @@ pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
 
 fn stack(context: &Context) -> Result<StackSpec, Failure> {
     let files = select::required_files(context)?;
-    let (stack, _) = select::stack(context, &select::sources(context, &files)?)?;
+    let sources = select::sources(context, &files)?;
+    let (stack, _) = select::stack(context, &sources, OfCompose::Untold)?;
     Ok(stack)
 }
 

@@ -9,6 +9,7 @@ use harness_core::spec::{SecretValues, StackSpec, UnitName};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::select::OfCompose;
 use crate::units::{base, unit_names, unknown};
 use crate::{secrets, select};
 
@@ -37,7 +38,7 @@ pub(super) struct Definition {
 /// # Errors
 /// When there is none, it is wrong, a name means nothing in it, or what is wanted needs what cannot be run here.
 pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
-    let read = load(context, wish).await?;
+    let read = load(context, wish, OfCompose::Told).await?;
     refuse_unsupported(&read.stack, &read.units, wish.no_deps)?;
     let wanted = needed(&read.stack, &read.units, wish.no_deps);
     let secrets = secrets::read(context, &read.sources, &read.loaded, &read.stack, &wanted).await?;
@@ -53,7 +54,7 @@ pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition
 /// # Errors
 /// When there is none, it is wrong, or a name means nothing in it.
 pub(super) async fn look(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
-    let Read { stack, units, .. } = load(context, wish).await?;
+    let Read { stack, units, .. } = load(context, wish, OfCompose::Untold).await?;
     Ok(Definition {
         stack,
         units,
@@ -69,7 +70,7 @@ struct Read {
     units: Vec<UnitName>,
 }
 
-async fn load(context: &Context, wish: Wish<'_>) -> Result<Read, Failure> {
+async fn load(context: &Context, wish: Wish<'_>, told: OfCompose) -> Result<Read, Failure> {
     let files = match select::files_of_project(context).await? {
         Some(files) => files,
         None => select::required_files(context)?,
@@ -81,7 +82,7 @@ async fn load(context: &Context, wish: Wish<'_>) -> Result<Read, Failure> {
     for unit in wish.units {
         sources = sources.wanted(base(unit));
     }
-    let (stack, loaded) = select::stack(context, &sources)?;
+    let (stack, loaded) = select::stack(context, &sources, told)?;
     let units = named(&stack, wish.units)?;
     Ok(Read {
         sources,
