@@ -158,7 +158,11 @@ fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<Str
         Some(took) => Duration::from_millis(took),
         None => since(begun, stopped),
     };
-    let was_killed = stop.escalation == "killed" && unit.signal == Some(SIGKILL);
+    // An engine tells only what a shell would make of the signal.
+    let is_in_container = unit.target.starts_with("docker");
+    let by_engine = is_in_container && unit.exit_code == Some(128 + SIGKILL);
+    let by_signal = unit.signal == Some(SIGKILL);
+    let was_killed = stop.escalation == "killed" && (by_signal || by_engine);
     let mut text = match was_killed {
         true => format!(
             "{} ignored its stop signal for {} and was killed",
@@ -181,7 +185,11 @@ fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<Str
         };
         text += &format!("; {count} {were} left of its tree{fate}: {names}");
     }
-    Some(format!("{} {text}\n", look.paint(Span::Busy, "warning:")))
+    let mut text = format!("{} {text}\n", look.paint(Span::Busy, "warning:"));
+    if was_killed && is_in_container {
+        text += "  hint: as process 1 of a container, a program gets no signal that it does not handle: `init: true`, or `stop: {signal: …}`\n";
+    }
+    Some(text)
 }
 
 const SIGKILL: i32 = 9;
@@ -234,5 +242,22 @@ mod tests {
             "",
             "an older stop is no news"
         );
+    }
+
+    #[test]
+    fn a_container_that_ignored_its_stop_signal_is_told_as_such() {
+        let mut deaf = sample::stopped("web", None, "killed", &[]);
+        deaf.target = "docker".to_owned();
+        deaf.exit_code = Some(137);
+        deaf.stop.as_mut().expect("it was stopped").took_ms = Some(10_000);
+        let text = stop_lines(&Look::plain(), &[&deaf], sample::ago(11));
+        assert!(
+            text.contains("web ignored its stop signal for 10.0s and was killed"),
+            "{text}"
+        );
+        assert!(text.contains("`init: true`"), "{text}");
+        deaf.target = "process".to_owned();
+        let text = stop_lines(&Look::plain(), &[&deaf], sample::ago(11));
+        assert!(text.contains("web ended"), "its own exit code: {text}");
     }
 }
