@@ -61,6 +61,7 @@ fn a_unit_whose_definition_changed_is_restarted_and_no_other() {
             .await
             .expect("a good stack");
         assert_eq!(applied.changed, [unit("api")]);
+        assert_eq!(applied.differences[&unit("api")], ["env.LOG"]);
         manager
             .order(&stack_name(), &[], START)
             .await

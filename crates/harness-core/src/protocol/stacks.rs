@@ -2,6 +2,7 @@
 //!
 //! Owns: the parameters and results, and how they stand to the supervisor's own words.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,9 @@ pub struct ApplyResult {
     pub added: Vec<UnitName>,
     /// Units whose definition differs from before. One that runs goes on as it was until it is next started.
     pub changed: Vec<UnitName>,
+    /// In what each of them differs: names of fields, never values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub differences: BTreeMap<UnitName, Vec<String>>,
     /// Units that were forgotten.
     pub removed: Vec<UnitName>,
     /// Units that are no longer named but still run.
@@ -305,6 +309,7 @@ impl From<Applied> for ApplyResult {
         Applied {
             added,
             changed,
+            differences,
             removed,
             orphans,
         }: Applied,
@@ -312,6 +317,7 @@ impl From<Applied> for ApplyResult {
         Self {
             added,
             changed,
+            differences,
             removed,
             orphans,
         }

@@ -39,6 +39,7 @@ pub(crate) fn event_line(look: &Look, event: &Event) -> String {
     let details: String = details
         .map(|(key, value)| format!("  {key}={value}"))
         .collect();
+    let details = details + &changed(data).unwrap_or_default();
     format!(
         "{} {}  {}{}\n",
         look.paint(Span::Dim, &look.date(event.timestamp)),
@@ -46,6 +47,17 @@ pub(crate) fn event_line(look: &Look, event: &Event) -> String {
         look.paint(span, &kind),
         escaped(details.as_bytes())
     )
+}
+
+/// In what definitions changed: `changed=api(env.A,image)`.
+fn changed(data: &Value) -> Option<String> {
+    let of_unit = |(unit, names): (&String, &Value)| {
+        let names = names.as_array()?.iter().filter_map(Value::as_str);
+        Some(format!("{unit}({})", names.collect::<Vec<_>>().join(",")))
+    };
+    let units = data.get("changed")?.as_object()?.iter();
+    let units: Vec<String> = units.filter_map(of_unit).collect();
+    Some(format!("  changed={}", units.join(",")))
 }
 
 /// Anything as a line of JSON.
@@ -85,6 +97,14 @@ mod tests {
     use crate::render::sample;
     use harness_core::report::EventKind;
     use serde_json::json;
+
+    #[test]
+    fn a_changed_definition_says_in_what() {
+        let data = json!({"changed": {"api": ["env.A", "image"], "db": ["image"]}});
+        let said = changed(&data).expect("it changed");
+        assert_eq!(said, "  changed=api(env.A,image),db(image)");
+        assert_eq!(changed(&json!({"units": ["api"]})), None);
+    }
 
     #[test]
     fn an_event_is_one_line() {

@@ -1,6 +1,7 @@
 //! One file for each verb: its arguments, its help, what it does.
 
 pub(crate) mod audit;
+mod changes;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod daemon;

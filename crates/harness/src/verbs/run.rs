@@ -9,8 +9,8 @@ use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
 use super::foreground::{End, Foreground};
-use super::orphans;
 use super::output::{Form, Output};
+use super::{changes, orphans};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::Watch;
@@ -79,6 +79,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
     };
     let started = client.start(&params).await?;
     drop(params);
+    changes::tell(context, &started);
     orphans::settle(context, &client, &stack, &started, false).await?;
     let task = units[0].to_string();
     let status = client.status(&stack.name).await?;

@@ -13,7 +13,7 @@ use harness_core::spec::{StackSpec, UnitName};
 use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
-use super::{images, orphans};
+use super::{changes, images, orphans};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Ended, Shown, Watch};
@@ -95,6 +95,7 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
     };
     let started = client.start(&params).await?;
     drop(params);
+    changes::tell(context, &started);
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let mut starting = Starting {
         context,

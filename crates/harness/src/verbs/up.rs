@@ -14,7 +14,7 @@ use super::definition::{self, Definition, Wish};
 use super::foreground::{End, Foreground};
 use super::output::{Form, Output};
 use super::stop::unit_list;
-use super::{images, orphans, start};
+use super::{changes, images, orphans, start};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::Watch;
@@ -104,6 +104,7 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
     };
     let started = client.start(&params).await?;
     drop(params);
+    changes::tell(context, &started);
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let units = started.ordered.units;
     let logs = LogParams {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use service_registry::Incarnation;
 
 use super::commit::Deferred;
+use super::difference::differences;
 use super::request::{Applied, ApplyError, ApplyMode};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
@@ -61,6 +62,13 @@ impl Supervisor {
                 "units".into(),
                 stack.units.keys().map(|name| name.as_str()).collect(),
             );
+            if !applied.differences.is_empty() {
+                let changed = applied.differences.iter();
+                let changed: serde_json::Map<_, _> = changed
+                    .map(|(unit, names)| (unit.to_string(), names.as_slice().into()))
+                    .collect();
+                data.insert("changed".into(), changed.into());
+            }
             self.emit_plain(EventKind::StackDefined, Some(&stack.name), data);
             self.units.set_stack(Arc::clone(&stack));
             self.assign_addresses(&stack);
@@ -145,6 +153,7 @@ impl Supervisor {
         applied: &mut Applied,
     ) {
         let mut touched = Vec::new();
+        let before = self.units.stack(&stack.name).cloned();
         for (id, spec) in units {
             let hash = self.definition_hash(stack, &spec);
             match self.units.index(&id) {
@@ -158,6 +167,11 @@ impl Supervisor {
                     let entry = self.units.get_mut(index);
                     let changed = entry.hash != hash;
                     let had_container = entry.spec.keeps_container() && entry.running.is_none();
+                    if changed && let Some(before) = &before {
+                        let before = (before.directory.as_path(), entry.spec.as_ref());
+                        let names = differences(before, (stack.directory.as_path(), spec.as_ref()));
+                        applied.differences.insert(spec.name.clone(), names);
+                    }
                     entry.define(&spec, &hash);
                     if had_container && !spec.keeps_container() {
                         self.keeper.defer(Deferred::ForgetUnit(id));

@@ -11,6 +11,7 @@ mod commit;
 mod container;
 mod define;
 mod describe;
+mod difference;
 mod ending;
 mod environment;
 mod found;

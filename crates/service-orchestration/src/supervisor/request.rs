@@ -2,6 +2,7 @@
 //!
 //! Owns: the questions, the answers and the refusals. Decides nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_channel::Sender;
@@ -150,6 +151,8 @@ pub struct Applied {
     pub added: Vec<UnitName>,
     /// Units whose definition differs from before. One that runs goes on as it was until it is next started.
     pub changed: Vec<UnitName>,
+    /// In what each of them differs: names of fields, never values.
+    pub differences: BTreeMap<UnitName, Vec<String>>,
     /// Units that are no longer named and do not run: forgotten.
     pub removed: Vec<UnitName>,
     /// Units that are no longer named but still run.
