@@ -102,6 +102,9 @@ pub(crate) enum Failure {
         port: String,
         ports: Vec<String>,
     },
+    /// A unit has no port at all.
+    #[error("`{unit}` declares no port")]
+    NoPort { unit: String },
     /// The variables are about all ports of a unit.
     #[error("--port goes with `-o text` and `-o json`: the variables are about all ports")]
     PortOfVariables,
@@ -210,6 +213,7 @@ impl Failure {
             | Self::NotStarted { .. }
             | Self::Ambiguous { .. }
             | Self::UnknownUnit { .. }
+            | Self::NoPort { .. }
             | Self::UnknownPort { .. } => 4,
             Self::Diagnostics { .. } => 78,
             Self::Unsupported { .. } => 69,
@@ -270,6 +274,7 @@ impl Failure {
             Self::UnknownPort { ports, .. } if !ports.is_empty() => {
                 vec![format!("its ports: {}", ports.join(", "))]
             }
+            Self::NoPort { unit } => vec![format!("its address alone: `harness resolve {unit}`")],
             Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
             Self::NotATask { unit } => {
                 vec![format!("`harness start {unit}`, `harness restart {unit}`")]
@@ -314,7 +319,7 @@ impl Failure {
             Self::NotStarted { .. } => "not-started",
             Self::Ambiguous { .. } => "ambiguous-stack",
             Self::UnknownUnit { .. } => "unknown-unit",
-            Self::UnknownPort { .. } => "unknown-port",
+            Self::UnknownPort { .. } | Self::NoPort { .. } => "unknown-port",
             Self::NoRoute { .. } => "no-route",
             Self::Diagnostics { .. } => "invalid-stack-file",
             Self::Unsupported { .. } => "unsupported",

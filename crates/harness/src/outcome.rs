@@ -13,7 +13,7 @@ use harness_core::spec::{StackName, StackSpec, UnitName};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{Place, Report, failure_report, note};
+use crate::render::{Place, Report, failure_report, note, sentence};
 use crate::units::{base, means};
 
 /// What is known of the stack from which something was asked.
@@ -160,7 +160,7 @@ async fn late(
         let own = why.iter().find(|reason| reason.name == culprit);
         let reason = own.map_or_else(
             || "it is not ready".to_owned(),
-            |own| format!("it is {}: {}", own.state, own.reason),
+            |own| sentence("it", &own.state, &own.reason),
         );
         late.push(Blocked {
             name: unit.name.clone(),

@@ -120,3 +120,12 @@ fn orphans_are_removed_on_request() {
         .collect();
     assert_eq!(names, ["backend", "db", "seed"]);
 }
+
+#[test]
+fn a_port_that_is_not_declared_is_no_address() {
+    let home = Home::new(SHOP);
+    home.ok(&["start", "--wait"]);
+    home.run(&["port", "db"])
+        .expect(4)
+        .says("`db` declares no port");
+}

@@ -46,4 +46,4 @@ pub(crate) use screen::screen;
 pub(crate) use stacks::{daemon_page, stack_table};
 pub(crate) use status::{Detail, status_table};
 pub(crate) use timers::Timers;
-pub(crate) use why::why_tree;
+pub(crate) use why::{sentence, why_tree};

@@ -23,7 +23,8 @@ pub(crate) fn why_tree(look: &Look, why: &Why) -> String {
         let name = look.paint(Span::Strong, &reason.name);
         let said = escaped(reason.reason.as_bytes());
         text += &trunk.concat();
-        text += &format!("{branch}{name} is {}: {said}\n", reason.state);
+        let sentence = sentence(&name, &reason.state, &said);
+        text += &format!("{branch}{sentence}\n");
         if depth > 0 {
             trunk.push(if is_last {
                 "   "
@@ -33,6 +34,14 @@ pub(crate) fn why_tree(look: &Look, why: &Why) -> String {
         }
     }
     text
+}
+
+/// Where a unit is and why. That it failed is not said twice.
+pub(crate) fn sentence(name: &str, state: &str, reason: &str) -> String {
+    match reason.strip_prefix("it failed") {
+        Some(rest) if state == "failed" => format!("{name} failed{rest}"),
+        Some(_) | None => format!("{name} is {state}: {reason}"),
+    }
 }
 
 /// Nothing can hang deeper than there are reasons.
@@ -67,6 +76,14 @@ mod tests {
             reason: reason.to_owned(),
             repeated: false,
         }
+    }
+
+    #[test]
+    fn a_failure_is_said_once() {
+        let killed = sentence("admin", "failed", "it failed: exit code 137");
+        assert_eq!(killed, "admin failed: exit code 137");
+        let waits = sentence("web", "idle", "it waits for what it needs");
+        assert_eq!(waits, "web is idle: it waits for what it needs");
     }
 
     #[test]

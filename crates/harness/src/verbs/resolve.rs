@@ -48,6 +48,9 @@ pub(crate) struct ResolveArgs {
         default_value = "text"
     )]
     output: Format,
+    /// Only with a port: as Compose has it.
+    #[arg(skip)]
+    with_port: bool,
 }
 
 /// The same in Compose's words.
@@ -78,6 +81,7 @@ impl From<PortArgs> for ResolveArgs {
             port: args.port.map(number),
             verbose: false,
             output: Format::Text,
+            with_port: true,
         }
     }
 }
@@ -130,6 +134,9 @@ pub(crate) async fn run(args: ResolveArgs, context: &Context) -> Result<(), Fail
     }
     if let Found::Unit(found) = &found {
         reached(&found.0, &found.1)?;
+        if args.with_port && found.1.endpoints.is_empty() {
+            return Err(Failure::NoPort { unit: args.unit });
+        }
     }
     if args.verbose
         && let Some(NetReason { code, text }) = found.reason()

@@ -324,8 +324,15 @@ impl Supervisor {
     }
 
     fn time_until(&self, at: Duration) -> String {
-        let left = at.saturating_sub(self.clock.now());
-        format!("{:.1}s", left.as_secs_f64())
+        remaining(at.saturating_sub(self.clock.now()))
+    }
+}
+
+/// A time that is left, in words that stand behind "in". One that would be rounded to nothing is a moment.
+fn remaining(left: Duration) -> String {
+    match left.as_millis() {
+        0..50 => "a moment".to_owned(),
+        _ => format!("{:.1}s", left.as_secs_f64()),
     }
 }
 
@@ -366,5 +373,17 @@ fn gate_name(gate: Gate) -> &'static str {
         Gate::Started => "started",
         Gate::Ready => "ready",
         Gate::Completed => "completed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_happens_in_no_time() {
+        assert_eq!(remaining(Duration::from_millis(49)), "a moment");
+        assert_eq!(remaining(Duration::from_millis(100)), "0.1s");
+        assert_eq!(remaining(Duration::from_secs(2)), "2.0s");
     }
 }
