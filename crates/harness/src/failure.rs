@@ -51,6 +51,12 @@ pub(crate) enum Failure {
         unit: String,
         similar: Option<String>,
     },
+    /// The unit is in the file, and the stack is without it.
+    #[error(
+        "`{unit}` is in the stack file under the profile {}, which was not started",
+        profiles_message(profiles)
+    )]
+    BehindProfile { unit: String, profiles: Vec<String> },
     /// The stack file is wrong. Its diagnostics were printed.
     #[error("{summary}")]
     Diagnostics { summary: String },
@@ -167,6 +173,11 @@ pub(crate) enum Failure {
     Output(#[source] io::Error),
 }
 
+fn profiles_message(profiles: &[String]) -> String {
+    let quoted: Vec<String> = profiles.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" or ")
+}
+
 fn unsupported_message(units: &[Unsupported]) -> String {
     let each = units
         .iter()
@@ -214,6 +225,7 @@ impl Failure {
             | Self::Ambiguous { .. }
             | Self::UnknownUnit { .. }
             | Self::NoPort { .. }
+            | Self::BehindProfile { .. }
             | Self::UnknownPort { .. } => 4,
             Self::Diagnostics { .. } => 78,
             Self::Unsupported { .. } => 69,
@@ -274,6 +286,12 @@ impl Failure {
             Self::UnknownPort { ports, .. } if !ports.is_empty() => {
                 vec![format!("its ports: {}", ports.join(", "))]
             }
+            Self::BehindProfile { unit, profiles } => {
+                let profile = profiles.first().map_or("NAME", String::as_str);
+                vec![format!(
+                    "`harness start {unit}` starts it, `harness start --profile {profile}` all of that profile"
+                )]
+            }
             Self::NoPort { unit } => vec![format!("its address alone: `harness resolve {unit}`")],
             Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
             Self::NotATask { unit } => {
@@ -318,7 +336,7 @@ impl Failure {
             Self::UnknownStack { .. } => "unknown-stack",
             Self::NotStarted { .. } => "not-started",
             Self::Ambiguous { .. } => "ambiguous-stack",
-            Self::UnknownUnit { .. } => "unknown-unit",
+            Self::UnknownUnit { .. } | Self::BehindProfile { .. } => "unknown-unit",
             Self::UnknownPort { .. } | Self::NoPort { .. } => "unknown-port",
             Self::NoRoute { .. } => "no-route",
             Self::Diagnostics { .. } => "invalid-stack-file",

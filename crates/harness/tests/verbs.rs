@@ -129,3 +129,23 @@ fn a_port_that_is_not_declared_is_no_address() {
         .expect(4)
         .says("`db` declares no port");
 }
+
+#[test]
+fn why_knows_what_stands_behind_a_profile() {
+    let home = Home::new(
+        "\
+name: shop
+services:
+  api: {type: process, binary: FIXTURE, args: [hold]}
+  tool: {type: process, binary: FIXTURE, args: [hold], profiles: [debug]}
+",
+    );
+    home.ok(&["start", "--wait"]);
+    home.run(&["why", "tool"])
+        .expect(4)
+        .says("`tool` is in the stack file under the profile `debug`")
+        .says("harness start --profile debug");
+    home.run(&["why", "nobody"])
+        .expect(4)
+        .says("there is no service or task `nobody`");
+}
