@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::render::ColorWish;
@@ -198,8 +199,18 @@ pub(crate) fn parse() -> Cli {
     };
     let words: Vec<_> = std::env::args_os().collect();
     let matches = command().color(choice).try_get_matches_from(&words);
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = matches.and_then(|matches| of_matches(&matches));
     parsed.unwrap_or_else(|error| compose_words::exit(error, &words))
+}
+
+/// As Compose has it, `ps -q` shows ids; `HARNESS_QUIET` of the environment takes away no answer.
+fn of_matches(matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
+    let mut cli = Cli::from_arg_matches(matches)?;
+    let is_typed = matches.value_source("quiet") == Some(ValueSource::CommandLine);
+    if let (Verb::Status(args), true) = (&mut cli.verb, is_typed) {
+        args.show_ids();
+    }
+    Ok(cli)
 }
 
 /// The whole command line, laid out.
@@ -214,6 +225,20 @@ mod tests {
     #[test]
     fn the_arguments_contradict_nowhere() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn quiet_among_the_words_of_status_means_ids() {
+        for (line, expected) in [
+            ("harness ps -q", true),
+            ("harness -q status", true),
+            ("harness ps", false),
+        ] {
+            let matches = command().try_get_matches_from(line.split(' '));
+            let cli = of_matches(&matches.expect(line)).expect(line);
+            let shown = format!("{:?}", cli.verb).contains("ids: true");
+            assert_eq!(shown, expected, "{line}");
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub(crate) struct StatusArgs {
     /// What has ended is shown anyway
     #[arg(short, long, hide = true)]
     all: bool,
+    /// Only the ids of what runs: `-q` among the words, and not in the environment.
+    #[arg(skip)]
+    ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,6 +78,11 @@ Examples:
 impl StatusArgs {
     pub(crate) fn is_json(&self) -> bool {
         self.output == Format::Json
+    }
+
+    /// Has only ids shown.
+    pub(crate) fn show_ids(&mut self) {
+        self.ids = true;
     }
 }
 
@@ -155,6 +163,7 @@ impl View<'_> {
                 storage: &status.storage,
                 items: &units,
             }),
+            Format::Table if self.args.ids => ids(&units),
             Format::Table if self.args.unit.is_some() => self.pages(&status, &units).await?,
             Format::Table => status_table(&look, &status, &units, Detail::Usual, Utc::now()),
             Format::Wide => status_table(
@@ -215,6 +224,16 @@ impl View<'_> {
     }
 }
 
+/// The id of each that runs, one in a line: of a container the engine's, of a process its number.
+fn ids(units: &[&UnitStatus]) -> String {
+    let id = |unit: &&UnitStatus| {
+        let pid = unit.pid?;
+        Some(unit.container_id.clone().unwrap_or_else(|| pid.to_string()))
+    };
+    let ids = units.iter().filter_map(id);
+    ids.map(|id| format!("{id}\n")).collect()
+}
+
 /// Whether a unit is as it should be.
 fn is_good(unit: &UnitStatus) -> bool {
     let is_unhealthy = matches!(unit.health, Health::Unhealthy | Health::Unknown);
@@ -226,3 +245,19 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// Lines of output on a unit's page.
 const PAGE_LINES: u64 = 10;
 const SCHEMA_VERSION: u32 = harness_core::report::SCHEMA_VERSION;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn ids_are_those_of_what_runs() {
+        let ended = sample::stopped("seed", None, "none", &[]);
+        let mut process = ended.clone();
+        process.pid = Some(42);
+        let mut container = process.clone();
+        container.container_id = Some("0123abcd".to_owned());
+        assert_eq!(ids(&[&process, &ended, &container]), "42\n0123abcd\n");
+    }
+}
