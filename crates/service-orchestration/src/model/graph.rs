@@ -252,6 +252,9 @@ impl World {
                 .map(|&(_, base)| base);
             // A gate that is open now is what a running unit stands upon: a new definition does not touch it.
             bases.push(base_on(&other.face, edge).or(known));
+            if blocks {
+                self.reconsider(edge.on);
+            }
         }
         let node = &mut self.nodes[unit.0 as usize];
         (node.shut, node.barred, node.bases) = (shut, barred, bases);

@@ -171,6 +171,13 @@ impl Life {
         self.is_stopping() || (self.is_running() && (!self.shall_run() || self.renew))
     }
 
+    /// Whether what it needs has to stay for now: until it is gone itself, or, when nothing of it runs, until those are
+    /// that need it, and are on their way out (`blockers`).
+    pub(super) fn holds_back(&self, blockers: u32) -> bool {
+        let is_alive = self.is_running() || self.is_stopping();
+        self.is_leaving() || (!is_alive && blockers > 0)
+    }
+
     /// Whether its attempt was launched, and neither has it ended nor was its end ordered.
     pub(super) fn is_up(&self) -> bool {
         self.is_running() && self.phase != Phase::Starting

@@ -8,9 +8,10 @@
 //! 1. A unit has at most one attempt that may be alive. Nothing is launched before the end of the one before was
 //!    confirmed; an end that was never confirmed is [`State::Lost`], and nothing is launched over it.
 //! 2. A unit is launched only while it is wanted and not held, and every gate it waits for is open (or it was started
-//!    `gateless`). A gate is shut as soon as the unit behind it shall stop, even while that still runs.
-//! 3. Down in reverse: a stop that somebody asked for waits until no unit that needs this one, and is itself on its way
-//!    down, may still be alive. Units that shall go on running do not hold it back, lost ones do not, and force does
+//!    `gateless`). A gate is shut as soon as the unit behind it shall stop, even while that still runs, and that of
+//!    what has completed while a gate is shut that it needed itself.
+//! 3. Down in reverse: a stop that somebody asked for waits until no unit that needs this one, directly or through
+//!    units of which nothing runs, and is itself on its way down, may still be alive. Units that shall go on running do not hold it back, lost ones do not, and force does
 //!    not wait at all.
 //! 4. A running unit is never stopped because another failed. A `restart` edge renews it, once per new attempt of the
 //!    other, when the other's gate opens again.

@@ -3,7 +3,7 @@
 //! Owns: the check of the invariants of [the module](super) that one look at the world can decide. Never used by the
 //! program itself; it costs a walk over the whole graph.
 
-use super::face::{Face, Pass};
+use super::face::{Around, Face, Pass};
 use super::graph::base_on;
 use super::life::{Life, Phase, Rung};
 use super::vocabulary::{Index, State};
@@ -86,25 +86,35 @@ impl World {
     /// Every face, from the units' own facts alone, whatever is needed first.
     fn recomputed_faces(&self) -> Vec<Face> {
         let mut faces: Vec<Option<Face>> = vec![None; self.nodes.len()];
+        let mut needed_first = Vec::with_capacity(self.nodes.len());
         let all = (0..self.nodes.len()).map(|at| Index(at as u32));
         for unit in all {
             for at in self.dependencies(unit).into_iter().chain([unit]) {
                 if faces[at.0 as usize].is_some() {
                     continue;
                 }
-                let edges = self.known(at).edges().iter();
-                let barred = edges.filter(|edge| {
+                let mut around = Around::default();
+                for edge in self.known(at).edges() {
                     let face = faces[edge.on.0 as usize].expect("what is needed comes first");
-                    face.seen_through(edge) == Pass::Barred
-                });
-                let barred = u32::try_from(barred.count()).expect("fewer edges than units squared");
-                faces[at.0 as usize] = Some(self.face_of(at, barred));
+                    around.shut += u32::from(face.seen_through(edge) != Pass::Open);
+                    around.barred += u32::from(face.seen_through(edge) == Pass::Barred);
+                }
+                faces[at.0 as usize] = Some(self.face_of(at, around));
+                needed_first.push(at);
             }
         }
-        faces
+        let mut faces: Vec<Face> = faces
             .into_iter()
             .map(|face| face.expect("every unit was visited"))
-            .collect()
+            .collect();
+        for at in needed_first.into_iter().rev() {
+            let node = self.known(at);
+            let dependents = node.dependents.iter();
+            let blockers = dependents.filter(|(on, _)| faces[on.0 as usize].blocks);
+            let blockers = u32::try_from(blockers.count()).expect("fewer edges than units squared");
+            faces[at.0 as usize].blocks = node.policy.is_some() && node.life.holds_back(blockers);
+        }
+        faces
     }
 }
 

@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Something around a unit changed.
-    fn reconsider(&mut self, unit: Index) {
+    pub(super) fn reconsider(&mut self, unit: Index) {
         let node = &mut self.nodes[unit.0 as usize];
         if !node.is_stale {
             node.is_stale = true;
@@ -84,9 +84,8 @@ impl World {
 
     /// Computes a unit's face and, when it changed, tells its neighbours.
     fn refresh(&mut self, unit: Index) {
+        let face = self.face_of(unit, self.known(unit).around());
         let node = &mut self.nodes[unit.0 as usize];
-        let kind = node.policy.as_ref().map(|policy| policy.kind);
-        let face = Face::of(&node.life, kind, node.barred);
         let before = std::mem::replace(&mut node.face, face);
         if face == before {
             return;
@@ -100,12 +99,13 @@ impl World {
             for position in 0..self.nodes[unit.0 as usize].edges().len() {
                 let on = self.nodes[unit.0 as usize].edges()[position].on;
                 let other = &mut self.nodes[on.0 as usize];
+                let had_blockers = other.blockers > 0;
                 match face.blocks {
                     true => other.blockers += 1,
                     false => other.blockers -= 1,
                 }
-                if other.blockers == 0 {
-                    self.look_at(on);
+                if had_blockers != (other.blockers > 0) {
+                    self.reconsider(on);
                 }
             }
         }

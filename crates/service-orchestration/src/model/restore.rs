@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::backoff::Counters;
-use super::face::Pass;
+use super::face::{Around, Face, Pass};
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::vocabulary::{Attempt, Effect, Index, State};
 use super::world::World;
@@ -275,7 +275,8 @@ impl World {
             let mut seen = other.life.clone();
             (seen.confirmed, seen.unhealthy, seen.renew) = (true, false, false);
             (seen.wanted, seen.held) = (true, false);
-            let is_there = super::face::Face::of(&seen, kind, 0).pass(edge.gate) == Pass::Open;
+            let face = Face::of(&seen, kind, Around::default());
+            let is_there = face.pass(edge.gate) == Pass::Open;
             let upon = match seen.is_running() && !is_there {
                 true => seen.attempt.0.saturating_sub(1),
                 false => seen.attempt.0,

@@ -2,7 +2,7 @@
 //!
 //! Owns: what each goal means, and which unit is to blame. It only reads.
 
-use super::face::{Pass, is_stuck};
+use super::face::{Pass, is_barred_below};
 use super::life::{Cause, Life};
 use super::vocabulary::{Index, State};
 use super::world::World;
@@ -137,7 +137,7 @@ impl World {
                 return Some((at, obstacle));
             }
             let node = self.known(at);
-            if !is_stuck(&node.life, node.barred) {
+            if !is_barred_below(&node.life, node.barred) {
                 return None;
             }
             let barred = |edge: &&super::vocabulary::Edge| {
@@ -146,7 +146,10 @@ impl World {
             // A count above zero means that there is one; edges lead down, so this ends.
             let edge = node.edges().iter().find(barred)?;
             at = edge.on;
-            if self.known(at).life.state() == State::Done && edge.gate == Gate::Ready {
+            let other = self.known(at);
+            let is_service =
+                other.policy.as_ref().map(|policy| policy.kind) == Some(UnitKind::Service);
+            if other.life.state() == State::Done && is_service && edge.gate == Gate::Ready {
                 return Some((at, Obstacle::Ended));
             }
         }
@@ -163,6 +166,8 @@ impl World {
             State::CrashLoop => Some(Obstacle::CrashLoop(life.cause)),
             State::Lost => Some(Obstacle::Lost),
             State::Held => Some(Obstacle::Held),
+            // It is where it should be; what it needed may not be.
+            State::Done => None,
             State::Idle
             | State::Starting
             | State::Settling
@@ -170,8 +175,7 @@ impl World {
             | State::SettingUp
             | State::Ready
             | State::Stopping
-            | State::Backoff
-            | State::Done => match (life.held, life.wanted) {
+            | State::Backoff => match (life.held, life.wanted) {
                 (true, _) => Some(Obstacle::Held),
                 (false, false) => Some(Obstacle::NotWanted),
                 (false, true) => None,

@@ -2,13 +2,14 @@
 //!
 //! Owns: nothing; it only reads. The whole story, down to the root causes, tells [`super::why`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::face::{Face, Pass};
-use super::life::{Cause, Life, Phase};
+use super::face::{Around, Face, Pass};
+use super::life::{Cause, Phase};
 use super::vocabulary::{Attempt, Index, State};
 use super::world::World;
-use crate::spec::Gate;
+use crate::spec::{Gate, UnitKind};
 
 /// A unit as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +124,7 @@ impl World {
         }
         match life.phase {
             Phase::Idle if life.shall_run() && !life.gateless => {
-                waiting.extend(self.shut_gates(unit).map(|(on, gate)| {
+                waiting.extend(self.shut_gates(unit).into_iter().map(|(on, gate)| {
                     let other = &self.known(on).life;
                     let (state, unhealthy) = (other.state(), other.unhealthy);
                     Waiting::Gate {
@@ -169,28 +170,57 @@ impl World {
         waiting
     }
 
-    /// Gates that hold a unit back, in the order of its definition.
-    pub(super) fn shut_gates(&self, unit: Index) -> impl Iterator<Item = (Index, Gate)> + '_ {
-        let edges = self.known(unit).edges().iter();
-        let shut = edges.filter(|edge| self.known(edge.on).face.seen_through(edge) != Pass::Open);
-        shut.map(|edge| (edge.on, edge.gate))
+    /// Gates that hold a unit back, in the order of its definition. Of what has completed, those that it needed.
+    pub(super) fn shut_gates(&self, unit: Index) -> Vec<(Index, Gate)> {
+        let mut gates = Vec::new();
+        let mut seen = BTreeSet::from([unit]);
+        let mut open = vec![unit];
+        while let Some(at) = open.pop() {
+            let edges = self.known(at).edges().iter();
+            let shut =
+                edges.filter(|edge| self.known(edge.on).face.seen_through(edge) != Pass::Open);
+            for edge in shut {
+                let (on, gate) = (edge.on, edge.gate);
+                if !self.is_passed_through(on, gate) {
+                    if !gates.contains(&(on, gate)) {
+                        gates.push((on, gate));
+                    }
+                } else if seen.insert(on) {
+                    open.push(on);
+                }
+            }
+        }
+        gates
     }
 
-    /// Units whose end the end of this one waits for, in order of their index.
-    pub(super) fn blocking(&self, unit: Index) -> Vec<Index> {
-        let dependents = self.known(unit).dependents.iter().map(|&(on, _)| on);
-        let mut blocking: Vec<Index> = dependents
-            .filter(|&on| self.known(on).face.blocks)
-            .collect();
-        blocking.sort_unstable();
-        blocking.dedup();
-        blocking
-    }
-
-    /// A unit's face, computed from its facts and the number of its barred gates.
-    pub(super) fn face_of(&self, unit: Index, barred: u32) -> Face {
+    /// Whether what a gate of this unit waits for is not the unit itself but what it needed before it completed.
+    fn is_passed_through(&self, unit: Index, gate: Gate) -> bool {
         let node = self.known(unit);
-        let life: &Life = &node.life;
-        Face::of(life, node.policy.as_ref().map(|policy| policy.kind), barred)
+        let is_task = node.policy.as_ref().map(|policy| policy.kind) == Some(UnitKind::Task);
+        node.life.phase == Phase::Done && (is_task || gate != Gate::Ready)
+    }
+
+    /// Units whose end the end of this one waits for, directly or through some of which nothing runs, in order of their
+    /// index.
+    pub(super) fn blocking(&self, unit: Index) -> Vec<Index> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![unit];
+        while let Some(at) = open.pop() {
+            for &(on, _) in &self.known(at).dependents {
+                let node = self.known(on);
+                if node.face.blocks && seen.insert(on) && !node.life.is_leaving() {
+                    open.push(on);
+                }
+            }
+        }
+        seen.retain(|on| self.known(*on).life.is_leaving());
+        seen.into_iter().collect()
+    }
+
+    /// A unit's face, computed from its facts and what stands around it.
+    pub(super) fn face_of(&self, unit: Index, around: Around) -> Face {
+        let node = self.known(unit);
+        let kind = node.policy.as_ref().map(|policy| policy.kind);
+        Face::of(&node.life, kind, around)
     }
 }

@@ -136,7 +136,7 @@ impl World {
                 continue;
             }
             let below: Vec<(Index, Option<Gate>)> = if because == Because::Gates {
-                let gates = self.shut_gates(unit);
+                let gates = self.shut_gates(unit).into_iter();
                 gates.map(|(on, gate)| (on, Some(gate))).collect()
             } else if because == Because::StopsAfter {
                 let blocking = self.blocking(unit).into_iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backoff::Jitter;
 use super::budget::Budget;
-use super::face::Face;
+use super::face::{Around, Face};
 use super::life::Life;
 use super::lifecycle::{Event, transition};
 use super::moves::Turn;
@@ -157,6 +157,15 @@ impl World {
 }
 
 impl Node {
+    /// What stands around it, as cached.
+    pub(super) fn around(&self) -> Around {
+        Around {
+            shut: self.shut,
+            barred: self.barred,
+            blockers: self.blockers,
+        }
+    }
+
     pub(super) fn edges(&self) -> &[super::vocabulary::Edge] {
         self.policy.as_ref().map_or(&[], |policy| &policy.edges)
     }

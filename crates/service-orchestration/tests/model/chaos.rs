@@ -222,6 +222,7 @@ impl Chaos {
             }
             Happening::Removed(unit) => {
                 if self.world.remove(unit).is_ok() {
+                    self.policies[unit.0 as usize].edges.clear();
                     self.resume();
                     let lower = self.policies[..unit.0 as usize].to_vec();
                     self.redefine(unit, &lower);

@@ -16,4 +16,5 @@ mod starting;
 mod stopping;
 mod telling;
 mod text;
+mod through;
 mod witness;

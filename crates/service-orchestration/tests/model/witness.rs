@@ -85,11 +85,18 @@ impl Chaos {
             "seed {}: {unit:?} launched unasked",
             self.seed
         );
-        for edge in &self.policies[unit.0 as usize].edges {
+        if !view.gateless {
+            self.witness_gates(unit, unit);
+        }
+    }
+
+    /// What a unit needs itself, or through what has completed, is there.
+    fn witness_gates(&self, unit: Index, through: Index) {
+        for edge in &self.policies[through.0 as usize].edges {
             let other = self.world.unit(edge.on);
             let is_up = !other.leaving && other.wanted && !other.held && other.confirmed;
             let is_open = match edge.gate {
-                _ if view.gateless || !edge.required => true,
+                _ if !edge.required => continue,
                 Gate::Ready if self.policies[edge.on.0 as usize].kind == UnitKind::Service => {
                     is_up && other.state == State::Ready && !other.unhealthy
                 }
@@ -109,6 +116,9 @@ impl Chaos {
                 "seed {}: {unit:?} launched while {:?} is {other:?}",
                 self.seed, edge.on
             );
+            if other.state == State::Done {
+                self.witness_gates(unit, edge.on);
+            }
         }
     }
 
@@ -119,18 +129,24 @@ impl Chaos {
         }
         let is_found = self.world.unit(unit).confirmed;
         assert!(is_found, "seed {}: {unit:?} stopped unfound", self.seed);
-        for dependent in self.all() {
-            let needs = self.policies[dependent.0 as usize]
-                .edges
-                .iter()
-                .any(|edge| edge.on == unit);
-            let view = self.world.unit(dependent);
-            let goes_first = needs && view.leaving && view.state != State::Lost;
-            assert!(
-                !goes_first,
-                "seed {}: {unit:?} stopped under {dependent:?}: {view:?}",
-                self.seed
-            );
+        let (mut seen, mut below) = (vec![unit], vec![unit]);
+        while let Some(at) = below.pop() {
+            for dependent in self.all() {
+                let edges = &self.policies[dependent.0 as usize].edges;
+                if !edges.iter().any(|edge| edge.on == at) || seen.contains(&dependent) {
+                    continue;
+                }
+                seen.push(dependent);
+                let view = self.world.unit(dependent);
+                assert!(
+                    !view.leaving,
+                    "seed {}: {unit:?} stopped under {dependent:?}: {view:?}",
+                    self.seed
+                );
+                if !view.state.is_active() || view.state == State::Lost {
+                    below.push(dependent);
+                }
+            }
         }
     }
 }
