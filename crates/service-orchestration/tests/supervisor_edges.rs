@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::world::{PATIENCE, START, begin, comes_to, manager, wait};
+use common::world::{PATIENCE, START, begin, comes_to, manager, up, wait};
 use common::{Stage, stack, stack_name, unit};
 use service_orchestration::ServiceManager;
 use service_orchestration::model::Goal;
@@ -300,5 +300,42 @@ fn who_waits_for_the_end_of_what_another_order_starts_again_is_told() {
         };
         assert!(blocked[0].started_again, "{blocked:?}");
         assert_eq!(blocked[0].reason, "it was started again by another order");
+    });
+}
+
+#[test]
+fn a_changed_task_waits_for_what_the_same_order_replaces() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        up(
+            &manager,
+            stack("db; task job needs db; db2; task job2 needs db2"),
+        )
+        .await;
+        stage.exits("job", 0);
+        stage.exits("job2", 1);
+        comes_to(&manager, "job", "done").await;
+        comes_to(&manager, "job2", "failed").await;
+        let mut changed = stack("db; task job needs db; db2; task job2 needs db2");
+        for name in ["db", "job", "db2"] {
+            let spec = changed.units.get_mut(name).expect("it was just defined");
+            spec.env.insert("LOG".into(), "debug".into());
+        }
+        let before = stage.acts().len();
+        up(&manager, changed).await;
+        let acts = stage.acts().split_off(before);
+        for (db, job) in [("db", "job"), ("db2", "job2")] {
+            let own = |act: &&String| {
+                act.ends_with(&format!(" {db}")) || act.ends_with(&format!(" {job}"))
+            };
+            let own: Vec<&String> = acts.iter().filter(own).collect();
+            let expected = [
+                format!("stop {db}"),
+                format!("launch {db}"),
+                format!("launch {job}"),
+            ];
+            assert_eq!(own, expected.iter().collect::<Vec<_>>());
+        }
     });
 }

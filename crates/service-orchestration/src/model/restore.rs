@@ -250,16 +250,6 @@ impl World {
         }
     }
 
-    /// A task whose definition changed has yet to be done: from done to idle, without an effect.
-    pub fn forget_completion(&mut self, unit: Index) {
-        let life = &mut self.nodes[unit.0 as usize].life;
-        if life.phase == Phase::Done {
-            life.phase = Phase::Idle;
-            life.since = self.now;
-            self.touch(unit);
-        }
-    }
-
     /// Where it was not saved what a running attempt was launched upon, the state of the other tells: one that is
     /// coming up now was there before, in an earlier attempt; one that is at its gate, or at rest, still is, or was,
     /// in its latest.

@@ -148,6 +148,9 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// As `Command`, with one of its own for each unit: nobody moves before all of them have been asked, so a gate that
+    /// one of them shuts is shut for the others.
+    Commands(Vec<(Index, Command)>),
     /// The shell tells what happened to an attempt.
     Report {
         /// To whom.

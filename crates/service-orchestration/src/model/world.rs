@@ -13,7 +13,7 @@ use super::life::Life;
 use super::lifecycle::{Event, transition};
 use super::moves::Turn;
 use super::plan::Queue;
-use super::vocabulary::{Attempt, Effect, Index, Input, Policy};
+use super::vocabulary::{Attempt, Command, Effect, Index, Input, Policy};
 
 /// What is decided about every unit: see the invariants of [the module](super).
 ///
@@ -88,9 +88,12 @@ impl World {
         match input {
             Input::Command { units, command } => {
                 for unit in units {
-                    if self.is_defined(unit) {
-                        self.command(unit, command, effects);
-                    }
+                    self.ask(unit, command, effects);
+                }
+            }
+            Input::Commands(asked) => {
+                for (unit, command) in asked {
+                    self.ask(unit, command, effects);
                 }
             }
             Input::Report {
@@ -112,6 +115,12 @@ impl World {
             }
         }
         self.plan(effects);
+    }
+
+    fn ask(&mut self, unit: Index, command: Command, effects: &mut Vec<Effect>) {
+        if self.is_defined(unit) {
+            self.command(unit, command, effects);
+        }
     }
 
     /// The time of the last step.

@@ -14,7 +14,7 @@ use super::request::{Applied, ApplyError, ApplyMode};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use super::{environment, secrets};
-use crate::model::{Edge, Index, Policy, State};
+use crate::model::{Edge, Index, Policy};
 use crate::report::EventKind;
 use crate::spec::{OnUnhealthy, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
 
@@ -191,13 +191,6 @@ impl Supervisor {
         self.world
             .define_all(policies)
             .expect("the definition was checked for circles before anything was taken over");
-        for index in touched {
-            let entry = self.units.get(index);
-            let is_outdated = entry.facts.launched_hash.as_ref() != Some(&entry.hash);
-            if self.world.unit(index).state == State::Done && is_outdated {
-                self.world.forget_completion(index);
-            }
-        }
     }
 
     /// These units, and those whose edges lead to them: which units an edge leads to, and what it waits for unless it

@@ -227,41 +227,29 @@ impl Supervisor {
         let reached: Vec<Index> = reached.into_iter().collect();
         self.refuse_unsupported(&reached)?;
         self.set_grace(&reached, None);
-        // What runs by an older definition is brought up to date; what runs by this one is left alone.
-        let (outdated, current): (Vec<Index>, Vec<Index>) =
-            reached.iter().partition(|unit| self.is_outdated(**unit));
-        let (named_now, taken_along): (Vec<Index>, Vec<Index>) =
-            current.iter().partition(|unit| named.contains(unit));
-        let mut ordered = self.command(
-            named_now,
-            Command::Start {
-                again,
-                gateless: no_dependencies,
-            },
-        );
-        for (units, command) in [
-            (
-                taken_along,
-                Command::Start {
-                    again: false,
-                    gateless: false,
+        let command = |unit: Index| {
+            let is_named = named.contains(&unit);
+            // What runs by an older definition is brought up to date; what runs by this one is left alone.
+            match self.is_outdated(unit) {
+                true if self.world.unit(unit).state.is_active() => Command::Restart,
+                is_outdated => Command::Start {
+                    again: is_outdated || (again && is_named),
+                    gateless: no_dependencies && is_named,
                 },
-            ),
-            (outdated, Command::Restart),
-        ] {
-            if !units.is_empty() {
-                let more = self.command(units, command);
-                ordered.units.extend(more.units);
-                ordered.moved.extend(more.moved);
             }
-        }
-        Ok(ordered)
+        };
+        let asked = reached.iter().map(|unit| (*unit, command(*unit)));
+        let asked = asked.collect();
+        Ok(self.commands(asked))
     }
 
-    /// Whether a unit runs by another definition than the one it now has.
+    /// Whether a unit runs, or has completed, by another definition than the one it now has.
     fn is_outdated(&self, unit: Index) -> bool {
         let entry = self.units.get(unit);
-        self.world.unit(unit).state.is_active() && entry.is_outdated()
+        match self.world.unit(unit).state {
+            State::Done => entry.facts.launched_hash.as_ref() != Some(&entry.hash),
+            state => state.is_active() && entry.is_outdated(),
+        }
     }
 
     fn set_grace(&mut self, units: &[Index], grace: Option<std::time::Duration>) {
@@ -279,13 +267,16 @@ impl Supervisor {
     }
 
     fn command(&mut self, units: Vec<Index>, command: Command) -> Ordered {
-        let before: Vec<_> = units.iter().map(|unit| self.stance(*unit)).collect();
-        self.step(Input::Command {
-            units: units.clone(),
-            command,
-        });
+        self.commands(units.into_iter().map(|unit| (unit, command)).collect())
+    }
+
+    /// Asks all of them in one step: nobody moves by what the others were before.
+    fn commands(&mut self, asked: Vec<(Index, Command)>) -> Ordered {
+        let units = asked.iter().map(|(unit, _)| *unit);
+        let before: Vec<_> = units.map(|unit| (unit, self.stance(unit))).collect();
+        self.step(Input::Commands(asked));
         let mut ordered = Ordered::default();
-        for (unit, before) in units.into_iter().zip(before) {
+        for (unit, before) in before {
             let name = self.units.get(unit).id.local_name();
             if self.stance(unit) != before {
                 ordered.moved.push(name.clone());

@@ -284,7 +284,6 @@ impl Chaos {
             .define(Some(unit), policy.clone())
             .expect("edges lead to lower indices");
         self.policies[unit.0 as usize] = policy;
-        self.world.forget_completion(unit);
         self.resume();
     }
 

@@ -1,6 +1,8 @@
 //! Order holds through what has completed, and through what does not run.
 
-use service_orchestration::model::{Because, Goal, Obstacle, Report, State, Verdict, Waiting};
+use service_orchestration::model::{
+    Because, Command, Goal, Input, Obstacle, Report, State, Verdict, Waiting,
+};
 use service_orchestration::spec::Gate;
 
 use super::sim::{Sim, secs};
@@ -99,4 +101,28 @@ fn what_runs_goes_on_when_what_its_task_needed_goes() {
     );
     sim.forget_history().restart(&["opt"]).settle();
     assert_eq!(sim.launched(), ["opt"], "it may do without");
+}
+
+#[test]
+fn a_gate_that_the_same_order_shuts_is_not_open_for_anybody_of_it() {
+    let mut sim = Sim::parse("db probed; job task needs db; again task needs db");
+    sim.up_all().settle();
+    assert_eq!(sim.state("job"), State::Done);
+    let again = Command::Start {
+        again: true,
+        gateless: false,
+    };
+    let [job, other, db] = ["job", "again", "db"].map(|name| sim.index(name));
+    sim.forget_history().step(Input::Commands(vec![
+        (job, again),
+        (db, Command::Restart),
+        (other, again),
+    ]));
+    assert_eq!(
+        (sim.state("db"), sim.launched().len()),
+        (State::Stopping, 0)
+    );
+    sim.settle();
+    assert_eq!(sim.launched()[0], "db");
+    assert_eq!(sim.launched().len(), 3);
 }
