@@ -7,7 +7,7 @@ use super::life::{Phase, Purpose};
 use super::lifecycle::Event;
 use super::vocabulary::{Command, Effect, Index, State};
 use super::world::World;
-use crate::spec::UnitKind;
+use crate::spec::{Gate, UnitKind};
 
 impl World {
     /// Asks one thing of one unit.
@@ -30,6 +30,7 @@ impl World {
     }
 
     fn start(&mut self, unit: Index, again: bool, gateless: bool, effects: &mut Vec<Effect>) {
+        let again = again || self.shall_be_up(unit);
         let life = &mut self.nodes[unit.0 as usize].life;
         let was_wanted = std::mem::replace(&mut life.wanted, true);
         life.gateless = gateless;
@@ -38,7 +39,11 @@ impl World {
                 life.begin_anew();
                 self.apply(unit, Event::Rest, effects);
             }
-            State::Done => life.renew |= again,
+            State::Done if again => {
+                life.begin_anew();
+                life.renew = true;
+            }
+            State::Done => {}
             State::Idle | State::Held | State::Stopping | State::Lost => {
                 if !was_wanted {
                     life.begin_anew();
@@ -50,6 +55,20 @@ impl World {
             | State::SettingUp
             | State::Ready => {}
         }
+    }
+
+    /// Whether being done is not what was wanted of it: a service that has ended, and whose end nobody waits for.
+    fn shall_be_up(&self, unit: Index) -> bool {
+        let node = self.known(unit);
+        let is_service = node
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.kind == UnitKind::Service);
+        let mut gates = node
+            .dependents
+            .iter()
+            .map(|&(on, position)| self.known(on).edges()[position].gate);
+        is_service && !gates.any(|gate| gate == Gate::Completed)
     }
 
     fn stop(&mut self, unit: Index, effects: &mut Vec<Effect>) {

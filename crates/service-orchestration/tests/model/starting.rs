@@ -201,3 +201,20 @@ fn publish_comes_with_ready_and_withdraw_with_its_end() {
         .collect();
     assert_eq!(order, [false, true]);
 }
+
+#[test]
+fn a_service_that_has_ended_is_started_again_unless_its_end_is_waited_for() {
+    let mut sim = Sim::parse("web never; shot never; after needs shot:completed");
+    for name in ["web", "shot"] {
+        sim.behave(name).ends = Some((ms(200), End::Success));
+    }
+    sim.up_all().settle();
+    assert_eq!(
+        (sim.state("web"), sim.state("shot")),
+        (State::Done, State::Done)
+    );
+    sim.behave("web").ends = None;
+    sim.forget_history().up_all().settle();
+    assert_eq!(sim.launched(), ["web"]);
+    assert_eq!(sim.state("web"), State::Ready);
+}
