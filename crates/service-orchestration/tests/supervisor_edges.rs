@@ -339,3 +339,31 @@ fn a_changed_task_waits_for_what_the_same_order_replaces() {
         }
     });
 }
+
+#[test]
+fn a_restart_in_a_stopped_stack_starts_what_is_needed() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        let manager = manager(&stage).await;
+        up(&manager, stack("db; api needs db; web needs api; other")).await;
+        manager
+            .order(&stack_name(), &[], STOP)
+            .await
+            .expect("known units");
+        wait(&manager, &[], Goal::Stopped).await;
+        let before = stage.acts().len();
+        let ordered = manager
+            .order(&stack_name(), &[unit("api")], Order::Restart)
+            .await
+            .expect("known units");
+        assert_eq!((ordered.units.len(), ordered.moved.len()), (1, 2));
+        assert_eq!(wait(&manager, &["api"], Goal::Ready).await, Waited::Reached);
+        assert_eq!(stage.acts()[before..], ["launch db", "launch api"]);
+        manager
+            .order(&stack_name(), &[unit("api")], Order::Restart)
+            .await
+            .expect("known units");
+        assert_eq!(wait(&manager, &["api"], Goal::Ready).await, Waited::Reached);
+        assert_eq!(stage.acts()[before + 2..], ["stop api", "launch api"]);
+    });
+}

@@ -2,7 +2,7 @@
 //!
 //! Owns: whom an order reaches, and why one is refused. What then happens is the model's to decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::commit::Deferred;
@@ -203,10 +203,7 @@ impl Supervisor {
                 }
                 Ok(ordered)
             }
-            Order::Restart => {
-                self.refuse_unsupported(&named)?;
-                Ok(self.command(named, Command::Restart))
-            }
+            Order::Restart => self.restart(&named),
             Order::Hold => Ok(self.command(named, Command::Hold)),
             Order::Release => Ok(self.command(named, Command::Release)),
         }
@@ -241,6 +238,41 @@ impl Supervisor {
         let asked = reached.iter().map(|unit| (*unit, command(*unit)));
         let asked = asked.collect();
         Ok(self.commands(asked))
+    }
+
+    /// A new attempt of each. What they cannot do without, and nobody has started, is started as by a start.
+    fn restart(&mut self, named: &[Index]) -> Result<Ordered, OrderError> {
+        let start = Command::Start {
+            again: false,
+            gateless: false,
+        };
+        let mut asked: BTreeMap<Index, Option<Command>> = BTreeMap::new();
+        asked.extend(named.iter().map(|unit| (*unit, Some(Command::Restart))));
+        let mut open = named.to_vec();
+        while let Some(unit) = open.pop() {
+            if self.world.unit(unit).gateless {
+                continue;
+            }
+            for edge in self.policy(unit).edges {
+                if edge.required && !asked.contains_key(&edge.on) {
+                    let is_wanted = self.world.unit(edge.on).wanted;
+                    asked.insert(edge.on, (!is_wanted).then_some(start));
+                    open.push(edge.on);
+                }
+            }
+        }
+        let asked: Vec<(Index, Command)> = asked
+            .into_iter()
+            .filter_map(|(unit, command)| Some((unit, command?)))
+            .collect();
+        let units: Vec<Index> = asked.iter().map(|(unit, _)| *unit).collect();
+        self.refuse_unsupported(&units)?;
+        let mut ordered = self.commands(asked);
+        ordered.units = named
+            .iter()
+            .map(|unit| self.units.get(*unit).id.local_name())
+            .collect();
+        Ok(ordered)
     }
 
     /// Whether a unit runs, or has completed, by another definition than the one it now has.
