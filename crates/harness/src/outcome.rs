@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_lite::future;
 use harness_core::HarnessClient;
+use harness_core::logs::AttemptFilter;
 use harness_core::protocol::{LogParams, LogRecord};
 use harness_core::report::{Blocked, StackStatus, UnitStatus, Why};
 use harness_core::spec::{StackName, StackSpec, UnitName};
@@ -71,7 +72,14 @@ async fn report_one(
         .map(|blocked| blocked.reason.as_str())
         .next()
         .unwrap_or("it failed");
-    let lines = last_lines(client, asked.stack, culprit, REPORTED_LINES).await?;
+    let lines = last_lines(
+        client,
+        asked.stack,
+        culprit,
+        REPORTED_LINES,
+        Some(AttemptFilter::Last),
+    )
+    .await?;
     let waiting = status.items.iter().filter(|other| {
         other
             .waiting_for
@@ -182,7 +190,7 @@ fn cause(why: &Why) -> Option<String> {
     bottom.map(|(_, reason)| reason.name.clone())
 }
 
-/// The last lines that a unit wrote.
+/// The last lines that a unit wrote, in one of its runs or in all of them.
 ///
 /// # Errors
 /// When the daemon cannot be asked.
@@ -191,10 +199,12 @@ pub(crate) async fn last_lines(
     stack: &StackName,
     unit: &str,
     count: u64,
+    attempt: Option<AttemptFilter>,
 ) -> Result<Vec<LogRecord>, Failure> {
     let params = LogParams {
         units: vec![unit.to_owned()],
         tail: Some(count),
+        attempt,
         ..LogParams::all(stack.clone())
     };
     let mut reader = client.read_logs(params).await?;

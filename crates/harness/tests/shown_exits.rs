@@ -126,3 +126,15 @@ fn the_event_of_a_crash_loop_carries_the_last_output() {
         "{named}"
     );
 }
+
+#[test]
+fn a_report_shows_what_the_last_run_said_and_nothing_of_those_before() {
+    let sandbox = Sandbox::new(
+        "services:\n  till:\n    type: process\n    binary: /bin/sh\n    \
+         args: [-c, \"echo said by $$$$; exit 3\"]\n    readiness: {log: never}\n    restart: \"no\"\n",
+    );
+    for _ in 0..3 {
+        let said = sandbox.run(&["start", "--wait"]).expect(1).stderr.clone();
+        assert_eq!(said.matches("said by").count(), 1, "{said}");
+    }
+}

@@ -184,7 +184,7 @@ impl View<'_> {
     async fn pages(&self, status: &StackStatus, units: &[&UnitStatus]) -> Result<String, Failure> {
         let mut pages = Vec::new();
         for unit in units {
-            let lines = last_lines(self.client, &self.stack, &unit.name, PAGE_LINES).await?;
+            let lines = last_lines(self.client, &self.stack, &unit.name, PAGE_LINES, None).await?;
             pages.push(status_page(
                 &self.context.data,
                 status,
