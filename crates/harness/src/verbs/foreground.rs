@@ -38,8 +38,21 @@ pub(super) struct Foreground<'a> {
 pub(super) enum End<T> {
     /// The work is done.
     Done(T),
-    /// The user had enough, and everything was ended.
-    Stopped(Interrupt),
+    /// The user had enough, and everything was ended that nothing else which runs needs.
+    Stopped {
+        /// How the user said so.
+        by: Interrupt,
+        /// What goes on, because others need it.
+        kept: Vec<String>,
+    },
+}
+
+/// What came of ordering units down.
+enum Halt {
+    /// They are gone, except these, which others need.
+    Gone(Vec<String>),
+    /// The user had enough of waiting for that, too.
+    Again(Interrupt),
 }
 
 enum Step<T> {
@@ -71,8 +84,8 @@ impl Foreground<'_> {
                 Err(failure)
             }
             Ended::Interrupted(by) => {
-                self.end(by).await?;
-                Ok(End::Stopped(by))
+                let kept = self.end(by).await?;
+                Ok(End::Stopped { by, kept })
             }
             Ended::TimedOut => unreachable!("there is no time limit"),
         }
@@ -94,8 +107,9 @@ impl Foreground<'_> {
         self.watch.until(shown, None, both).await
     }
 
-    /// Ends the units: in order, at once when that takes the user too long, and leaves them when that does too.
-    async fn end(&mut self, by: Interrupt) -> Result<(), Failure> {
+    /// Ends the units: in order, at once when that takes the user too long, and leaves them when that does too. Answers
+    /// with those that go on, because others need them.
+    async fn end(&mut self, by: Interrupt) -> Result<Vec<String>, Failure> {
         let stack = self.stack;
         let mut by = by;
         for (urgency, next) in [
@@ -104,8 +118,8 @@ impl Foreground<'_> {
         ] {
             self.context.tell(&format!("stopping {stack}; {next}"));
             match self.stop(urgency).await? {
-                None => return Ok(()),
-                Some(again) => by = again,
+                Halt::Gone(kept) => return Ok(kept),
+                Halt::Again(again) => by = again,
             }
         }
         Err(Failure::Interrupted {
@@ -115,12 +129,16 @@ impl Foreground<'_> {
     }
 
     /// Orders the units down and waits until they are gone, or the user has enough of that too.
-    async fn stop(&mut self, urgency: Urgency) -> Result<Option<Interrupt>, Failure> {
+    async fn stop(&mut self, urgency: Urgency) -> Result<Halt, Failure> {
         let (client, stack) = (self.client, self.stack);
         let status = client.status(stack).await?;
-        let units = unit_list(stack, &unneeded(&status, &self.units))?;
+        let stopping = unneeded(&status, &self.units);
+        let kept = self.units.iter().map(|unit| base(unit).to_owned());
+        let kept: BTreeSet<String> = kept.filter(|name| !stopping.contains(name)).collect();
+        let kept: Vec<String> = kept.into_iter().collect();
+        let units = unit_list(stack, &stopping)?;
         if units.is_empty() {
-            return Ok(None);
+            return Ok(Halt::Gone(kept));
         }
         let params = StopParams {
             units: units.clone(),
@@ -145,10 +163,10 @@ impl Foreground<'_> {
             };
             match ended {
                 Ended::Done(Step::Done(WaitResult::Reached | WaitResult::Never(_))) => {
-                    return Ok(None);
+                    return Ok(Halt::Gone(kept));
                 }
                 Ended::Done(Step::Mute(_)) => is_mute = true,
-                Ended::Interrupted(by) => return Ok(Some(by)),
+                Ended::Interrupted(by) => return Ok(Halt::Again(by)),
                 Ended::TimedOut => unreachable!("there is no time limit"),
             }
         }

@@ -125,7 +125,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
                 }
             }
         }
-        End::Stopped(by) => Err(Failure::Interrupted {
+        End::Stopped { by, .. } => Err(Failure::Interrupted {
             by,
             meanwhile: format!("{task} was stopped"),
         }),

@@ -127,10 +127,31 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
     foreground.finish().await?;
     match end {
         End::Done(()) => tell_end(context, &client, &stack, &units).await,
-        End::Stopped(by) => Err(Failure::Interrupted {
+        End::Stopped { by, kept } => Err(Failure::Interrupted {
             by,
-            meanwhile: format!("{}: stopped", stack.name),
+            meanwhile: format!("{}: {}", stack.name, stopped(&units, &kept)),
         }),
+    }
+}
+
+/// What is said once what was to be stopped is gone.
+fn stopped(units: &[String], kept: &[String]) -> String {
+    let (goes, it) = match kept.len() {
+        1 => ("goes", "it"),
+        _ => ("go", "them"),
+    };
+    let is_kept = |unit: &String| kept.iter().any(|name| name == base(unit));
+    match (kept.is_empty(), units.iter().all(is_kept)) {
+        (true, _) => "stopped".to_owned(),
+        (false, all_kept) => format!(
+            "{}{} {goes} on, because others that run need {it}",
+            if all_kept {
+                ""
+            } else {
+                "stopped, except that "
+            },
+            kept.join(", "),
+        ),
     }
 }
 
@@ -211,6 +232,21 @@ mod tests {
 
     use super::*;
     use crate::render::sample;
+
+    #[test]
+    fn what_others_need_is_not_called_stopped() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let ours: Vec<String> = names(&["cache", "web/1", "web/2"]);
+        assert_eq!(stopped(&ours, &[]), "stopped");
+        assert_eq!(
+            stopped(&ours, &names(&["cache"])),
+            "stopped, except that cache goes on, because others that run need it"
+        );
+        assert_eq!(
+            stopped(&ours[..1], &names(&["cache"])),
+            "cache goes on, because others that run need it"
+        );
+    }
 
     #[test]
     fn it_is_over_when_nothing_moves_by_itself() {
