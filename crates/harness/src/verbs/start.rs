@@ -20,7 +20,7 @@ use crate::follow::{Ended, Shown, Watch};
 use crate::outcome::{Asked, report, report_late};
 use crate::render::{Span, note};
 use crate::time;
-use crate::units::base;
+use crate::units::{base, selected};
 
 /// Start services and what they need; again, it changes nothing
 ///
@@ -130,10 +130,38 @@ impl Starting<'_> {
         let is_done: fn(&UnitStatus) -> bool = |unit| unit.ready || unit.state == "done";
         let waited = self.watched(watch, limit, is_done, work).await?;
         match waited {
-            WaitResult::Reached => self.tell_success(Come::Ready),
-            WaitResult::Never(blocked) => return Err(self.failed(&blocked).await?),
+            WaitResult::Reached => self.judge(is_done).await,
+            WaitResult::Never(blocked) => Err(self.failed(&blocked).await?),
         }
-        Ok(())
+    }
+
+    /// Looks once more at the end: what was ready in the moment in which all of it was may have ended since.
+    async fn judge(&self, is_done: fn(&UnitStatus) -> bool) -> Result<(), Failure> {
+        let name = &self.stack.name;
+        let names: Vec<String> = match self.units.as_slice() {
+            [] => self.started.ordered.units.clone(),
+            named => named.iter().map(ToString::to_string).collect(),
+        };
+        let status = self.client.status(name).await?;
+        let meant = selected(&status, &names)?;
+        let fallen: Vec<&str> = meant
+            .iter()
+            .filter(|unit| !is_done(unit))
+            .map(|unit| unit.name.as_str())
+            .collect();
+        if fallen.is_empty() {
+            self.tell_success(Come::Ready);
+            return Ok(());
+        }
+        let asked = Asked {
+            stack: name,
+            spec: Some(self.stack),
+        };
+        drop(report_late(self.context, self.client, asked, &names, is_done).await);
+        Err(Failure::Failed {
+            summary: fallen_summary(meant.len(), &fallen),
+            exit_code: FAILED,
+        })
     }
 
     /// Waits for each unit that can still be launched, also after others have failed.
@@ -255,6 +283,16 @@ impl Starting<'_> {
     }
 }
 
+/// What is said when some were ready, and are not any more.
+fn fallen_summary(all: usize, fallen: &[&str]) -> String {
+    let verb = if fallen.len() == 1 { "was" } else { "were" };
+    format!(
+        "{} {verb} ready and did not stay so; {} of {all} ready",
+        fallen.join(", "),
+        all - fallen.len()
+    )
+}
+
 /// How far units have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Come {
@@ -281,6 +319,14 @@ const UNHEALTHY: u8 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_did_not_stay_ready_is_not_counted() {
+        assert_eq!(
+            fallen_summary(4, &["web"]),
+            "web was ready and did not stay so; 3 of 4 ready"
+        );
+    }
 
     #[test]
     fn only_what_moved_counts_as_started() {
