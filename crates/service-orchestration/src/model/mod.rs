@@ -11,8 +11,8 @@
 //!    `gateless`). A gate is shut as soon as the unit behind it shall stop, even while that still runs, and that of
 //!    what has completed while a gate is shut that it needed itself.
 //! 3. Down in reverse: a stop that somebody asked for waits until no unit that needs this one, directly or through
-//!    units of which nothing runs, and is itself on its way down, may still be alive. Units that shall go on running do not hold it back, lost ones do not, and force does
-//!    not wait at all.
+//!    units of which nothing runs, and is itself on its way down, may still be alive. Units that shall go
+//!    on running do not hold it back, lost ones do not, and force does not wait at all.
 //! 4. A running unit is never stopped because another failed. A `restart` edge renews it, once per new attempt of the
 //!    other, when the other's gate opens again.
 //! 5. `Publish` and `Withdraw` of an attempt alternate; between them it is ready and healthy.

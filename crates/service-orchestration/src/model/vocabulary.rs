@@ -173,7 +173,8 @@ pub enum Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// It shall run. A failed or looping one begins anew, its counters cleared, and so does a service that has ended. A
-    /// task that is done stays done, unless `again`, and so does a service whose completion another one waits for. With `gateless`, what it needs does not hold it back.
+    /// task that is done stays done, unless `again`, and so does a service whose completion another one waits for.
+    /// With `gateless`, what it needs does not hold it back.
     Start {
         /// Run what is done once more.
         again: bool,
