@@ -386,6 +386,18 @@ fn a_misspelt_key_further_down_is_an_error_that_names_the_near_one() {
 }
 
 #[test]
+fn a_mount_without_a_target_is_told() {
+    let imported = import_compose(&of(
+        "services: {web: {image: x, volumes: [{type: bind, source: .}]}}\n",
+    ));
+    let said = lines(&imported);
+    assert!(
+        said.contains("H0202") && said.contains("a mount of `web` has no `target`"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_duration_without_a_unit_is_an_error_as_in_compose() {
     for part in [
         "healthcheck: {test: x, timeout: 5}",

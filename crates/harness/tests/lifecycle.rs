@@ -209,8 +209,7 @@ fn why_leads_to_the_cause() {
     home.run(&["start", "--wait"]).expect(1);
     home.ok(&["why", "web"])
         .shows("web is idle")
-        .shows("db is failed")
-        .shows("exit code 4");
+        .shows("db failed: exit code 4");
 }
 
 #[test]

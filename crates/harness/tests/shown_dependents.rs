@@ -130,7 +130,7 @@ fn why_leads_from_what_waits_down_to_the_cause() {
     sandbox.until_state("cache", "ready");
     let why = sandbox.ok(&["why", "web"]).stdout;
     let places =
-        ["web is idle", "api is idle", "db is failed", "exit code 4"].map(|text| why.find(text));
+        ["web is idle", "api is idle", "db failed: exit code 4"].map(|text| why.find(text));
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
         "{why}"

@@ -143,6 +143,20 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
             options.push("nocopy".into());
         }
     }
+    if target.is_empty() {
+        // Of a misspelt key it was said already.
+        if !mount
+            .entries()
+            .iter()
+            .any(|part| !inner::MOUNT.contains(&part.key.as_str()))
+        {
+            converter
+                .sink
+                .error(Code::Missing, mount.span, format!("{of} has no `target`"))
+                .help("say where it is inside: `target: /data`");
+        }
+        return None;
+    }
     let source = get(mount, "source").and_then(written);
     let source = source.map(|source| match kind.as_str() {
         "bind" => as_path(source),
