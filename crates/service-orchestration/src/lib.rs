@@ -1,7 +1,7 @@
 //! Runs services wherever each belongs and keeps them the way their stack says.
 //!
-//! Owns: the model of a stack ([`model`]), what a unit is told to be ([`spec`]), the loop that acts on both
-//! ([`supervisor`]), executors, probes and logs. Never parses YAML, never draws on a terminal, never listens on a socket
+//! Owns: what a unit is told to be ([`spec`]), the loop that acts on it and on the
+//! model ([`supervisor`]), executors, probes and logs. Never parses YAML, never draws on a terminal, never listens on a socket
 //! of its own. Works under any async runtime: see [`ServiceManager::builder`].
 //!
 //! Start reading at [`ServiceManager`], then [`spec`] (what is wanted), [`model`] (what is decided), [`supervisor`] (what
@@ -15,7 +15,6 @@ mod host;
 mod listening;
 pub mod logs;
 pub mod manager;
-pub mod model;
 pub mod probe;
 pub mod report;
 pub mod setup;
@@ -33,6 +32,7 @@ pub use executors::{
 pub use health::{HealthChecker, HealthMonitor};
 pub use host::allowed_environment;
 pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError, Volumes};
+pub use service_model as model;
 pub use shared_events::{EventReader, SharedEventStream};
 
 /// An error and its causes, in one line.

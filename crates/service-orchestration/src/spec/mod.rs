@@ -24,12 +24,11 @@ pub use container::{
 };
 pub use mount::{Mount, MountError, MountKind, PROPAGATIONS};
 pub use name::{NameError, StackName, UnitId, UnitName};
-pub use policy::{Backoff, CrashLoop, Log, LogMode, OnFull, Restart, RestartWhen, Stop, StopScope};
+pub use policy::{Log, LogMode, OnFull, Stop, StopScope};
 pub use probe::{Probe, ProbeAction};
 pub use secret::{MASK, Secret, SecretName, SecretSource, SecretSpec, SecretValues, exposed};
+pub use service_model::{Backoff, CrashLoop, Gate, Restart, RestartWhen, UnitKind};
 pub use stack::{NetworkKind, NetworkSpec, Origin, StackSpec};
 pub use target::{PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec};
 pub use template::{Attribute, Part, Placeholder, Reference, Template};
-pub use unit::{
-    Dependency, Gate, OnUnhealthy, PortNumber, PortSpec, Protocol, Published, ServiceSpec, UnitKind,
-};
+pub use unit::{Dependency, OnUnhealthy, PortNumber, PortSpec, Protocol, Published, ServiceSpec};

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use service_model::{Gate, UnitKind};
 
 use super::{Log, Origin, Probe, Restart, Stop, TargetSpec, Template, UnitName};
 
@@ -140,16 +141,6 @@ impl ServiceSpec {
     }
 }
 
-/// Runs until told otherwise, or once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnitKind {
-    /// Runs until told otherwise.
-    Service,
-    /// Runs to completion once.
-    Task,
-}
-
 /// An edge of the graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
@@ -163,18 +154,6 @@ pub struct Dependency {
     pub restart: bool,
     /// Where the edge stands in the stack file.
     pub origin: Origin,
-}
-
-/// How far a dependency must have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gate {
-    /// Launched.
-    Started,
-    /// Ready: its readiness probe has said so.
-    Ready,
-    /// Ended with success.
-    Completed,
 }
 
 /// What a failing readiness probe does beyond setting health.

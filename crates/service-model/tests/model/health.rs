@@ -1,7 +1,7 @@
 //! Health: what readiness, liveness and timeouts do, and what they do not.
 
-use service_orchestration::model::{Cause, Goal, Report, State, Verdict, Waiting};
-use service_orchestration::spec::Gate;
+use service_model::Gate;
+use service_model::{Cause, Goal, Report, State, Verdict, Waiting};
 
 use super::sim::{Sim, ms, secs};
 
@@ -142,7 +142,7 @@ fn once_ready_the_startup_timeout_is_over() {
 #[test]
 fn a_task_that_runs_too_long_is_stopped_and_has_failed() {
     let mut sim = Sim::parse("job task run=5");
-    sim.behave("job").ends = Some((secs(100), service_orchestration::model::End::Success));
+    sim.behave("job").ends = Some((secs(100), service_model::End::Success));
     sim.up("job").settle();
     assert_eq!(
         (sim.state("job"), sim.view("job").cause),
@@ -162,9 +162,9 @@ fn reports_about_an_earlier_attempt_change_nothing() {
     for report in [
         Report::Unhealthy,
         Report::Dead,
-        Report::Exited(service_orchestration::model::End::Failure),
+        Report::Exited(service_model::End::Failure),
     ] {
-        sim.step(service_orchestration::model::Input::Report {
+        sim.step(service_model::Input::Report {
             unit,
             attempt,
             report,

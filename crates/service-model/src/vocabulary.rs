@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::life::Cause;
-use crate::spec::{Gate, Restart, UnitKind};
+use crate::{Gate, Restart, UnitKind};
 
 /// A unit, by its place in the `World`. Never reused while the world lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,10 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use service_orchestration::model::{
-    Command, Edge, Effect, End, Index, Input, Policy, Report, State, World,
-};
-use service_orchestration::spec::{Gate, Restart, UnitKind};
+use service_model::{Command, Edge, Effect, End, Index, Input, Policy, Report, State, World};
+use service_model::{Gate, Restart, UnitKind};
 
 fn main() {
     let units = std::env::args()

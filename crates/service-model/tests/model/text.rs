@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use service_orchestration::model::{Edge, Index, Policy};
-use service_orchestration::spec::{Backoff, Gate, Restart, RestartWhen, UnitKind};
+use service_model::{Backoff, Gate, Restart, RestartWhen, UnitKind};
+use service_model::{Edge, Index, Policy};
 
 /// A service that is ready once launched, is restarted on failure and has no jitter in its waits.
 pub(crate) fn plain_policy() -> Policy {

@@ -1,7 +1,7 @@
 //! What it says about itself: why, waiting, verdicts.
 
-use service_orchestration::model::{Because, Goal, Obstacle, Report, State, Verdict, Waiting};
-use service_orchestration::spec::Gate;
+use service_model::Gate;
+use service_model::{Because, Goal, Obstacle, Report, State, Verdict, Waiting};
 
 use super::sim::{Sim, secs};
 
@@ -38,8 +38,8 @@ fn why_tells_unhealthy_failed_held_and_unwanted_apart() {
         "sick probed; failed task; held; unwanted; api needs sick, failed, held, unwanted",
     );
     sim.behave("sick").healthy = Some(false);
-    sim.behave("failed").ends = Some((secs(1), service_orchestration::model::End::Failure));
-    sim.command(&["held"], service_orchestration::model::Command::Hold);
+    sim.behave("failed").ends = Some((secs(1), service_model::End::Failure));
+    sim.command(&["held"], service_model::Command::Hold);
     sim.start(&["sick", "failed", "held", "api"]).settle();
     let why = sim.world.why(sim.index("api"));
     let roots: Vec<_> = why.roots().map(|reason| reason.because).collect();
@@ -56,7 +56,7 @@ fn why_tells_unhealthy_failed_held_and_unwanted_apart() {
 #[test]
 fn a_verdict_blames_the_unit_at_the_root() {
     let mut sim = Sim::parse("job task; api needs job; web needs api");
-    sim.behave("job").ends = Some((secs(1), service_orchestration::model::End::Failure));
+    sim.behave("job").ends = Some((secs(1), service_model::End::Failure));
     sim.up("web");
     assert_eq!(sim.verdict("web", Goal::Ready), Verdict::Pending);
     sim.settle();
@@ -75,8 +75,7 @@ fn a_service_that_ended_never_becomes_what_a_ready_gate_waits_for() {
     let mut sim = Sim::parse("shot probed; api needs shot:ready");
     sim.behave("shot").healthy = None;
     sim.up("api").run_for(secs(1));
-    sim.ends("shot", service_orchestration::model::End::Success)
-        .settle();
+    sim.ends("shot", service_model::End::Success).settle();
     let ended = Verdict::Never {
         unit: sim.index("shot"),
         obstacle: Obstacle::Ended,
@@ -101,14 +100,14 @@ fn each_goal_is_reached_in_its_own_moment() {
     assert_eq!(reached(&sim), [true, true, false, false, false]);
     sim.tell("db", Report::Healthy);
     assert_eq!(reached(&sim), [true, true, true, false, false]);
-    sim.ends("db", service_orchestration::model::End::Success);
+    sim.ends("db", service_model::End::Success);
     assert_eq!(reached(&sim), [true, false, true, true, true]);
 }
 
 #[test]
 fn a_wait_says_until_when() {
     let mut sim = Sim::parse("api");
-    sim.behave("api").ends = Some((secs(0), service_orchestration::model::End::Failure));
+    sim.behave("api").ends = Some((secs(0), service_model::End::Failure));
     sim.up("api").run_for(super::sim::ms(1200));
     assert_eq!(sim.state("api"), State::Backoff);
     let until = sim.view("api").until.expect("a wait has an end");

@@ -1,19 +1,19 @@
 //! Definitions: rings, order, what a changed one means.
 
-use service_orchestration::model::{DefineError, Edge, Index, State, StillActive, World};
-use service_orchestration::spec::Gate;
+use service_model::Gate;
+use service_model::{DefineError, Edge, Index, State, StillActive, World};
 
 use super::sim::{Sim, secs};
 use super::text::plain_policy;
 
-fn needs(on: &[Index]) -> service_orchestration::model::Policy {
+fn needs(on: &[Index]) -> service_model::Policy {
     let edge = |&on| Edge {
         on,
         gate: Gate::Ready,
         required: true,
         restart: false,
     };
-    service_orchestration::model::Policy {
+    service_model::Policy {
         edges: on.iter().map(edge).collect(),
         ..plain_policy()
     }

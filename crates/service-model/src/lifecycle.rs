@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::moves::Turn;
 use super::vocabulary::{Policy, Report};
-use crate::spec::UnitKind;
+use crate::UnitKind;
 
 /// What can happen to one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

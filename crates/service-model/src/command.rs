@@ -7,7 +7,7 @@ use super::life::{Phase, Purpose};
 use super::lifecycle::Event;
 use super::vocabulary::{Command, Effect, Index, State};
 use super::world::World;
-use crate::spec::{Gate, UnitKind};
+use crate::{Gate, UnitKind};
 
 impl World {
     /// Asks one thing of one unit.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use service_orchestration::model::{
-    Attempt, Cause, Effect, End, Input, Report, Restored, State, Waiting, World,
-};
+use service_model::{Attempt, Cause, Effect, End, Input, Report, Restored, State, Waiting, World};
 
 use super::sim::{Sim, aged, ms, secs};
 
@@ -139,7 +137,7 @@ fn a_forced_stop_stays_forced() {
     let mut sim = Sim::parse("api");
     sim.up("api").settle();
     sim.behave("api").immortal = true;
-    sim.command(&["api"], service_orchestration::model::Command::Kill)
+    sim.command(&["api"], service_model::Command::Kill)
         .run_for(ms(10));
     next_daemon(&mut sim);
     sim.behave("api").immortal = false;
@@ -307,7 +305,7 @@ fn done_failed_held_and_lost_are_still_what_they_were() {
     let mut sim = Sim::parse("job task; bad task; kept; gone");
     sim.behave("bad").ends = Some((ms(1), End::Failure));
     sim.up_all().settle();
-    sim.command(&["kept"], service_orchestration::model::Command::Hold);
+    sim.command(&["kept"], service_model::Command::Hold);
     *sim.behave("gone") = super::sim::Behaviour {
         deaf: true,
         immortal: true,

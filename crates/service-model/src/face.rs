@@ -7,7 +7,7 @@
 
 use super::life::{Life, Phase};
 use super::vocabulary::{Attempt, Edge, State};
-use crate::spec::{Gate, UnitKind};
+use crate::{Gate, UnitKind};
 
 /// What a unit shows to its neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

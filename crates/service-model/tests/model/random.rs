@@ -1,7 +1,7 @@
 //! Random worlds: whatever happens, in whatever order, the invariants of the model hold.
 
-use service_orchestration::model::{Command, Goal, State, Verdict};
-use service_orchestration::spec::UnitKind;
+use service_model::UnitKind;
+use service_model::{Command, Goal, State, Verdict};
 
 use super::chaos::{Chaos, START};
 

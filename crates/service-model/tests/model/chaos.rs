@@ -8,11 +8,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use service_orchestration::model::{
+use service_model::UnitKind;
+use service_model::{
     Attempt, Command, Effect, End, Index, Input, LaunchFailure, Policy, Report, Restored, State,
     Token, World,
 };
-use service_orchestration::spec::UnitKind;
 
 use super::dice::Dice;
 use super::sim::{aged, ms};

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::spec::{Restart, RestartWhen};
+use crate::{Restart, RestartWhen};
 
 /// What comes after an end that nobody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Jitter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Backoff, CrashLoop};
+    use crate::{Backoff, CrashLoop};
 
     fn plain() -> Restart {
         Restart {

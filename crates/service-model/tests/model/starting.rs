@@ -1,8 +1,6 @@
 //! Up: gates, branches in parallel, tasks, setup.
 
-use service_orchestration::model::{
-    Command, Effect, End, Goal, LaunchFailure, Obstacle, Report, State, Verdict,
-};
+use service_model::{Command, Effect, End, Goal, LaunchFailure, Obstacle, Report, State, Verdict};
 
 use super::sim::{Sim, ms, secs};
 

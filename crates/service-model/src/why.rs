@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::vocabulary::{Index, State};
 use super::world::World;
-use crate::spec::{Gate, UnitKind};
+use crate::{Gate, UnitKind};
 
 /// The story of one unit: the first reason is its own, those below it explain it.
 #[derive(Clone, Debug, PartialEq, Eq)]

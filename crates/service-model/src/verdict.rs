@@ -6,7 +6,7 @@ use super::face::{Pass, is_barred_below};
 use super::life::{Cause, Life};
 use super::vocabulary::{Index, State};
 use super::world::World;
-use crate::spec::{Gate, UnitKind};
+use crate::{Gate, UnitKind};
 
 /// How far somebody waits for a unit to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::face::{Around, Face, Pass};
 use super::life::{Cause, Phase};
 use super::vocabulary::{Attempt, Index, State};
 use super::world::World;
-use crate::spec::{Gate, UnitKind};
+use crate::{Gate, UnitKind};
 
 /// A unit as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

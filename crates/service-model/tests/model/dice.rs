@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use service_orchestration::model::{Command, Edge, Index, Policy};
-use service_orchestration::spec::{Backoff, CrashLoop, Gate, Restart, RestartWhen, UnitKind};
+use service_model::{Backoff, CrashLoop, Gate, Restart, RestartWhen, UnitKind};
+use service_model::{Command, Edge, Index, Policy};
 
 use super::sim::ms;
 

@@ -1,7 +1,7 @@
 //! What must hold of every order that a random world gives, judged from outside.
 
-use service_orchestration::model::{Effect, Index, Moved, Restored, State};
-use service_orchestration::spec::{Gate, UnitKind};
+use service_model::{Effect, Index, Moved, Restored, State};
+use service_model::{Gate, UnitKind};
 
 use super::chaos::Chaos;
 

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use service_orchestration::model::{
+use service_model::{
     Attempt, Command, Effect, End, Goal, Index, Input, LaunchFailure, Moved, Policy, Report,
     Restored, State, Token, Verdict, View, World,
 };
@@ -353,8 +353,7 @@ impl Sim {
             self.name(unit)
         );
         self.happens(ms(10), Happening::Told(unit, attempt, Report::Launched));
-        let is_task =
-            self.policies[unit.0 as usize].kind == service_orchestration::spec::UnitKind::Task;
+        let is_task = self.policies[unit.0 as usize].kind == service_model::UnitKind::Task;
         let ends = behaviour
             .ends
             .or(is_task.then_some((ms(100), End::Success)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::backoff::{Jitter, Retry};
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::vocabulary::{Attempt, Effect, End, Index, LaunchFailure, Moved, Policy, State, Token};
-use crate::spec::{RestartWhen, UnitKind};
+use crate::{RestartWhen, UnitKind};
 
 /// What a unit needs of the world while it moves.
 #[derive(Debug)]
@@ -393,7 +393,7 @@ impl Life {
 const SHORT_LOOK: Duration = Duration::from_secs(5);
 
 /// The runner's own ladder insists when the grace is over; the model insists only when that did not help either.
-pub(crate) const LADDER_MARGIN: Duration = Duration::from_secs(2);
+pub const LADDER_MARGIN: Duration = Duration::from_secs(2);
 
 /// Even with a grace of nothing, a killed tree needs time to go, more of it on a loaded machine.
 const SHORTEST_CONFIRMATION: Duration = Duration::from_secs(5);

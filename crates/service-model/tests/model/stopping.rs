@@ -1,6 +1,6 @@
 //! Down: reverse order, force, what does not die, what is held.
 
-use service_orchestration::model::{Command, Effect, End, Goal, Obstacle, State, Verdict, Waiting};
+use service_model::{Command, Effect, End, Goal, Obstacle, State, Verdict, Waiting};
 
 use super::sim::{Sim, ms, secs};
 

@@ -1,9 +1,7 @@
 //! Order holds through what has completed, and through what does not run.
 
-use service_orchestration::model::{
-    Because, Command, Goal, Input, Obstacle, Report, State, Verdict, Waiting,
-};
-use service_orchestration::spec::Gate;
+use service_model::Gate;
+use service_model::{Because, Command, Goal, Input, Obstacle, Report, State, Verdict, Waiting};
 
 use super::sim::{Sim, secs};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use service_orchestration::model::{Attempt, Effect, End, Index, LaunchFailure, Report};
-use service_orchestration::spec::UnitKind;
+use service_model::UnitKind;
+use service_model::{Attempt, Effect, End, Index, LaunchFailure, Report};
 
 use super::chaos::{Chaos, Happening};
 use super::sim::ms;

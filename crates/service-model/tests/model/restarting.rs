@@ -1,6 +1,6 @@
 //! Again: by policy, by request, because what is needed came back.
 
-use service_orchestration::model::{Command, End, Goal, Obstacle, Report, State, Verdict, Waiting};
+use service_model::{Command, End, Goal, Obstacle, Report, State, Verdict, Waiting};
 
 use super::sim::{Sim, ms, secs};
 
