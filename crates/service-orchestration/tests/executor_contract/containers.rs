@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use container_engine::{ContainerConfig, ContainerStatus, NetworkMode};
 use service_orchestration::executors::{
-    Adoption, AttemptEvent, ControlError, InsideCommand, InsideEnd, LaunchOrder, OwnHealth,
-    RunningAttempt, Ticket,
+    Adoption, AttemptEvent, ControlError, InsideCommand, InsideEnd, OwnHealth, RunningAttempt,
+    Ticket,
 };
 use service_orchestration::logs::LogStream;
 use service_orchestration::spec::{TargetSpec, Template};
