@@ -104,14 +104,10 @@ const WORDS: &[(&str, &str)] = &[
     ("run -i", "`harness exec SVC -- CMD` has a terminal"),
     (
         "up --abort-on-container-exit",
-        "leave it out: `up` ends when everything has ended",
+        "`up --exit-code-from SVC` ends with SVC, `up --abort-on-failure` with the first that fails",
     ),
     ("up --always-recreate-deps", ANEW),
     ("up --attach", "`harness start`, then `harness logs -f SVC`"),
-    (
-        "up --exit-code-from",
-        "`harness run TASK` exits as the task does",
-    ),
     ("up --force-recreate", ANEW),
     (
         "up --no-build",

@@ -65,6 +65,60 @@ fn up_shows_what_services_write_and_ctrl_c_stops_them_in_order() {
     assert!(pids.into_iter().all(|pid| !alive(pid)));
 }
 
+const SUITE: &str = "\
+name: ci
+services:
+  web: {type: process, binary: FIXTURE, args: [signals], readiness: {log: ready}}
+tasks:
+  seed: {target: {type: process, binary: /bin/true}, dependencies: [web]}
+  e2e:
+    target: {type: process, binary: /bin/sh, args: [-c, 'echo checked; exit ${CODE:-0}']}
+    dependencies: [web, {task: seed}]
+";
+
+#[test]
+fn up_ends_with_the_one_whose_exit_code_counts() {
+    let home = Home::new(SUITE);
+    home.ok(&["up", "--exit-code-from", "e2e"])
+        .shows("e2e  | checked")
+        .says("ci: e2e has ended well")
+        .says("stopping ci");
+    assert_eq!(home.unit("web")["state"], "idle", "the others are stopped");
+    home.ok(&["up", "--exit-code-from", "e2e"])
+        .shows("e2e  | checked");
+    home.write("harness.yaml", &SUITE.replace("${CODE:-0}", "3"));
+    home.run(&["up", "seed", "--exit-code-from", "e2e"])
+        .expect(3)
+        .says("ci: e2e ended with exit code 3");
+    assert_eq!(home.unit("web")["state"], "idle");
+    home.write("harness.yaml", &SUITE.replace("/bin/true", "/bin/false"));
+    home.run(&["up", "--exit-code-from", "e2e"])
+        .expect(1)
+        .says("task `seed`: it failed: exit code 1")
+        .says("blocked: e2e");
+    home.run(&["up", "--exit-code-from", "nobody"]).expect(4);
+    home.run(&["up", "-d", "--exit-code-from", "e2e"]).expect(2);
+}
+
+#[test]
+fn up_ends_with_the_first_that_fails_when_it_is_told_to() {
+    let home = Home::new(&SUITE.replace("${CODE:-0}", "4"));
+    home.run(&["up", "--abort-on-failure"])
+        .expect(4)
+        .says("ci: e2e ended with exit code 4");
+    assert_eq!(home.unit("web")["state"], "idle");
+    home.write("harness.yaml", SUITE);
+    let mut child = home.spawn(&["up", "--abort-on-failure"]);
+    home.until("e2e", "done");
+    interrupt(&child, Signal::INT);
+    let code = child.wait().expect("it ends").code();
+    assert_eq!(
+        code,
+        Some(130),
+        "nothing failed, so it went on until Ctrl-C"
+    );
+}
+
 #[test]
 fn up_of_some_leaves_what_others_use() {
     let home = Home::new(TALKERS);

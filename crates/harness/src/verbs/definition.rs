@@ -92,8 +92,11 @@ async fn load(context: &Context, wish: Wish<'_>, told: OfCompose) -> Result<Read
     })
 }
 
-/// The units of these names, which must be in the stack.
-fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>, Failure> {
+/// The units of these names.
+///
+/// # Errors
+/// When one is not in the stack.
+pub(super) fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>, Failure> {
     let units = unit_names(&stack.name, names)?;
     match units.iter().find(|unit| !stack.units.contains_key(*unit)) {
         Some(missing) => {

@@ -91,6 +91,14 @@ impl Foreground<'_> {
         }
     }
 
+    /// Ends the units that are left, as an interrupt would.
+    ///
+    /// # Errors
+    /// As [`Self::until`].
+    pub(super) async fn end_rest(&mut self) -> Result<(), Failure> {
+        self.end(Interrupt::Term).await.map(drop)
+    }
+
     async fn step<T>(
         &mut self,
         work: impl Future<Output = Result<T, ClientError>>,

@@ -44,6 +44,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod up;
+mod up_end;
 pub(crate) mod validate;
 pub(crate) mod wait;
 pub(crate) mod why;

@@ -145,7 +145,8 @@ async fn ending(
         .and_then(exit_code))
 }
 
-fn exit_code(unit: &UnitStatus) -> Option<u8> {
+/// What a shell would make of how a unit ended.
+pub(super) fn exit_code(unit: &UnitStatus) -> Option<u8> {
     let of_signal = || unit.signal.map(|signal| 128 + signal);
     let code = unit.exit_code.or_else(of_signal)?;
     u8::try_from(code).ok()

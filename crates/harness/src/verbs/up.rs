@@ -2,24 +2,20 @@
 
 use chrono::Utc;
 use clap::Args;
-use harness_core::client::ClientError;
-use harness_core::protocol::{
-    LogParams, Mode, StartParams, SubscribeParams, WaitGoal, WaitParams, WaitResult,
-};
+use harness_core::AutoStart;
+use harness_core::protocol::{LogParams, Mode, StartParams};
 use harness_core::report::{StackStatus, UnitStatus};
-use harness_core::spec::{StackName, StackSpec, UnitName};
-use harness_core::{AutoStart, HarnessClient};
+use harness_core::spec::UnitName;
 
 use super::definition::{self, Definition, Wish};
 use super::foreground::{End, Foreground};
 use super::output::{Form, Output};
-use super::stop::unit_list;
+use super::up_end::{self, Until};
 use super::{changes, images, orphans, start};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::Watch;
-use crate::outcome::{Asked, report};
-use crate::units::{base, selected};
+use crate::units::base;
 
 /// Start services, show what they write, and stop them with Ctrl-C
 ///
@@ -55,13 +51,20 @@ pub(crate) struct UpArgs {
     /// Show times before lines
     #[arg(short, long)]
     timestamps: bool,
+    /// End when this one has ended, stop the others, and exit as it did
+    #[arg(long, value_name = "SVC", conflicts_with_all = ["detach", "wait"], add = crate::complete::units())]
+    exit_code_from: Option<String>,
+    /// End as soon as one has failed for good, stop the others, and exit as it did
+    #[arg(long, visible_alias = "abort-on-container-failure", conflicts_with_all = ["detach", "wait", "exit_code_from"])]
+    abort_on_failure: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   harness up             everything, until Ctrl-C
   harness up api         only `api` and what it needs
-  harness up -d          in the background, once it is ready";
+  harness up -d          in the background, once it is ready
+  harness up --exit-code-from e2e    for CI: until the task `e2e` has ended, whose exit code it is";
 
 pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> {
     if args.detach || args.wait {
@@ -76,8 +79,9 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         };
         return start::run(args, context).await;
     }
+    let wanted = wanted(&args);
     let wish = Wish {
-        units: &args.units,
+        units: &wanted,
         profiles: &args.profile,
         no_deps: args.no_deps,
     };
@@ -86,6 +90,10 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         units,
         secrets,
     } = definition::read(context, wish).await?;
+    let counts = match &args.exit_code_from {
+        Some(name) => definition::named(&stack, std::slice::from_ref(name))?,
+        None => Vec::new(),
+    };
     if args.build {
         let needed = definition::with_needs(&stack, &units, args.no_deps);
         images::renew(context, &stack, &needed).await?;
@@ -103,7 +111,14 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         secrets,
     };
     let started = client.start(&params).await?;
-    drop(params);
+    if !counts.is_empty() && completed_before(&client.status(&stack.name).await?, &counts) {
+        let again = StartParams {
+            units: counts,
+            again: true,
+            ..params
+        };
+        client.start(&again).await?;
+    }
     changes::tell(context, &started);
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let units = started.ordered.units;
@@ -121,17 +136,48 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         watch,
         output: Output::open(&client, logs, form).await?,
     };
+    let until = match (args.exit_code_from, args.abort_on_failure) {
+        (Some(name), _) => Until::Ended(name),
+        (None, true) => Until::Failed,
+        (None, false) => Until::Over,
+    };
     let end = foreground
-        .until(until_over(&client, &stack.name, &units))
+        .until(up_end::reached(&client, &stack.name, &units, &until))
         .await?;
+    let end = match end {
+        End::Done(first) if until != Until::Over => {
+            let verdict = up_end::judge(&foreground, &stack, &until, first.as_deref()).await;
+            foreground.end_rest().await?;
+            foreground.finish().await?;
+            return verdict;
+        }
+        end => end,
+    };
     foreground.finish().await?;
     match end {
-        End::Done(()) => tell_end(context, &client, &stack, &units).await,
+        End::Done(_) => up_end::tell(context, &client, &stack, &units).await,
         End::Stopped { by, kept } => Err(Failure::Interrupted {
             by,
             meanwhile: format!("{}: {}", stack.name, stopped(&units, &kept)),
         }),
     }
+}
+
+/// The units that are asked for, with the one whose end counts.
+fn wanted(args: &UpArgs) -> Vec<String> {
+    let mut units = args.units.clone();
+    let counts = args.exit_code_from.as_ref();
+    if let Some(counts) = counts.filter(|counts| !units.is_empty() && !units.contains(counts)) {
+        units.push(counts.clone());
+    }
+    units
+}
+
+/// Whether it is a task that has completed and is not run again by itself: how it ends now is asked for.
+fn completed_before(status: &StackStatus, counts: &[UnitName]) -> bool {
+    let counts = |unit: &UnitStatus| counts.iter().any(|name| name.as_str() == base(&unit.name));
+    let mut done = status.items.iter().filter(|unit| unit.state == "done");
+    done.any(counts)
 }
 
 /// What is said once what was to be stopped is gone.
@@ -155,83 +201,9 @@ fn stopped(units: &[String], kept: &[String]) -> String {
     }
 }
 
-/// Looks whenever something happens, until nothing of these units runs or will by itself.
-async fn until_over(
-    client: &HarnessClient,
-    stack: &StackName,
-    units: &[String],
-) -> Result<(), ClientError> {
-    let params = SubscribeParams {
-        stack: Some(stack.clone()),
-        ..SubscribeParams::default()
-    };
-    let mut events = client.events(params).await?;
-    while !is_over(&client.status(stack).await?, units) {
-        match events.next().await {
-            Some(event) => drop(event?),
-            None => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
-/// Whether nothing of these units runs or will by itself.
-fn is_over(status: &StackStatus, units: &[String]) -> bool {
-    let is_at_rest = |unit: &UnitStatus| match unit.state.as_str() {
-        "done" | "failed" | "held" => true,
-        // What waits for others, all of which are at rest, waits for ever.
-        "idle" => unit.waiting_for.iter().all(|what| what.unit.is_some()),
-        _ => false,
-    };
-    let mut ours = status
-        .items
-        .iter()
-        .filter(|unit| units.contains(&unit.name));
-    status.storage.is_none() && ours.all(is_at_rest)
-}
-
-/// Says how it ended, all of it by itself.
-async fn tell_end(
-    context: &Context,
-    client: &HarnessClient,
-    stack: &StackSpec,
-    units: &[String],
-) -> Result<(), Failure> {
-    let name = &stack.name;
-    let status = client.status(name).await?;
-    let ended = selected(&status, units)?;
-    let is_bad = |unit: &&&UnitStatus| unit.state == "failed" || !unit.waiting_for.is_empty();
-    let bad = ended.iter().filter(is_bad);
-    let bad: Vec<String> = bad.map(|unit| base(&unit.name).to_owned()).collect();
-    if bad.is_empty() {
-        context.tell(&format!("{name}: everything has ended"));
-        return Ok(());
-    }
-    let wait = WaitParams {
-        stack: name.clone(),
-        units: unit_list(name, &bad)?,
-        goal: WaitGoal::Ready,
-        any: false,
-        ordered_down: false,
-    };
-    match client.wait(&wait).await? {
-        WaitResult::Reached => Ok(()),
-        WaitResult::Never(blocked) => {
-            let spec = Some(stack);
-            let asked = Asked { stack: name, spec };
-            Err(report(context, client, asked, &blocked, FAILED).await?)
-        }
-    }
-}
-
-const FAILED: u8 = 1;
-
 #[cfg(test)]
 mod tests {
-    use harness_core::report::WaitingFor;
-
     use super::*;
-    use crate::render::sample;
 
     #[test]
     fn what_others_need_is_not_called_stopped() {
@@ -246,29 +218,5 @@ mod tests {
             stopped(&ours[..1], &names(&["cache"])),
             "cache goes on, because others that run need it"
         );
-    }
-
-    #[test]
-    fn it_is_over_when_nothing_moves_by_itself() {
-        let mut status = sample::stack();
-        status.storage = None;
-        for unit in &mut status.items {
-            unit.state = "done".to_owned();
-            unit.waiting_for.clear();
-        }
-        let units: Vec<String> = status.items.iter().map(|unit| unit.name.clone()).collect();
-        assert!(is_over(&status, &units));
-        let waits = |unit: Option<&str>| WaitingFor {
-            unit: unit.map(str::to_owned),
-            reason: "it waits".to_owned(),
-        };
-        status.items[0].state = "idle".to_owned();
-        status.items[0].waiting_for = vec![waits(Some("db"))];
-        assert!(is_over(&status, &units), "it waits for what is at rest");
-        status.items[0].waiting_for = vec![waits(None)];
-        assert!(!is_over(&status, &units), "it waits for a time");
-        status.items[0].state = "backoff".to_owned();
-        assert!(!is_over(&status, &units));
-        assert!(is_over(&status, &units[1..]), "others do not matter");
     }
 }
