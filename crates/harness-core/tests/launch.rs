@@ -98,6 +98,7 @@ fn a_daemon_that_is_killed_while_it_is_asked_has_a_successor_though_nothing_is_l
         let signal = |signal| rustix::process::kill_process(pid, signal).expect("ours");
         // It does not answer any more when the question comes, and is killed only then.
         signal(rustix::process::Signal::STOP);
+        testkit::eventually(SOON, "it is stopped", || testkit::is_stopped(before)).await;
         let kill = async { signal(rustix::process::Signal::KILL) };
         let (after, ()) = futures_lite::future::zip(client.daemon_status(), kill).await;
         assert_ne!(after.expect("an answer").pid, before);

@@ -326,6 +326,10 @@ fn a_third_signal_leaves_what_will_not_die_to_the_next_daemon() {
     // Whoever would kill it is held still.
     let shim = shim_of(service.expect("it runs"));
     kill_process(shim, Signal::STOP).expect("it runs");
+    let shim_pid = shim.as_raw_nonzero().get().cast_unsigned();
+    testkit::eventually_blocking(support::DEADLINE, "it is held", || {
+        testkit::is_stopped(shim_pid)
+    });
     let mut said = BufReader::new(daemon.stderr.take().expect("piped")).lines();
     let mut term_until = |text: &str| {
         kill_process(Pid::from_child(&daemon), Signal::TERM).expect("it runs");

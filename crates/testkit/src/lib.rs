@@ -21,8 +21,8 @@ pub use find_program::{fixture_path, shim_path};
 pub use hosts::Hosts;
 pub use ports::free_port;
 pub use processes::{
-    ThreadAtWork, alive, group_members, next_timer, parent_of, process_state, processes_with_env,
-    session_of, threads_of,
+    ThreadAtWork, alive, group_members, is_stopped, next_timer, parent_of, process_state,
+    processes_with_env, session_of, threads_of,
 };
 pub use samples::{Sample, samples, samples_of};
 pub use tempfile::TempDir;

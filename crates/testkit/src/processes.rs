@@ -3,6 +3,7 @@
 //! Owns: read-only questions about processes. Never sends a signal.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Whether the process exists and has not ended; a zombie that waits for its parent counts as ended.
@@ -12,7 +13,16 @@ pub fn alive(pid: u32) -> bool {
 
 /// The state letter of `/proc/PID/stat` (`R`, `S`, `T`, `Z` …), or `None` when there is no such process.
 pub fn process_state(pid: u32) -> Option<char> {
-    after_name(pid)?.split(' ').next()?.chars().next()
+    state(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// Whether a process is stopped, and does nothing any more. `SIGSTOP` takes effect on each thread when that next enters
+/// the kernel: whoever has sent it waits for this.
+pub fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let mut threads = threads.into_iter().flatten().flatten().peekable();
+    threads.peek().is_some()
+        && threads.all(|thread| state(&thread.path().join("stat")) == Some('T'))
 }
 
 /// The living processes whose environment holds exactly `marker` (`"NAME=value"`), by ascending PID.
@@ -113,7 +123,15 @@ pub fn group_members(group: u32) -> Vec<u32> {
 
 /// What follows the name in `/proc/PID/stat`; the name itself may hold spaces and parentheses.
 fn after_name(pid: u32) -> Option<String> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    after_name_in(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+fn state(stat: &Path) -> Option<char> {
+    after_name_in(stat)?.split(' ').next()?.chars().next()
+}
+
+fn after_name_in(stat: &Path) -> Option<String> {
+    let stat = fs::read(stat).ok()?;
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     Some(
         String::from_utf8_lossy(&stat[name_end + 1..])
