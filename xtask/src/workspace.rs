@@ -12,7 +12,7 @@ use crate::step::Step;
 /// What is built and tested, as a feature of each crate that has tests against a running engine, or against other hosts.
 ///
 /// One list for every call of cargo: with another one, everything that depends on these crates is built again.
-pub(crate) const FEATURES: &str = "command-executor/docker-tests,command-executor/ssh-tests,container-engine/docker-tests,harness-mesh/ssh-tests,harness/docker-tests,harness/ssh-tests,service-orchestration/docker-tests,service-registry/docker-tests";
+pub(crate) const FEATURES: &str = "command-executor/docker-tests,command-executor/ssh-tests,container-engine/docker-tests,harness-mesh/ssh-tests,harness/docker-tests,harness/ssh-tests,service-orchestration/docker-tests,service-orchestration/ssh-tests,service-registry/docker-tests";
 
 /// The directory of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {

@@ -6,18 +6,24 @@
 mod alone;
 mod attach;
 mod contract;
+mod copy;
 mod docker;
 mod end;
 mod fault;
+mod home;
 mod order;
 mod process;
 mod reading;
+mod remote;
 mod running;
+mod shimmed;
 
 pub(crate) use alone::stream_events;
 pub use attach::AttachExecutor;
+use contract::NoControl;
 pub use contract::{
-    Adoption, AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, ServiceExecutor, Started,
+    Adoption, AttemptControl, AttemptEvent, AttemptFacts, HostFacts, RunningAttempt,
+    ServiceExecutor, Started,
 };
 pub(crate) use docker::network_name;
 pub use docker::{DockerAttachExecutor, DockerExecutor};
@@ -28,6 +34,7 @@ pub use order::{
     Making, OwnHealth, PortOrder, Progress, StopOrder, Ticket,
 };
 pub use process::ProcessExecutor;
+pub use remote::{HostCall, HostDirectory, HostRefusal, KnownHost, SshExecutor};
 pub use running::{NetworkInfo, RunningService};
 
 use std::collections::BTreeMap;

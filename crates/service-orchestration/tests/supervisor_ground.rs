@@ -181,6 +181,7 @@ impl ServiceExecutor for Yard {
         };
         Ok(Ground {
             networks: BTreeMap::from([("shop_default".to_owned(), attachment)]),
+            ..Ground::default()
         })
     }
 

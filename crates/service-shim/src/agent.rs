@@ -43,6 +43,11 @@ pub fn sha256(content: &[u8]) -> String {
     receive::hexadecimal(&Sha256::digest(content))
 }
 
+/// What this machine is, as an agent on it would tell.
+pub fn facts() -> protocol::Facts {
+    facts::gather()
+}
+
 /// Serves until stdin ends; returns an exit code: 0 it has, 65 what came was no request, 71 the system gives no means.
 pub(crate) fn main(flag: Option<&'static str>) -> i32 {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);

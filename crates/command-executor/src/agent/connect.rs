@@ -55,6 +55,7 @@ pub trait Connector: Send + Sync + 'static {
 pub struct LocalAgent {
     program: PathBuf,
     flag: Option<&'static str>,
+    home: Option<PathBuf>,
 }
 
 impl LocalAgent {
@@ -63,6 +64,7 @@ impl LocalAgent {
         LocalAgent {
             program: program.into(),
             flag: None,
+            home: None,
         }
     }
 
@@ -71,7 +73,15 @@ impl LocalAgent {
         LocalAgent {
             program: program.into(),
             flag: Some(EMBEDDED_FLAG),
+            home: None,
         }
+    }
+
+    /// With another home than ours.
+    #[must_use]
+    pub fn with_home(mut self, home: impl Into<PathBuf>) -> LocalAgent {
+        self.home = Some(home.into());
+        self
     }
 }
 
@@ -84,6 +94,9 @@ impl Connector for LocalAgent {
     async fn connect(&self) -> Result<AgentLink, ConnectError> {
         let mut command = Command::new(&self.program);
         command.args(self.flag).arg(AGENT_VERB);
+        if let Some(home) = &self.home {
+            command.env("HOME", home);
+        }
         let started = start(command).await;
         let started = started.map_err(|source| ConnectError::Program {
             program: self.program.clone(),

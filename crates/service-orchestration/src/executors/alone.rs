@@ -20,7 +20,9 @@ use super::{NetworkInfo, RunningService};
 use crate::config::{ServiceConfig, ServiceTarget};
 use crate::logs::{AttemptFilter, LogError, LogQuery, LogStore};
 use crate::report::ExitInfo;
-use crate::spec::{PortNumber, ServiceSpec, StackName, TargetSpec, UnitId};
+use crate::spec::{
+    PortNumber, RemoteRun, RemoteTarget, ServiceSpec, StackName, TargetSpec, UnitId,
+};
 
 /// Starts a service.
 pub(super) async fn start(
@@ -60,16 +62,24 @@ pub(super) async fn start(
         ports: container.iter().flat_map(|own| ports(own)).collect(),
         ..NetworkInfo::loopback()
     };
+    let literal =
+        |template: &crate::spec::Template| template.as_literal().unwrap_or_default().to_owned();
     let (command, working_dir) = match &spec.target {
         TargetSpec::Process(process) => {
-            let literal = |template: &crate::spec::Template| {
-                template.as_literal().unwrap_or_default().to_owned()
-            };
-            let words = std::iter::once(&process.program).chain(&process.args);
             let own = process.working_dir.as_ref().map(literal);
             (
-                words.map(literal).collect(),
+                process.words().map(literal).collect(),
                 own.map_or_else(|| directory.clone(), |own| directory.join(own)),
+            )
+        }
+        TargetSpec::Remote(RemoteTarget {
+            run: RemoteRun::Program(process),
+            ..
+        }) => {
+            let own = process.working_dir.as_ref().map(literal);
+            (
+                process.words().map(literal).collect(),
+                own.unwrap_or_default().into(),
             )
         }
         _ => (Vec::new(), directory),

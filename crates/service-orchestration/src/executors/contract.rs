@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_channel::Receiver;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
-use service_registry::Attachment;
+use service_registry::{Attachment, HostId, HostNet};
 
 use super::RunningService;
 use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError};
@@ -39,6 +40,8 @@ pub struct AttemptFacts {
     pub is_again: bool,
     /// Whether it runs because somebody else has started its container.
     pub is_by_somebody_else: bool,
+    /// The machine that it is on, when that is another one.
+    pub host: Option<Box<HostFacts>>,
 }
 
 /// Something of a unit was started where it runs, by us or by somebody else.
@@ -48,6 +51,19 @@ pub struct Started {
     pub unit: UnitId,
     /// When, in nanoseconds since 1970 by the clock of whoever runs it; absent where it was found running.
     pub at_ns: Option<u64>,
+}
+
+/// Another machine, as far as its network is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its name.
+    pub host: HostId,
+    /// Where this machine reaches it, when it does without another one's help.
+    pub address: Option<IpAddr>,
+    /// What was found on it.
+    pub net: HostNet,
+    /// What was found on this machine at the same time.
+    pub here: HostNet,
 }
 
 /// What happens to a running attempt.
@@ -129,6 +145,25 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
     /// As [`AttemptControl::run_inside`].
     async fn own_health(&self) -> Result<Option<OwnHealth>, ControlError> {
         Ok(None)
+    }
+}
+
+/// The handle of an attempt that is over: it is as anybody may order it to be.
+#[derive(Debug)]
+pub(super) struct NoControl;
+
+#[async_trait]
+impl AttemptControl for NoControl {
+    async fn stop(&self, _stop: &StopOrder) -> Result<(), ControlError> {
+        Ok(())
+    }
+
+    async fn kill(&self) -> Result<(), ControlError> {
+        Ok(())
+    }
+
+    async fn signal(&self, _number: i32) -> Result<(), ControlError> {
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use service_registry::Attachment;
 use service_shim::{LogPolicy, LogTotal};
 
+use super::HostFacts;
 use crate::spec::{
     Log, LogMode, OnFull, Protocol, Stop, StopScope, TargetSpec, UnitId, VolumeSpec,
 };
@@ -136,6 +137,8 @@ pub struct Forward {
 pub struct Ground {
     /// The networks that it will be on, by name. No own address is known yet.
     pub networks: BTreeMap<String, Attachment>,
+    /// The machine that it will be on, when that is another one.
+    pub host: Option<Box<HostFacts>>,
 }
 
 /// What is wanted of the ground of an attempt.
@@ -239,6 +242,8 @@ pub struct StopOrder {
 pub struct InsideCommand {
     /// The program and its arguments.
     pub words: Vec<String>,
+    /// The whole environment of it, where a place has none of its own.
+    pub env: BTreeMap<String, String>,
     /// How long it may take.
     pub timeout: std::time::Duration,
 }

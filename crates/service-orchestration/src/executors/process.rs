@@ -8,23 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::DateTime;
 use command_executor::blocking;
 use command_executor::event::ProcessEventStream;
 use command_executor::supervised::{
-    self, Adopted, Control, ShimProgram, Shore, SupervisedEvent, SupervisedLaunch,
-    SupervisedProcess,
+    self, Adopted, ShimProgram, Shore, SupervisedEvent, SupervisedLaunch, SupervisedProcess,
 };
-use service_shim::{ExitRecord, Signal, StopPolicy};
 
+use super::shimmed::{ShimControl, exit_info, launch_error, stop_policy};
 use super::{
     AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
-    LaunchOrder, RunningAttempt, ServiceExecutor, StopOrder, Ticket,
+    LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
 };
 use super::{RunningService, alone};
 use crate::config::ServiceConfig;
-use crate::report::{ExitInfo, StopInfo};
-use crate::spec::{StopScope, TargetKind, TargetSpec};
+use crate::report::ExitInfo;
+use crate::spec::{TargetKind, TargetSpec};
 
 /// Runs programs on this machine, each beside a shim that outlives us.
 ///
@@ -227,11 +225,7 @@ impl ProcessExecutor {
             user: target.user.clone(),
             group: target.group.clone(),
             log,
-            stop: StopPolicy {
-                signal: signal(Some(order.stop.signal)),
-                grace: order.stop.grace,
-                scope: scope(order.stop.scope),
-            },
+            stop: stop_policy(Some(order.stop.signal), order.stop.grace, order.stop.scope),
             notify: order.notify,
             stdin: false,
             cgroup: true,
@@ -277,82 +271,6 @@ const NAMED_PLACES: usize = 3;
 
 /// Where programs are looked for when the environment names no place: the default of POSIX shells.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-fn signal(number: Option<i32>) -> Signal {
-    // Where something else asks the service to end, the ladder still needs a first rung: SIGCONT does nothing to a
-    // process that runs.
-    number
-        .and_then(Signal::from_number)
-        .unwrap_or_else(|| Signal::from_number(SIGCONT).expect("SIGCONT is a signal"))
-}
-
-const SIGCONT: i32 = 18;
-
-fn scope(scope: StopScope) -> service_shim::StopScope {
-    match scope {
-        StopScope::Main => service_shim::StopScope::Main,
-        StopScope::Group => service_shim::StopScope::Group,
-    }
-}
-
-fn launch_error(program: String, error: supervised::LaunchError) -> LaunchError {
-    use service_shim::StartFailureKind as Kind;
-    match error {
-        supervised::LaunchError::Refused { kind, message } => match kind {
-            Kind::NotFound | Kind::WorkingDirectory => LaunchError::NotRunnable {
-                reason: without_program(&program, message),
-                program,
-            },
-            Kind::Permission | Kind::User => LaunchError::NotPermitted {
-                reason: without_program(&program, message),
-                program,
-            },
-            _ => LaunchError::Machine {
-                program,
-                source: message.into(),
-            },
-        },
-        other => LaunchError::Machine {
-            program,
-            source: other.into(),
-        },
-    }
-}
-
-/// A message of the shim without what our own says before it.
-fn without_program(program: &str, message: String) -> String {
-    let said = [
-        format!("cannot run `{program}` (tried {program}): "),
-        format!("cannot run `{program}`: "),
-        format!("may not run `{program}`: "),
-    ];
-    let rest = said.iter().find_map(|said| message.strip_prefix(said));
-    rest.map(str::to_owned).unwrap_or(message)
-}
-
-/// How an attempt ended, as it is told.
-fn exit_info(record: &ExitRecord) -> ExitInfo {
-    ExitInfo {
-        exit_code: record.code,
-        signal: record.signal.map(Signal::number),
-        exit_unknown: record.exit_unknown,
-        detail: None,
-        ended_at: i64::try_from(record.ended_at_ns)
-            .ok()
-            .filter(|ns| *ns > 0)
-            .map(DateTime::from_timestamp_nanos),
-        stop: record.stop.as_ref().map(|report| StopInfo {
-            escalation: match report.escalation {
-                service_shim::Escalation::None => "none".into(),
-                service_shim::Escalation::TreeTerm => "tree-term".into(),
-                service_shim::Escalation::Killed => "killed".into(),
-            },
-            leftovers: report.leftovers.names.clone(),
-            leftover_count: report.leftovers.count,
-            took_ms: report.took_ms,
-        }),
-    }
-}
 
 /// An attempt beside its shim.
 struct ShimmedAttempt {
@@ -405,37 +323,6 @@ impl RunningAttempt for ShimmedAttempt {
     }
 }
 
-#[derive(Debug)]
-struct ShimControl(Control);
-
-#[async_trait]
-impl AttemptControl for ShimControl {
-    async fn stop(&self, stop: &StopOrder) -> Result<(), ControlError> {
-        let policy = StopPolicy {
-            signal: signal(stop.signal),
-            grace: stop.grace,
-            scope: scope(stop.scope),
-        };
-        given(self.0.stop(policy).await)
-    }
-
-    async fn kill(&self) -> Result<(), ControlError> {
-        given(self.0.kill().await)
-    }
-
-    async fn signal(&self, number: i32) -> Result<(), ControlError> {
-        given(self.0.signal(number).await)
-    }
-}
-
-/// What came of an order to end. One that has ended meanwhile is as it should be.
-fn given(result: Result<(), supervised::ControlError>) -> Result<(), ControlError> {
-    match result {
-        Ok(()) | Err(supervised::ControlError::Ended(_)) => Ok(()),
-        Err(error) => Err(ControlError::Unreached(error.into())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,11 +335,6 @@ mod tests {
             error.to_string(),
             "cannot run `no-such-program`: no directory of PATH has such a program \
              (/home/u/.cargo/bin, /usr/local/bin, /usr/bin and 2 more)"
-        );
-        let said = "cannot run `/x` (tried /x): No such file or directory";
-        assert_eq!(
-            without_program("/x", said.to_owned()),
-            "No such file or directory"
         );
         assert_eq!(places("/bin"), "/bin");
         assert_eq!(places(":"), "PATH is empty");

@@ -164,6 +164,7 @@ impl Asked {
                         Arc::new(InsideProgram {
                             control: Arc::clone(control),
                             words,
+                            env: from.env.clone(),
                             timeout: probe.timeout,
                         }),
                         Rule::from(probe),

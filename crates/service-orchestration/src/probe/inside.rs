@@ -2,6 +2,7 @@
 //!
 //! Owns: what their answers mean. How a command gets there is the attempt's own business.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::executors::{AttemptControl, InsideCommand, InsideEnd, OwnHealth};
 pub(super) struct InsideProgram {
     pub(super) control: Arc<dyn AttemptControl>,
     pub(super) words: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
     pub(super) timeout: Duration,
 }
 
@@ -25,6 +27,7 @@ impl CustomProbe for InsideProgram {
     async fn check(&self) -> Answer {
         let command = InsideCommand {
             words: self.words.clone(),
+            env: self.env.clone(),
             timeout: self.timeout,
         };
         match self.control.run_inside(command).await {

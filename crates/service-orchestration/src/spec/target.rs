@@ -116,6 +116,13 @@ pub struct ProcessTarget {
     pub group: Option<String>,
 }
 
+impl ProcessTarget {
+    /// The program and its arguments.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &Template> {
+        std::iter::once(&self.program).chain(&self.args)
+    }
+}
+
 /// A program on a host that SSH reaches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteTarget {

@@ -14,6 +14,7 @@ use service_registry::{
     ServiceKey,
 };
 
+use super::hosts::host_of;
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::LaunchError;
@@ -125,7 +126,10 @@ impl Supervisor {
             key,
             incarnation: Incarnation(self.world.unit(entry.index).attempt.0),
             ip: match &place {
-                Place::Host(_) => IpAddr::V4(own.unwrap_or(Ipv4Addr::LOCALHOST)),
+                Place::Host(host) if *host == HostId::local() => {
+                    IpAddr::V4(own.unwrap_or(Ipv4Addr::LOCALHOST))
+                }
+                // On another machine it is there for others: nobody there would reach it otherwise.
                 _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             },
             place,
@@ -151,7 +155,7 @@ impl Supervisor {
                 host: HostId::local(),
                 networks: entry.facts.networks.clone(),
             },
-            _ => Place::local(),
+            _ => host_of(entry).map_or_else(Place::local, Place::Host),
         }
     }
 
@@ -184,14 +188,17 @@ impl Supervisor {
 
     /// What a unit is to itself: it listens where it is.
     pub(super) fn own_listing(&self, unit: &UnitEntry) -> Listing {
+        let entry = self.entry_of(unit, Readiness::Running);
         let own = Entry {
+            // On another machine it is told the address by which others reach it there.
+            ip: self.host_address(unit).unwrap_or(entry.ip),
             place: Place::local(),
             endpoints: unit
                 .ports()
                 .into_iter()
                 .map(|(name, port)| endpoint(unit, name, port))
                 .collect(),
-            ..self.entry_of(unit, Readiness::Running)
+            ..entry
         };
         Listing {
             entry: Arc::new(own),
@@ -203,7 +210,10 @@ impl Supervisor {
     fn foreseen(&self, unit: &UnitEntry) -> Option<Listing> {
         let foreseeable = matches!(
             unit.described().target.kind(),
-            TargetKind::Process | TargetKind::ProcessAttach | TargetKind::Docker
+            TargetKind::Process
+                | TargetKind::ProcessAttach
+                | TargetKind::Docker
+                | TargetKind::Remote
         );
         foreseeable.then(|| Listing {
             entry: Arc::new(self.entry_of(unit, Readiness::Running)),

@@ -7,16 +7,26 @@ use std::time::Duration;
 
 use async_process::Stdio;
 
+use super::hosts::host_of;
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
-use crate::executors::{AttemptControl, StopOrder};
+use crate::executors::{AttemptControl, InsideCommand, StopOrder};
 use crate::model::{Index, LADDER_MARGIN};
 
 /// How one attempt is asked to end.
 #[derive(Debug)]
 pub(super) struct Asking {
     order: StopOrder,
-    command: Option<std::process::Command>,
+    command: Option<StopCommand>,
+}
+
+/// A command that ends an attempt.
+#[derive(Debug)]
+enum StopCommand {
+    /// On this machine.
+    Here(std::process::Command),
+    /// Where the attempt is.
+    There(InsideCommand),
 }
 
 impl Supervisor {
@@ -29,6 +39,13 @@ impl Supervisor {
                 words.iter().map(|word| self.text(entry, word)).collect();
             let stack = self.units.stack(&entry.id.stack)?;
             let env = self.environment(entry, stack).ok()?;
+            if host_of(entry).is_some() {
+                return Some(StopCommand::There(InsideCommand {
+                    words: words.ok()?,
+                    env,
+                    timeout: entry.grace.unwrap_or(stop.grace),
+                }));
+            }
             let (program, args) = words.as_ref().ok()?.split_first()?;
             let mut command = std::process::Command::new(program);
             command
@@ -39,7 +56,7 @@ impl Supervisor {
             if let Some(pid) = entry.facts.pid {
                 command.env("HARNESS_PID", pid.to_string());
             }
-            Some(command)
+            Some(StopCommand::Here(command))
         });
         if stop.command.is_some() && command.is_none() {
             tracing::warn!(unit = %entry.id, "its stop command has no value for a reference: the signal is sent instead");
@@ -81,8 +98,15 @@ pub(super) async fn give(
         None => control.kill().await,
         Some(Asking { order, command }) => {
             let given = control.stop(&order).await;
-            if let (Ok(()), Some(command)) = (&given, command) {
-                run(command).await;
+            match (&given, command) {
+                (Ok(()), Some(StopCommand::Here(command))) => run(command).await,
+                (Ok(()), Some(StopCommand::There(command))) => {
+                    if let Err(error) = control.run_inside(command).await {
+                        let error = crate::error_chain(&error);
+                        tracing::warn!(error, "the stop command cannot be run");
+                    }
+                }
+                (Ok(()) | Err(_), _) => {}
             }
             given
         }

@@ -9,7 +9,10 @@ use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{LaunchError, LaunchOrder};
 use crate::model::{Attempt, Index};
-use crate::spec::{PortNumber, ProbeAction, ProcessTarget, StackSpec, TargetSpec, Template};
+use crate::spec::{
+    PortNumber, ProbeAction, ProcessTarget, RemoteRun, RemoteTarget, StackSpec, TargetSpec,
+    Template,
+};
 
 impl Supervisor {
     /// Everything an executor must know to launch this attempt.
@@ -33,6 +36,10 @@ impl Supervisor {
                 container = Some(Box::new(self.container(entry, stack, target)?));
                 (Vec::new(), stack.directory.clone())
             }
+            TargetSpec::Remote(RemoteTarget {
+                run: RemoteRun::Program(process),
+                ..
+            }) => self.remote(entry, process)?,
             TargetSpec::ProcessAttach { .. }
             | TargetSpec::DockerAttach { .. }
             | TargetSpec::Remote(_)
@@ -82,8 +89,10 @@ impl Supervisor {
         stack: &StackSpec,
     ) -> Result<BTreeMap<String, String>, LaunchError> {
         let mut env = match entry.described().target {
-            // What its image says is its own; nothing of the caller's fits it.
-            TargetSpec::Docker(_) | TargetSpec::DockerAttach { .. } => BTreeMap::new(),
+            // What its image says is its own; nothing of the caller's fits it, and as little another machine.
+            TargetSpec::Docker(_) | TargetSpec::DockerAttach { .. } | TargetSpec::Remote(_) => {
+                BTreeMap::new()
+            }
             _ => stack.environment.clone(),
         };
         if matches!(&entry.described().target, TargetSpec::Process(process) if process.user.is_some())
@@ -119,6 +128,22 @@ impl Supervisor {
             }
         }
         told
+    }
+
+    /// What is run on another machine, where nothing is relative to the stack's directory. Without a working directory it
+    /// gets one of its own there.
+    fn remote(
+        &self,
+        entry: &UnitEntry,
+        process: &ProcessTarget,
+    ) -> Result<(Vec<String>, PathBuf), LaunchError> {
+        let words = process.words().map(|word| self.text(entry, word));
+        let directory = process.working_dir.as_ref();
+        let directory = directory.map(|text| self.text(entry, text)).transpose()?;
+        Ok((
+            words.collect::<Result<_, _>>()?,
+            directory.unwrap_or_default().into(),
+        ))
     }
 
     fn process(

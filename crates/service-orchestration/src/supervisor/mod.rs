@@ -15,6 +15,7 @@ mod difference;
 mod ending;
 mod environment;
 mod found;
+mod hosts;
 mod hub;
 mod inbox;
 mod journal;

@@ -415,6 +415,7 @@ fn is_placed(unit: &UnitEntry) -> bool {
             | TargetKind::ProcessAttach
             | TargetKind::Docker
             | TargetKind::DockerAttach
+            | TargetKind::Remote
     )
 }
 

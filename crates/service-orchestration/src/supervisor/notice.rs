@@ -28,6 +28,9 @@ impl Supervisor {
                 // What was said meanwhile is no output of the attempt.
                 entry.facts.reason = None;
                 entry.last_output = Vec::new();
+                if let Some(host) = ground.host {
+                    self.learn_host(*host);
+                }
                 self.launch_prepared(unit, attempt);
                 return;
             }
@@ -164,6 +167,9 @@ impl Supervisor {
         entry.facts.postponed = 0;
         if let Some(runner) = &mut entry.runner {
             runner.control = Some(Arc::clone(control));
+        }
+        if let Some(host) = facts.host {
+            self.learn_host(*host);
         }
     }
 

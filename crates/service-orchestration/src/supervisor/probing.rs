@@ -9,6 +9,7 @@ use async_executor::Task;
 use futures_lite::StreamExt;
 use service_registry::Place;
 
+use super::hosts::host_of;
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
 use super::units::{Probes, UnitEntry};
@@ -139,14 +140,15 @@ impl Supervisor {
         let resolved = self.locate_from(&Place::local(), entry);
         let elsewhere = match self.place_of(entry) {
             Place::Container { networks, .. } => networks.values().find_map(|network| network.ip),
-            _ => None,
+            _ => self.host_address(entry),
         };
-        let is_container = elsewhere.is_some() || entry.facts.container_id.is_some();
-        let reached = resolved.as_ref().filter(|_| is_container).map(|resolved| {
+        let is_apart =
+            elsewhere.is_some() || entry.facts.container_id.is_some() || host_of(entry).is_some();
+        let reached = resolved.as_ref().filter(|_| is_apart).map(|resolved| {
             let ways = resolved.endpoints();
             ways.map(|(endpoint, way)| (endpoint.port, way)).collect()
         });
-        let inside = is_container.then(|| entry.runner.as_ref()?.control.clone());
+        let inside = is_apart.then(|| entry.runner.as_ref()?.control.clone());
         let address = resolved.map(|resolved| resolved.ip());
         let mut from = Surroundings {
             env,

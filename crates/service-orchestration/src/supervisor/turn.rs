@@ -16,6 +16,7 @@ use super::adopt::Adoption;
 use super::alarm::Alarm;
 use super::cleaner::Cleaner;
 use super::commit::Keeper;
+use super::hosts::Hosts;
 use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
 use super::request::Request;
@@ -57,6 +58,7 @@ pub(crate) struct Supervisor {
     pub(super) world: World,
     pub(super) units: Units,
     pub(super) registry: Registry,
+    pub(super) hosts: Hosts,
     pub(super) hub: EventHub,
     pub(super) timers: Timers,
     alarm: Alarm,
@@ -103,6 +105,7 @@ impl Supervisor {
             world,
             units: Units::default(),
             registry: Registry::new(),
+            hosts: Hosts::default(),
             hub,
             timers: Timers::default(),
             alarm: Alarm::unset(),

@@ -1,5 +1,6 @@
 //! What containers promise besides, and where they differ from processes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use container_engine::{ContainerConfig, ContainerStatus, NetworkMode};
@@ -144,6 +145,7 @@ pub(crate) async fn a_command_inside_is_run_to_its_end_or_ended_when_its_time_is
     let run = async |script: &str, timeout| {
         let command = InsideCommand {
             words: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+            env: BTreeMap::new(),
             timeout,
         };
         within(SOON, script, control.run_inside(command)).await

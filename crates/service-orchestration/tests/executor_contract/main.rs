@@ -13,6 +13,7 @@ mod ending;
 mod ground;
 mod launching;
 mod process;
+mod remote;
 mod streaming;
 
 use testkit::run_everywhere;
@@ -73,6 +74,54 @@ macro_rules! keeps_everything {
 
 keeps_everything! { processes_beside_a_shim on process::ProcessGround::beside_a_shim() }
 keeps_everything! { processes_on_a_thread on process::ProcessGround::on_a_thread() }
+
+// What an attempt on another host does not promise, and why:
+// - environment_and_directory_are_those_ordered_and_nothing_else: it is told the home of who logs in there.
+// What it promises instead is in `remote`.
+macro_rules! keeps_as_a_host {
+    ($module:ident on $ground:expr) => {
+        keeps! { $module on $ground =>
+            launching::the_process_named_is_the_service_itself,
+            launching::an_exit_code_is_told,
+            launching::a_fatal_signal_is_told,
+            launching::a_missing_program_is_not_runnable,
+            launching::a_file_that_may_not_be_executed_is_refused,
+            launching::a_missing_directory_is_refused,
+            launching::another_user_is_taken_on,
+            launching::an_unknown_user_is_refused,
+            ending::a_polite_service_ends_by_the_signal_it_wants,
+            ending::a_deaf_service_is_killed_after_its_grace,
+            ending::a_stop_of_all_asks_every_process,
+            ending::a_kill_ends_the_whole_tree_at_once,
+            ending::a_grandchild_that_left_its_session_is_gone_after_the_stop,
+            ending::what_a_service_leaves_behind_is_ended_before_its_end_is_told,
+            ending::one_signal_is_sent_to_the_main_process_and_nothing_else,
+            ending::stopping_what_has_ended_is_no_error,
+            adopting::a_service_is_found_again_by_the_same_pid,
+            adopting::an_end_that_nobody_watched_is_known,
+            adopting::what_was_said_meanwhile_is_in_the_log,
+            adopting::what_was_never_launched_has_ended_unknown,
+            adopting::what_has_ended_can_be_forgotten,
+            bytes::lines_of_both_streams_arrive_complete_and_in_order,
+            bytes::bytes_that_are_no_text_arrive_as_they_are,
+            bytes::a_line_of_a_mebibyte_arrives_whole,
+            bytes::a_last_line_without_newline_is_not_lost,
+            bytes::attempts_are_told_apart,
+            streaming::every_reader_gets_everything_from_the_first_byte_and_the_exit_last,
+            streaming::a_reader_is_told_what_is_said_while_it_reads,
+            streaming::a_stop_returns_when_the_service_is_gone,
+            streaming::an_end_by_a_signal_is_the_last_event,
+            remote::the_environment_is_what_is_ordered_and_a_home,
+            remote::a_directory_of_its_own_is_where_it_runs,
+            remote::a_command_beside_it_is_run_to_its_end_or_ended_when_its_time_is_over,
+            remote::a_host_that_is_not_known_is_refused_with_what_to_do,
+        }
+    };
+}
+
+keeps_as_a_host! { programs_behind_an_agent on remote::HostGround::behind_an_agent() }
+#[cfg(feature = "ssh-tests")]
+keeps_as_a_host! { programs_on_a_host on remote::HostGround::over_ssh() }
 
 // What a container cannot promise, and why:
 // - the_process_named_is_the_service_itself: its number inside is another one.

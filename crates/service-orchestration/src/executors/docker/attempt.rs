@@ -401,6 +401,7 @@ fn facts(seen: &Container) -> AttemptFacts {
         is_on_host: seen.network_mode == "host",
         is_again: false,
         is_by_somebody_else: false,
+        host: None,
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn prepare(
     });
     Ok(Ground {
         networks: attached.into_iter().collect::<BTreeMap<_, _>>(),
+        ..Ground::default()
     })
 }
 

@@ -1,0 +1,318 @@
+//! Programs on other hosts, each beside a shim there.
+//!
+//! Owns: how an order becomes an attempt on a host, and where it lies there. What reaches a host is in
+//! [`command_executor::agent`]; which hosts there are, a [`HostDirectory`] knows. See the ADR on services on other hosts.
+
+mod attempt;
+mod control;
+mod directory;
+mod mirror;
+mod order;
+mod reach;
+mod slip;
+
+pub use directory::{HostCall, HostDirectory, HostRefusal, KnownHost};
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_io::Timer;
+use async_trait::async_trait;
+use command_executor::agent::AgentLink;
+use command_executor::event::ProcessEventStream;
+use command_executor::supervised::{self, Adopted, Shore};
+use futures_lite::future;
+use service_registry::HostId;
+
+use self::attempt::RemoteAttempt;
+use self::order::Ordered;
+use self::reach::ReachError;
+use self::slip::Slips;
+use super::home::Home;
+use super::shimmed::launch_error;
+use super::{
+    AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, HostFacts, LaunchError,
+    LaunchOrder, RunningAttempt, RunningService, ServiceExecutor, Ticket, alone,
+};
+use crate::config::ServiceConfig;
+use crate::report::ExitInfo;
+use crate::spec::{RemoteTarget, TargetKind, TargetSpec, UnitId};
+
+/// Runs programs on hosts that SSH reaches, each beside a shim that outlives us and the connection.
+#[derive(Clone, Debug)]
+pub struct SshExecutor {
+    hosts: Arc<dyn HostDirectory>,
+    home: Arc<Home>,
+    slips: Slips,
+    /// Attempts that were looked for in vain. Behind a lock because each is looked for by a task of its own; held to look and
+    /// to set.
+    missed: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl SshExecutor {
+    /// With what must be kept below this directory, which outlives us: who we are towards hosts, and which attempts are
+    /// where. No host is asked for anything yet.
+    pub fn in_directory(
+        directory: impl Into<PathBuf>,
+        hosts: impl HostDirectory + 'static,
+    ) -> Self {
+        let directory = directory.into();
+        Self {
+            hosts: Arc::new(hosts),
+            slips: Slips::at(directory.join("attempts")),
+            home: Arc::new(Home::at(directory)),
+            missed: Arc::default(),
+        }
+    }
+
+    async fn find(&self, unit: &UnitId, target: &RemoteTarget) -> Result<KnownHost, LaunchError> {
+        if target.host == HostId::local().as_str() {
+            let reason = "`local` is this machine: another host has another name".to_owned();
+            return Err(not_runnable(unit, reason));
+        }
+        let found = self.hosts.find(&HostCall::of(target)).await;
+        found.map_err(|refusal| not_runnable(unit, refusal.reason))
+    }
+
+    /// The host of an order, reached.
+    async fn reach(
+        &self,
+        unit: &UnitId,
+        target: &TargetSpec,
+    ) -> Result<(KnownHost, AgentLink, HostFacts), LaunchError> {
+        let TargetSpec::Remote(target) = target else {
+            return Err(LaunchError::WrongTarget {
+                executor: "SshExecutor",
+                target: target.kind(),
+            });
+        };
+        let host = self.find(unit, target).await?;
+        let agent = reach::agent(&host.link).await;
+        let agent = agent.map_err(|error| not_reached(unit, error))?;
+        let facts = reach::facts(&host, &agent).await;
+        let facts = facts.map_err(|error| not_reached(unit, ReachError::Away(error)))?;
+        Ok((host, agent, facts))
+    }
+
+    async fn found_again(&self, ticket: &Ticket) -> Result<Adoption, Failure> {
+        let Some(slip) = self.slips.find(&ticket.instance_id).await? else {
+            // It is kept before anything is asked of a host.
+            return Ok(Adoption::Ended(unknown()));
+        };
+        let host = self.hosts.find(&slip.host).await?;
+        let agent = match reach::agent(&host.link).await {
+            Ok(agent) => agent,
+            Err(error) if self.missed().insert(ticket.instance_id.clone()) => {
+                return Err(error.into());
+            }
+            // Why it is away has been told, and whoever asks again wants to hear when it is back.
+            Err(_) => host.link.reached().await,
+        };
+        self.missed().remove(&ticket.instance_id);
+        let facts = reach::facts(&host, &agent).await?;
+        let shore = Shore::host(host.link.clone());
+        let mut attempt = match supervised::adopt(&slip.run_dir, &shore).await? {
+            Adopted::Alive(process) => {
+                let attempt = RemoteAttempt::running(host.link, &slip, process, facts);
+                return Ok(Adoption::Alive(Box::new(attempt)));
+            }
+            Adopted::Ended(exit) => RemoteAttempt::ended(host.link, &slip, &exit, facts),
+        };
+        let ended = async {
+            loop {
+                if let AttemptEvent::Exited(exit) = attempt.next().await {
+                    return Some(exit);
+                }
+            }
+        };
+        let late = async {
+            Timer::after(AT_START).await;
+            None
+        };
+        match future::or(ended, late).await {
+            Some(exit) => Ok(Adoption::Ended(exit)),
+            // Its output takes its time: that goes on where it can be waited for.
+            None => Ok(Adoption::Alive(Box::new(attempt))),
+        }
+    }
+
+    fn missed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn forget_attempt(&self, instance_id: &str) -> Result<(), Failure> {
+        let Some(slip) = self.slips.find(instance_id).await? else {
+            return Ok(());
+        };
+        let host = self.hosts.find(&slip.host).await?;
+        reach::agent(&host.link).await?;
+        let shore = Shore::host(host.link);
+        if shore.is_alive(&slip.run_dir).await? {
+            tracing::error!(
+                host = slip.host.name,
+                path = %slip.run_dir.display(),
+                "a service runs there that is not known: it is left alone"
+            );
+            return Ok(());
+        }
+        shore.remove(&slip.run_dir).await?;
+        self.slips.remove(instance_id).await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ServiceExecutor for SshExecutor {
+    fn kind(&self) -> TargetKind {
+        TargetKind::Remote
+    }
+
+    /// Its host is reached first: what is told of its own address, it has to be told at its launch.
+    fn needs_ground(&self, _target: &TargetSpec) -> bool {
+        true
+    }
+
+    async fn prepare(&self, order: GroundOrder) -> Result<Ground, LaunchError> {
+        let (.., facts) = self.reach(&order.unit, &order.target).await?;
+        Ok(Ground {
+            host: Some(Box::new(facts)),
+            ..Ground::default()
+        })
+    }
+
+    async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
+        let (host, agent, facts) = self.reach(&order.unit, &order.target).await?;
+        let (unit, instance_id) = (order.unit.clone(), order.instance_id.clone());
+        let home = async {
+            self.home.make().await?;
+            self.home.id()
+        };
+        let home = home.await.map_err(|error| machine(&unit, error))?;
+        let Ordered { slip, launch } = order::translate(order, &home, agent.hello())?;
+        let program = launch.program.to_string_lossy().into_owned();
+        if order::is_ours(&slip, &home, agent.hello()) {
+            order::make_directory(&agent, &slip.working_dir)
+                .await
+                .map_err(|error| not_reached(&unit, ReachError::Away(host.link.explain(error))))?;
+        }
+        self.slips
+            .keep(&instance_id, &slip)
+            .await
+            .map_err(|error| machine(&unit, error))?;
+        let shore = Shore::host(host.link.clone());
+        let error = match supervised::launch(launch, &shore).await {
+            Ok(process) => {
+                let attempt = RemoteAttempt::running(host.link, &slip, process, facts);
+                return Ok(Box::new(attempt));
+            }
+            Err(error) => error,
+        };
+        if let supervised::LaunchError::Unclear(source) = error {
+            return Err(LaunchError::Unclear(AdoptError {
+                unit,
+                instance_id,
+                source: source.into(),
+            }));
+        }
+        // Nothing of it is there.
+        self.slips.remove(&instance_id).await;
+        Err(match error {
+            supervised::LaunchError::Unreachable(error) => {
+                not_reached(&unit, ReachError::Away(error))
+            }
+            error => launch_error(program, error),
+        })
+    }
+
+    async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {
+        let found = self.found_again(&ticket).await;
+        found.map_err(|error| AdoptError {
+            unit: ticket.unit,
+            instance_id: ticket.instance_id,
+            source: error.0,
+        })
+    }
+
+    async fn forget(&self, instance_id: &str) {
+        if let Err(error) = self.forget_attempt(instance_id).await {
+            let error = crate::error_chain(&*error.0);
+            tracing::warn!(
+                instance_id,
+                error,
+                "a run directory is left behind on its host"
+            );
+        }
+    }
+
+    async fn known(&self) -> BTreeSet<String> {
+        self.slips.all().await
+    }
+
+    async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {
+        alone::start(self, self.home.directory(), config).await
+    }
+
+    async fn stop(&self, service: &RunningService) -> Result<ExitInfo, ControlError> {
+        alone::stop(service).await
+    }
+
+    async fn stream_events(
+        &self,
+        service: &RunningService,
+    ) -> Result<ProcessEventStream, LaunchError> {
+        alone::stream_events(service).await
+    }
+}
+
+/// Whatever went wrong, for callers who only pass it on.
+#[derive(Debug)]
+struct Failure(Box<dyn std::error::Error + Send + Sync>);
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+fn unknown() -> ExitInfo {
+    ExitInfo {
+        exit_unknown: true,
+        ..ExitInfo::default()
+    }
+}
+
+/// A host that is away has started nothing that is not found again: it is asked once more when it is back.
+fn not_reached(unit: &UnitId, error: ReachError) -> LaunchError {
+    match error {
+        ReachError::Away(error) => LaunchError::Unreachable {
+            unit: unit.local_name(),
+            source: error.into(),
+        },
+        ReachError::Closed { .. } => not_runnable(unit, crate::error_chain(&error)),
+    }
+}
+
+fn not_runnable(unit: &UnitId, reason: String) -> LaunchError {
+    LaunchError::NotRunnable {
+        program: unit.local_name(),
+        reason,
+    }
+}
+
+fn machine(
+    unit: &UnitId,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> LaunchError {
+    LaunchError::Machine {
+        program: unit.local_name(),
+        source: error.into(),
+    }
+}
+
+/// Where programs are looked for when the environment names no place: the default of POSIX shells.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// How long a start of the daemon waits for the rest of the output of one that has ended.
+const AT_START: Duration = Duration::from_secs(2);
