@@ -25,6 +25,7 @@ pub struct Sources {
     pub(crate) wanted: BTreeSet<String>,
     pub(crate) implementations: BTreeSet<String>,
     pub(crate) runnable: BTreeSet<TargetKind>,
+    pub(crate) hosts: Option<BTreeSet<String>>,
     pub(crate) is_here: bool,
 }
 
@@ -107,6 +108,13 @@ impl Sources {
     /// Says that targets of this type can be run here, besides processes.
     pub fn runs(mut self, kind: TargetKind) -> Self {
         self.runnable.insert(kind);
+        self
+    }
+
+    /// Says which other machines there are, by name and by address. A service on another one cannot be run then; unless it
+    /// is said, nothing is known of any.
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.hosts = Some(hosts.into_iter().collect());
         self
     }
 

@@ -121,16 +121,32 @@ fn mounts_and_builds_are_taken_apart() {
 
 #[test]
 fn targets_that_can_be_run_here_are_no_warning() {
-    let sources = support::sources("services: {a: {type: remote, host: h, binary: x}}");
+    let sources = support::sources("services: {a: {type: package, host: h, package: x}}");
     let loaded = harness_config::load(&sources);
     assert_eq!(lines(&loaded).matches("H0301").count(), 1);
     let stack = loaded.stack.expect("it loads");
     assert_eq!(unsupported(&stack).len(), 1);
-    assert_eq!(unsupported_with(&stack, &[TargetKind::Remote].into()), []);
-    assert_eq!(
-        lines(&harness_config::load(&sources.runs(TargetKind::Remote))),
-        ""
+    let sources = sources.runs(TargetKind::Package);
+    assert_eq!(unsupported_with(&stack, &sources), []);
+    assert_eq!(lines(&harness_config::load(&sources)), "");
+}
+
+#[test]
+fn a_host_that_is_not_known_is_told_with_what_to_do() {
+    let sources = support::sources("services: {a: {type: remote, host: h, binary: x}}");
+    let loaded = harness_config::load(&sources);
+    assert_eq!(lines(&loaded), "", "nothing is known of any");
+    let stack = loaded.stack.expect("it loads");
+    let sources = sources.hosts(["build".to_owned()]);
+    let told = lines(&harness_config::load(&sources));
+    assert!(told.contains("H0301"), "{told}");
+    assert!(
+        told.contains("`harness host add h --address ADDRESS`"),
+        "{told}"
     );
+    assert_eq!(unsupported_with(&stack, &sources).len(), 1);
+    let sources = sources.hosts(["h".to_owned()]);
+    assert_eq!(unsupported_with(&stack, &sources), []);
 }
 
 #[test]

@@ -3,6 +3,12 @@
 //! Owns: `hosts.json` and `known_hosts` in the configuration. The second is made from the first, for OpenSSH's client, which
 //! trusts what stands there and nothing else. Never connects, and never decides whether a key is the right one: a person does.
 
+mod directory;
+mod way;
+
+pub(crate) use directory::BookDirectory;
+pub use way::HostWayError;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -142,6 +148,19 @@ impl HostBook {
         found.ok_or_else(|| HostBookError::Unknown {
             name: name.to_owned(),
             known: self.items.iter().map(|entry| entry.name.clone()).collect(),
+        })
+    }
+
+    /// The host of this name, else the one at this address.
+    ///
+    /// # Errors
+    /// [`HostBookError::Unknown`].
+    pub fn find(&self, name_or_address: &str) -> Result<&HostEntry, HostBookError> {
+        self.get(name_or_address).or_else(|error| {
+            let mut entries = self.items.iter();
+            entries
+                .find(|entry| entry.address == name_or_address)
+                .ok_or(error)
         })
     }
 

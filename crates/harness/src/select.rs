@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use harness_config::{Code, Diagnostic, Loaded, Sources, count, load, render_human, summary};
+use harness_core::hosts::HostBook;
 use harness_core::protocol::StackSummary;
 use harness_core::spec::{StackName, StackSpec};
 use harness_core::{AutoStart, HarnessClient};
@@ -97,6 +98,13 @@ pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, F
     let mut sources = Sources::new().environment(environment());
     if context.globals.context.is_none() {
         sources = sources.here();
+        // What cannot be read is told by whoever needs a host.
+        if let Ok(dirs) = context.dirs()
+            && let Ok(book) = HostBook::load(&dirs)
+        {
+            let names = book.items.into_iter();
+            sources = sources.hosts(names.flat_map(|entry| [entry.name, entry.address]));
+        }
     }
     if let Some(project) = &context.globals.project {
         sources = sources.project(project);

@@ -33,7 +33,8 @@ pub(crate) fn usage(units: &[&UnitStatus]) -> BTreeMap<String, Usage> {
         children.entry(process.parent).or_default().push(*pid);
     }
     let of_unit = |unit: &&UnitStatus| {
-        let pid = unit.pid?;
+        // The processes of another machine have other numbers.
+        let pid = unit.pid.filter(|_| unit.host.is_none())?;
         let main = processes.get(&pid)?;
         // Only what we launched has a shim for a parent.
         let root = match unit.target.as_str() {

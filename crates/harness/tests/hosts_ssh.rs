@@ -6,58 +6,11 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use support::{Home, Run};
+use support::Home;
+use support::hosts::{add, fingerprint};
 use testkit::Hosts;
-
-/// The fingerprint of a host, as its owner would tell it.
-fn fingerprint(hosts: &Hosts, name: &str) -> String {
-    let address = hosts.address(name);
-    let known = fs::read_to_string(hosts.directory().join("known_hosts")).expect("there");
-    let line = known
-        .lines()
-        .find(|line| line.starts_with(&format!("{address} ")));
-    let mut child = Command::new("ssh-keygen")
-        .args(["-l", "-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin
-        .write_all(line.expect("known").as_bytes())
-        .expect("written");
-    drop(stdin);
-    let told = child.wait_with_output().expect("it ends").stdout;
-    let told = String::from_utf8(told).expect("text");
-    told.split_whitespace()
-        .nth(1)
-        .expect("a fingerprint")
-        .to_owned()
-}
-
-fn key(hosts: &Hosts) -> String {
-    hosts.directory().join("id_ed25519").display().to_string()
-}
-
-fn add(home: &Home, hosts: &Hosts, name: &str, more: &[&str]) -> Run {
-    let (address, key) = (hosts.address(name), key(hosts));
-    let words = [
-        "host",
-        "add",
-        name,
-        "--address",
-        &address,
-        "--user",
-        "root",
-        "--key",
-        &key,
-    ];
-    home.run(&[&words, more].concat())
-}
 
 fn known_hosts(home: &Home) -> PathBuf {
     home.home().join("config/known_hosts")

@@ -83,6 +83,14 @@ impl ShimProgram {
         ShimProgram(Kind::Thread)
     }
 
+    /// The program by itself, where it is one: it can be brought to other hosts.
+    pub fn program(&self) -> Option<PathBuf> {
+        match &self.0 {
+            Kind::Program(path) => Some(path.clone()),
+            Kind::Embedded(_) | Kind::Thread => None,
+        }
+    }
+
     /// The program and arguments of a forwarder, which listens on `listen` and carries every TCP connection to `to`; none
     /// for [`ShimProgram::thread`], which has no program to start.
     ///

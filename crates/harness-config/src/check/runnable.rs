@@ -2,10 +2,9 @@
 //!
 //! Owns: the one list of reasons, for warnings of a load and for whoever is about to start a unit.
 
-use std::collections::BTreeSet;
-
 use service_orchestration::spec::{
-    NetworkKind, Origin, ServiceSpec, StackSpec, TargetKind, TargetSpec, UnitKind, UnitName,
+    NetworkKind, Origin, RemoteRun, ServiceSpec, StackSpec, TargetKind, TargetSpec, UnitKind,
+    UnitName,
 };
 
 use crate::decode::Decoded;
@@ -25,17 +24,17 @@ pub struct Unsupported {
 
 /// The units of a stack that cannot be run yet, where processes can. A start that needs one of them is to be refused.
 pub fn unsupported(stack: &StackSpec) -> Vec<Unsupported> {
-    unsupported_with(stack, &BTreeSet::new())
+    unsupported_with(stack, &Sources::new())
 }
 
-/// The same, where targets of these types can be run besides processes.
-pub fn unsupported_with(stack: &StackSpec, runnable: &BTreeSet<TargetKind>) -> Vec<Unsupported> {
+/// The same, with what is said of the machine that the stack is read on.
+pub fn unsupported_with(stack: &StackSpec, sources: &Sources) -> Vec<Unsupported> {
     let of = |unit: &ServiceSpec| {
         let network = unit
             .network
             .as_ref()
             .and_then(|name| stack.networks.get(name));
-        let reason = reason(unit, runnable).or_else(|| {
+        let reason = reason(unit, sources).or_else(|| {
             let kind = network.map(|network| network.kind)?;
             (kind != NetworkKind::Local)
                 .then(|| "it is on a network that cannot be made yet".to_owned())
@@ -49,14 +48,15 @@ pub fn unsupported_with(stack: &StackSpec, runnable: &BTreeSet<TargetKind>) -> V
     stack.units.values().filter_map(of).collect()
 }
 
-fn reason(unit: &ServiceSpec, runnable: &BTreeSet<TargetKind>) -> Option<String> {
+fn reason(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     let kind = unit.target.kind();
     match kind {
+        kind if sources.runnable.contains(&kind) => None,
+        TargetKind::Remote => unknown_host(unit, sources),
         TargetKind::Process
         | TargetKind::ProcessAttach
         | TargetKind::Docker
         | TargetKind::DockerAttach => None,
-        kind if runnable.contains(&kind) => None,
         TargetKind::Builtin => Some(match &unit.type_name {
             Some(name) => {
                 format!("it has no target, and no implementation of `{name}` is registered here")
@@ -65,6 +65,24 @@ fn reason(unit: &ServiceSpec, runnable: &BTreeSet<TargetKind>) -> Option<String>
         }),
         _ => Some(format!("targets of type {kind} cannot be run yet")),
     }
+}
+
+/// What is in the way of a service on another machine.
+fn unknown_host(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
+    let TargetSpec::Remote(remote) = &unit.target else {
+        return None;
+    };
+    if let RemoteRun::Package(_) = remote.run {
+        return Some("packages cannot be brought to hosts yet".to_owned());
+    }
+    let host = &remote.host;
+    let is_unknown = sources
+        .hosts
+        .as_ref()
+        .is_some_and(|known| !known.contains(host));
+    is_unknown.then(|| {
+        format!("there is no host `{host}`: `harness host add {host} --address ADDRESS` adds it")
+    })
 }
 
 pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
@@ -82,8 +100,7 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
         match spec.target {
             TargetSpec::Builtin if registered => continue,
             TargetSpec::Builtin => {
-                let reason =
-                    reason(spec, &sources.runnable).expect("nothing runs a unit without a target");
+                let reason = reason(spec, sources).expect("nothing runs a unit without a target");
                 let message = format!("`{}` cannot be run yet: {reason}", spec.name);
                 sink.warning(
                     Code::NothingToRun,
@@ -94,7 +111,7 @@ pub(super) fn check(decoded: &Decoded, sources: &Sources, sink: &mut Sink) {
             }
             _ => {}
         }
-        if let Some(reason) = reason(spec, &sources.runnable) {
+        if let Some(reason) = reason(spec, sources) {
             let message = format!("`{}`: {reason}", spec.name);
             sink.warning(Code::NotRunnable, unit.places.target, message);
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use chrono::Utc;
 use harness_wire::{Acceptor, Hello, Life, ServerNames};
+use service_orchestration::executors::SshExecutor;
 use service_orchestration::store::StoreError;
 use service_orchestration::{ManagerError, ServiceManager, blocking};
 
@@ -19,6 +20,7 @@ use crate::access::{Access, WallClock};
 use crate::audit::Audit;
 use crate::dirs::Dirs;
 use crate::files::{Endpoint, StateLock};
+use crate::hosts::BookDirectory;
 use crate::protocol::{BLOCKS, SCHEMA_VERSION};
 
 /// What a daemon shall be.
@@ -184,6 +186,10 @@ async fn take_over(
             .run_dir(dirs.run())
             .log_dir(dirs.log())
             .log_total(log_total)
+            .executor(SshExecutor::in_directory(
+                dirs.state().join("remote"),
+                BookDirectory::new(dirs.clone()),
+            ))
             .source(program);
         match builder.start().await {
             Ok(manager) => return Ok(manager),

@@ -55,6 +55,7 @@ fn facts(look: &Look, unit: &UnitStatus, now: DateTime<Utc>) -> Vec<(&'static st
     add("Waits for", joined(waits));
     add("Reason", unit.reason.clone());
     add("Health", health(look, unit));
+    add("Host", unit.host.clone());
     add("Process", unit.pid.map(|pid| pid.to_string()));
     add("Container", unit.container_id.clone());
     add("Version", unit.version.clone());

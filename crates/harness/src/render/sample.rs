@@ -89,6 +89,7 @@ fn unit(name: &str, kind: UnitKind, state: &str) -> UnitStatus {
         name: name.to_owned(),
         kind,
         target: "process".to_owned(),
+        host: None,
         state: state.to_owned(),
         phase: Phase::Unknown,
         ready: matches!(state, "ready" | "done"),

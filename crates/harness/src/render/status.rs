@@ -73,7 +73,10 @@ fn row(unit: &UnitStatus, detail: Detail<'_>, now: DateTime<Utc>) -> Vec<Cell> {
     let mut cells = vec![
         Cell::new(&unit.name),
         Cell::new(kind_name(unit.kind)),
-        Cell::new(&unit.target),
+        Cell::new(match &unit.host {
+            None => unit.target.clone(),
+            Some(host) => format!("{} {host}", unit.target),
+        }),
         Cell::painted(&unit.state, state_span(unit)),
         health_cell(unit),
         Cell::new(match unit.restarts {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use harness_config::{Loaded, Sources, unsupported};
+use harness_config::{Loaded, Sources, unsupported_with};
 use harness_core::spec::{SecretValues, StackSpec, UnitName};
 
 use crate::context::Context;
@@ -39,7 +39,7 @@ pub(super) struct Definition {
 /// When there is none, it is wrong, a name means nothing in it, or what is wanted needs what cannot be run here.
 pub(super) async fn read(context: &Context, wish: Wish<'_>) -> Result<Definition, Failure> {
     let read = load(context, wish, OfCompose::Told).await?;
-    refuse_unsupported(&read.stack, &read.units, wish.no_deps)?;
+    refuse_unsupported(&read, wish.no_deps)?;
     let wanted = needed(&read.stack, &read.units, wish.no_deps);
     let secrets = secrets::read(context, &read.sources, &read.loaded, &read.stack, &wanted).await?;
     Ok(Definition {
@@ -108,9 +108,9 @@ pub(super) fn named(stack: &StackSpec, names: &[String]) -> Result<Vec<UnitName>
 }
 
 /// Refuses a start that needs what cannot be run here.
-fn refuse_unsupported(stack: &StackSpec, units: &[UnitName], no_deps: bool) -> Result<(), Failure> {
-    let needed = needed(stack, units, no_deps);
-    let mut cannot = unsupported(stack);
+fn refuse_unsupported(read: &Read, no_deps: bool) -> Result<(), Failure> {
+    let needed = needed(&read.stack, &read.units, no_deps);
+    let mut cannot = unsupported_with(&read.stack, &read.sources);
     cannot.retain(|one| needed.contains(&one.unit));
     match cannot.is_empty() {
         true => Ok(()),
@@ -161,14 +161,23 @@ mod tests {
     fn only_what_is_needed_must_be_there() {
         let text = "services:\n  a: {type: process, binary: a, depends_on: [b]}\n  b: {type: remote, host: elsewhere, binary: b}\n  \
                     c: {type: process, binary: c}\n";
-        let stack = load(&Sources::new().text("s.yaml", text))
-            .stack
-            .expect("a stack");
+        let sources = Sources::new().text("s.yaml", text).hosts([]);
         let unit = |name: &str| vec![UnitName::new(name).expect("a legal name")];
-        assert!(refuse_unsupported(&stack, &unit("c"), false).is_ok());
-        assert!(refuse_unsupported(&stack, &unit("a"), true).is_ok());
+        let refuse = |units: Vec<UnitName>, no_deps| {
+            let loaded = load(&sources);
+            let stack = loaded.stack.clone().expect("a stack");
+            let read = Read {
+                sources: sources.clone(),
+                loaded,
+                stack,
+                units,
+            };
+            refuse_unsupported(&read, no_deps)
+        };
+        assert!(refuse(unit("c"), false).is_ok());
+        assert!(refuse(unit("a"), true).is_ok());
         for units in [unit("a"), unit("b"), Vec::new()] {
-            let refused = refuse_unsupported(&stack, &units, false).expect_err("b is in the way");
+            let refused = refuse(units, false).expect_err("b is in the way");
             assert_eq!(refused.exit_code(), 69);
         }
     }

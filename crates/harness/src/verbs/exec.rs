@@ -16,16 +16,18 @@ use harness_core::report::UnitStatus;
 
 use super::exec_attend::Attended;
 use super::exec_failure::ExecFailure;
+use super::exec_remote;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::select;
 use crate::units::selected;
 
-/// Run a command in the container of a service, and exit as it does
+/// Run a command in the container of a service or on its host, and exit as it does
 ///
 /// The command gets a terminal where standard input and output are one, and its exit code is ours. Ctrl-C and SIGTERM
 /// reach the command; without a terminal of its own, the second one kills it. It is run by the engine's own command line
-/// (docker or podman), with your own rights. A process has no inside: run its commands in any shell.
+/// (docker or podman), with your own rights; on another host by ssh, with the login of `harness host`. A process of this
+/// machine has no inside: run its commands in any shell.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExecArgs {
@@ -34,10 +36,10 @@ pub(crate) struct ExecArgs {
     user: Option<String>,
     /// Run in this directory of the container
     #[arg(short, long, value_name = "DIR")]
-    workdir: Option<PathBuf>,
+    pub(super) workdir: Option<PathBuf>,
     /// Set a variable; `NAME` alone takes its value from here, and shows it to nobody. May be repeated
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = Variable::parse)]
-    env: Vec<Variable>,
+    pub(super) env: Vec<Variable>,
     /// No terminal, also where there is one
     #[arg(short = 'T', long)]
     no_tty: bool,
@@ -57,7 +59,7 @@ pub(crate) struct ExecArgs {
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 }
 
 const EXAMPLES: &str = "\
@@ -68,7 +70,7 @@ Examples:
 
 /// A variable for the command; without a value it has that of ours.
 #[derive(Clone, Debug)]
-struct Variable {
+pub(super) struct Variable {
     name: String,
     value: Option<String>,
 }
@@ -86,7 +88,7 @@ impl Variable {
         Ok(Self { name, value })
     }
 
-    fn value(self) -> Result<(String, OsString), ExecFailure> {
+    pub(super) fn value(self) -> Result<(String, OsString), ExecFailure> {
         let Self { name, value } = self;
         let value = value
             .map(OsString::from)
@@ -104,9 +106,32 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure
     let stack = select::known_stack(context, &client).await?;
     let status = client.status(&stack).await?;
     let units = selected(&status, std::slice::from_ref(&args.unit))?;
+    let has_terminal = std::io::stdin().is_terminal();
+    let tty = !args.no_tty && has_terminal && std::io::stdout().is_terminal();
+    let mark = format!("{}-{}", std::process::id(), Utc::now().timestamp_micros());
+    if let Some(host) = host(&args, &units)? {
+        let terminals = (has_terminal, tty);
+        let attended = exec_remote::attended(args, host, mark, terminals, context).await?;
+        return Ok(attended.run(context).await?);
+    }
     let engine = Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?;
     let container = running(&engine, &units).await?;
-    Ok(attended(args, &engine, &container)?.run(context).await?)
+    let attended = attended(args, &engine, &container, mark, (has_terminal, tty))?;
+    Ok(attended.run(context).await?)
+}
+
+/// The other host that one of these units runs on.
+fn host<'a>(args: &ExecArgs, units: &[&'a UnitStatus]) -> Result<Option<&'a str>, ExecFailure> {
+    let mut there = units.iter().filter(|unit| unit.host.is_some());
+    let Some(unit) = there.next() else {
+        return Ok(None);
+    };
+    if args.user.is_some() {
+        return Err(ExecFailure::NotThatUser {
+            unit: unit.name.clone(),
+        });
+    }
+    Ok(unit.host.as_deref())
 }
 
 /// The first container of these units that runs.
@@ -151,13 +176,11 @@ fn attended(
     args: ExecArgs,
     engine: &Engine,
     container: &ContainerId,
-) -> Result<Attended, ExecFailure> {
-    let has_terminal = std::io::stdin().is_terminal();
-    let tty = !args.no_tty && has_terminal && std::io::stdout().is_terminal();
-    let mark = format!("{}-{}", std::process::id(), Utc::now().timestamp_micros());
+    mark: String,
+    (has_terminal, tty): (bool, bool),
+) -> Result<Attended<DockerLayer>, ExecFailure> {
     let mut layer = DockerLayer::new(container.as_str())
         .with_cli(engine.cli())
-        .with_tty(tty)
         .with_mark(&mark);
     if let Some(user) = args.user {
         layer = layer.with_user(user);
@@ -180,7 +203,8 @@ fn attended(
         command.env(name, value);
     }
     Ok(Attended {
-        layer,
+        quiet: layer.clone(),
+        layer: layer.with_tty(tty),
         mark,
         command,
         // Whoever reads from a terminal must be among those that it sends Ctrl-C to.

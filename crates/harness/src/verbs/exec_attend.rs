@@ -1,4 +1,4 @@
-//! A command in a container, from its start to its end.
+//! A command in a container or on another host, from its start to its end.
 //!
 //! Owns: that an interrupt of ours ends the command inside, where the engine would let it go on, and what is made of its
 //! end.
@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use command_executor::{
-    Command, DockerLayer, Executor, Exit, ManagedProcess, ProcessHandle, Signal, Target,
+    Command, DockerLayer, ExecutionLayer, Executor, Exit, ManagedProcess, ProcessHandle, Signal,
+    Target,
 };
 use futures_lite::future;
 use smol::Timer;
@@ -17,8 +18,10 @@ use crate::interrupt::{Interrupt, Interrupts};
 
 /// What is run, and how it is reached.
 #[derive(Debug)]
-pub(super) struct Attended {
-    pub(super) layer: DockerLayer,
+pub(super) struct Attended<L> {
+    pub(super) layer: L,
+    /// The same without a terminal, for signals.
+    pub(super) quiet: L,
     pub(super) mark: String,
     pub(super) command: Command,
     /// Whether Ctrl-C reaches the engine's command line, too, which ends of it and says 0.
@@ -34,7 +37,7 @@ enum Passed {
     Unable(String),
 }
 
-impl Attended {
+impl<L: ExecutionLayer + Clone + 'static> Attended<L> {
     /// Runs it to its end.
     ///
     /// # Errors
@@ -85,7 +88,7 @@ impl Attended {
             match self.send(signal).await {
                 Passed::Sent => return true,
                 Passed::Unable(reason) => {
-                    context.tell(&format!("the command may go on in its container: {reason}"));
+                    context.tell(&format!("the command may go on there: {reason}"));
                     return false;
                 }
                 Passed::Nobody => {}
@@ -102,12 +105,12 @@ impl Attended {
                 return true;
             }
         }
-        context.tell("the command may go on in its container: it was not found");
+        context.tell("the command may go on there: it was not found");
         false
     }
 
     async fn send(&self, signal: Signal) -> Passed {
-        let executor = Executor::local().with_layer(self.layer.clone().with_tty(false));
+        let executor = Executor::local().with_layer(self.quiet.clone());
         let command = DockerLayer::signal_marked(&self.mark, signal);
         match executor.execute(&Target::Command, command).await {
             Ok(done) if done.exit == Exit::Code(0) => Passed::Sent,

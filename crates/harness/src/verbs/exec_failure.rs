@@ -13,6 +13,9 @@ pub(crate) enum ExecFailure {
     /// There is no inside.
     #[error("`{unit}` does not run in a container: its target is {target}")]
     NotAContainer { unit: String, target: String },
+    /// On hosts the login is the user.
+    #[error("`{unit}` runs on another host, where commands are run as who logs in")]
+    NotThatUser { unit: String },
     /// There is no container, or it has ended.
     #[error("`{unit}` does not run")]
     NotRunning { unit: String },
@@ -43,7 +46,9 @@ impl ExecFailure {
     /// What the program exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAContainer { .. } | Self::NoSuchVariable { .. } => 2,
+            Self::NotAContainer { .. } | Self::NotThatUser { .. } | Self::NoSuchVariable { .. } => {
+                2
+            }
             Self::Launch(LaunchError::Layer { .. }) => 2,
             Self::NotRunning { .. }
             | Self::NotThere { .. }
@@ -76,6 +81,9 @@ impl ExecFailure {
                 ..
             }) if part.starts_with("the variable") => {
                 Some("`-- env NAME=VALUE CMD` sets it inside".to_owned())
+            }
+            Self::NotThatUser { .. } => {
+                Some("`harness host add --user` names another".to_owned())
             }
             Self::Engine(_) | Self::Launch(_) | Self::Wait(_) | Self::Signals(_) => None,
             Self::Ended(_) => None,

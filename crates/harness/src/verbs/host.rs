@@ -4,7 +4,7 @@
 //! [`super::host_add`].
 
 use clap::{Args, Subcommand, ValueEnum};
-use command_executor::ssh::{SshConnection, SshHost};
+use command_executor::ssh::SshConnection;
 use harness_core::Dirs;
 use harness_core::hosts::{HostBook, HostEntry};
 
@@ -148,38 +148,7 @@ pub(super) async fn connection(
     entry: &HostEntry,
 ) -> Result<SshConnection, HostFailure> {
     dirs.create()?;
-    let host = ssh_host(book, entry, 0)?;
+    let host = book.way(entry)?;
     let known_hosts = HostBook::known_hosts(dirs);
     Ok(SshConnection::prepare(host, dirs.run().join("ssh"), known_hosts).await?)
 }
-
-/// The host as the client knows it, and those before it.
-///
-/// # Errors
-/// [`HostFailure`] when a part of it is wrong, or the jump host is not known.
-pub(super) fn ssh_host(
-    book: &HostBook,
-    entry: &HostEntry,
-    hops: usize,
-) -> Result<SshHost, HostFailure> {
-    if hops > MOST_HOPS {
-        return Err(HostFailure::Hops {
-            name: entry.name.clone(),
-        });
-    }
-    let host = SshHost::new(&entry.name)?;
-    let mut host = host.with_address(&entry.address)?.with_port(entry.port)?;
-    if let Some(user) = &entry.user {
-        host = host.with_user(user)?;
-    }
-    if let Some(key) = &entry.key {
-        host = host.with_identity(key)?;
-    }
-    if let Some(jump) = &entry.jump {
-        host = host.with_jump(ssh_host(book, book.get(jump)?, hops + 1)?);
-    }
-    Ok(host)
-}
-
-/// More than anybody's network has, and few enough that a file that was changed by hand cannot lead in circles.
-const MOST_HOPS: usize = 8;

@@ -11,7 +11,7 @@ use command_executor::{Command, Completed, Executor, Exit, ProcessHandle, StdinM
 use futures_lite::StreamExt;
 use harness_core::hosts::{HostBook, HostEntry};
 
-use super::host::{connection, ssh_host};
+use super::host::connection;
 use super::host_failure::HostFailure;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -83,7 +83,7 @@ async fn add(args: AddArgs, context: &Context) -> Result<(), Failure> {
         host_keys: Vec::new(),
         fingerprints: Vec::new(),
     };
-    ssh_host(&book, &entry, 0)?;
+    book.way(&entry).map_err(HostFailure::from)?;
     let mut scan = Command::new("ssh-keyscan");
     scan.args(["-T", "5", "-p", &entry.port.to_string()]);
     scan.arg("--").arg(&entry.address);

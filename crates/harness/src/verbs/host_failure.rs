@@ -4,7 +4,7 @@
 
 use command_executor::ssh::{SshError, SshHostError};
 use harness_core::DirsError;
-use harness_core::hosts::HostBookError;
+use harness_core::hosts::{HostBookError, HostWayError};
 
 /// Why `host` did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub(crate) enum HostFailure {
     /// It cannot be reached, or is not who it should be.
     #[error(transparent)]
     Ssh(#[from] SshError),
+    /// No way leads there.
+    #[error(transparent)]
+    Way(HostWayError),
     /// There is no place for our files.
     #[error(transparent)]
     Dirs(#[from] DirsError),
@@ -42,12 +45,19 @@ pub(crate) enum HostFailure {
         expected: String,
         shown: Vec<String>,
     },
-    /// A way in circles, or too long a one.
-    #[error("the way to {name} has too many jump hosts")]
-    Hops { name: String },
     /// Some of those that were checked. What was printed says why.
     #[error("{} cannot be used", names.join(", "))]
     Unusable { names: Vec<String>, exit_code: u8 },
+}
+
+impl From<HostWayError> for HostFailure {
+    fn from(error: HostWayError) -> Self {
+        match error {
+            HostWayError::Book(error) => Self::Book(error),
+            HostWayError::Host(error) => Self::Host(error),
+            error => Self::Way(error),
+        }
+    }
 }
 
 impl HostFailure {
@@ -65,7 +75,7 @@ impl HostFailure {
                 SshError::Path(_) => 2,
                 _ => 1,
             },
-            Self::Book(_) | Self::Silent { .. } | Self::Scan { .. } | Self::Hops { .. } => 1,
+            Self::Book(_) | Self::Way(_) | Self::Silent { .. } | Self::Scan { .. } => 1,
             Self::Unusable { exit_code, .. } => *exit_code,
         }
     }

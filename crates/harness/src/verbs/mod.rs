@@ -16,6 +16,7 @@ pub(crate) mod events;
 pub(crate) mod exec;
 mod exec_attend;
 pub(crate) mod exec_failure;
+mod exec_remote;
 mod foreground;
 pub(crate) mod graph;
 pub(crate) mod host;

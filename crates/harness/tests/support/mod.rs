@@ -3,6 +3,9 @@
 //! Owns: the cleaning up. When a [`Home`] goes, its daemon is stopped, and nothing of it may be left.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+#[cfg(feature = "ssh-tests")]
+pub(crate) mod hosts;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

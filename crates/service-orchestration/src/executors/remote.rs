@@ -91,7 +91,7 @@ impl SshExecutor {
         let host = self.find(unit, target).await?;
         let agent = reach::agent(&host.link).await;
         let agent = agent.map_err(|error| not_reached(unit, error))?;
-        let facts = reach::facts(&host, &agent).await;
+        let facts = reach::facts(&target.host, &host, &agent).await;
         let facts = facts.map_err(|error| not_reached(unit, ReachError::Away(error)))?;
         Ok((host, agent, facts))
     }
@@ -111,7 +111,7 @@ impl SshExecutor {
             Err(_) => host.link.reached().await,
         };
         self.missed().remove(&ticket.instance_id);
-        let facts = reach::facts(&host, &agent).await?;
+        let facts = reach::facts(&slip.host.name, &host, &agent).await?;
         let shore = Shore::host(host.link.clone());
         let mut attempt = match supervised::adopt(&slip.run_dir, &shore).await? {
             Adopted::Alive(process) => {

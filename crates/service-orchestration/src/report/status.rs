@@ -35,6 +35,9 @@ pub struct UnitStatus {
     pub kind: UnitKind,
     /// The type of its target.
     pub target: String,
+    /// The host that it runs on, when that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The model's state, lower-case kebab.
     pub state: String,
     /// The same in the older vocabulary.

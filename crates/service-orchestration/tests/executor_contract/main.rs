@@ -79,8 +79,9 @@ keeps_everything! { processes_on_a_thread on process::ProcessGround::on_a_thread
 // - environment_and_directory_are_those_ordered_and_nothing_else: it is told the home of who logs in there.
 // What it promises instead is in `remote`.
 macro_rules! keeps_as_a_host {
-    ($module:ident on $ground:expr) => {
+    ($module:ident on $ground:expr $(, $group:ident :: $promise:ident)*) => {
         keeps! { $module on $ground =>
+            $($group::$promise,)*
             launching::the_process_named_is_the_service_itself,
             launching::an_exit_code_is_told,
             launching::a_fatal_signal_is_told,
@@ -93,7 +94,6 @@ macro_rules! keeps_as_a_host {
             ending::a_deaf_service_is_killed_after_its_grace,
             ending::a_stop_of_all_asks_every_process,
             ending::a_kill_ends_the_whole_tree_at_once,
-            ending::a_grandchild_that_left_its_session_is_gone_after_the_stop,
             ending::what_a_service_leaves_behind_is_ended_before_its_end_is_told,
             ending::one_signal_is_sent_to_the_main_process_and_nothing_else,
             ending::stopping_what_has_ended_is_no_error,
@@ -119,7 +119,10 @@ macro_rules! keeps_as_a_host {
     };
 }
 
-keeps_as_a_host! { programs_behind_an_agent on remote::HostGround::behind_an_agent() }
+// That one is looked for by its number, which is another one on a host.
+keeps_as_a_host! { programs_behind_an_agent on remote::HostGround::behind_an_agent(),
+    ending::a_grandchild_that_left_its_session_is_gone_after_the_stop
+}
 #[cfg(feature = "ssh-tests")]
 keeps_as_a_host! { programs_on_a_host on remote::HostGround::over_ssh() }
 

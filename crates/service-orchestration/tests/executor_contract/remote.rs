@@ -1,6 +1,6 @@
 //! Programs behind an agent: of this machine, where everything can be seen; and of a host that SSH reaches.
 //!
-//! The hosts of `docker-test-env/hosts` have the files and the processes of this machine, so what is asked of both is the same.
+//! The hosts of `docker-test-env/hosts` have this machine's programs at the same places, so the same orders are given to both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use command_executor::agent::{HostLink, LocalAgent};
+use command_executor::agent::{AgentLink, HostLink, LocalAgent};
 use rustix::process::{Pid, Signal, kill_process};
 use service_orchestration::config::{ServiceConfig, ServiceTarget};
 use service_orchestration::executors::{
@@ -19,6 +19,7 @@ use service_orchestration::logs::{LogStore, LogStream};
 use service_orchestration::spec::{
     Log, ProcessTarget, RemoteRun, RemoteTarget, Stop, TargetSpec, Template, UnitId,
 };
+use service_shim::agent::record::CommandExit;
 use testkit::{TempDir, within};
 
 use crate::ground::*;
@@ -28,6 +29,8 @@ pub(crate) struct HostGround {
     place: TempDir,
     logs: LogStore,
     link: HostLink,
+    /// Whether its processes have other numbers there, and its files are other ones.
+    is_far: bool,
     launched: Mutex<Vec<String>>,
 }
 
@@ -55,14 +58,15 @@ impl HostGround {
     pub(crate) fn behind_an_agent() -> Self {
         let place = testkit::temp_dir();
         let agent = LocalAgent::at(testkit::shim_path()).with_home(place.path().join("home"));
-        Self::with(place, HostLink::new(agent))
+        Self::with(place, HostLink::new(agent), false)
     }
 
-    fn with(place: TempDir, link: HostLink) -> Self {
+    fn with(place: TempDir, link: HostLink, is_far: bool) -> Self {
         Self {
             logs: LogStore::new(place.path().join("log")),
             place,
             link,
+            is_far,
             launched: Mutex::default(),
         }
     }
@@ -84,7 +88,15 @@ impl HostGround {
         let prepared = SshConnection::prepare(host, directory, known);
         let connection = async_io::block_on(prepared).expect("it is one");
         let agent = SshAgent::new(connection, testkit::shim_path());
-        Self::with(place, HostLink::new(agent))
+        let link = HostLink::new(agent);
+        // A debug build takes its time to be brought there, longer than a launch waits.
+        drop(async_io::block_on(link.reached()));
+        Self::with(place, link, true)
+    }
+
+    /// Does something there that a test needs to know at once.
+    fn ask<T>(&self, ask: impl AsyncFnOnce(AgentLink) -> T) -> T {
+        async_io::block_on(async { ask(self.link.reached().await).await })
     }
 }
 
@@ -156,8 +168,14 @@ impl Ground for HostGround {
     }
 
     fn put_plain_file(&self) -> String {
-        let path = self.place.path().join("plain");
-        std::fs::write(&path, "#!/bin/sh\n").expect("the directory is ours");
+        let path = match self.is_far {
+            true => format!("/root/plain-{}", uuid::Uuid::new_v4().simple()).into(),
+            false => self.place.path().join("plain"),
+        };
+        let text = b"#!/bin/sh\n";
+        let sha256 = service_shim::agent::sha256(text);
+        let put = self.ask(async |agent| agent.put(&path, 0o600, &sha256, text).await);
+        put.expect("the directory is ours");
         path.to_str().expect("a UTF-8 path").to_owned()
     }
 
@@ -177,7 +195,16 @@ impl Ground for HostGround {
     }
 
     fn is_alive(&self, pid: u32) -> bool {
-        testkit::alive(pid)
+        if !self.is_far {
+            return testkit::alive(pid);
+        }
+        let script = format!("grep -q '^State:.[^ZX]' /proc/{pid}/status");
+        let ran = self.ask(async |agent| {
+            let argv = ["/bin/sh", "-c", &script].map(Into::into).to_vec();
+            let env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+            agent.exec(argv, env, None, None).await?.complete(0).await
+        });
+        ran.expect("the host is there").1 == CommandExit::Code(0)
     }
 
     fn may_switch_user(&self) -> bool {
@@ -257,8 +284,6 @@ pub(crate) async fn a_directory_of_its_own_is_where_it_runs(ground: &HostGround)
     assert!(said[0].ends_with("/work/contract/unit"), "{said:?}");
     assert_eq!(said[2], format!("{}/data", said[0]));
     assert_eq!((&*said[1], &*said[3]), ("drwx------", "drwx------"));
-    // As nobody else's tests will.
-    std::fs::remove_dir_all(Path::new(&said[0])).expect("it is there");
 }
 
 pub(crate) async fn a_command_beside_it_is_run_to_its_end_or_ended_when_its_time_is_over(

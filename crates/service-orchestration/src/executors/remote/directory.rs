@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::RemoteTarget;
 
 /// A host as a stack file names it: what it says besides the name goes before what is known of the host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostCall {
     /// Its name.
     pub name: String,

@@ -74,12 +74,16 @@ async fn first_answer(link: &HostLink) {
 }
 
 /// What is known of a host once it is reached.
-pub(super) async fn facts(host: &KnownHost, agent: &AgentLink) -> Result<HostFacts, RequestError> {
+pub(super) async fn facts(
+    name: &str,
+    host: &KnownHost,
+    agent: &AgentLink,
+) -> Result<HostFacts, RequestError> {
     let there = agent.facts().await;
     let there = there.map_err(|error: StreamError| host.link.explain(error))?;
     let here = command_executor::blocking::unblock(service_shim::agent::facts).await;
     Ok(HostFacts {
-        host: HostId::new(host.link.name()),
+        host: HostId::new(name),
         address: host.address,
         net: HostNet {
             jump: host.jump.as_deref().map(HostId::new),

@@ -1,0 +1,186 @@
+//! The hosts of the list, as executors ask for them.
+//!
+//! Owns: the one connection of this daemon to each. A host that was changed in the list is connected to anew by whoever asks
+//! next; what runs there goes on over the connection that it has.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use command_executor::agent::{HostLink, SshAgent};
+use command_executor::ssh::{SshConnection, SshHost};
+use service_orchestration::executors::{HostCall, HostDirectory, HostRefusal, KnownHost};
+use service_orchestration::{ShimProgram, blocking, error_chain};
+
+use super::{HostBook, HostBookError, HostEntry};
+use crate::Dirs;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct BookDirectory {
+    dirs: Dirs,
+    /// What is brought to hosts.
+    shim: Option<PathBuf>,
+    // A lock because any task may ask; held to look and to set.
+    known: Mutex<BTreeMap<HostCall, (SshHost, KnownHost)>>,
+}
+
+impl BookDirectory {
+    pub(crate) fn new(dirs: Dirs) -> Self {
+        Self {
+            dirs,
+            shim: ShimProgram::find().program(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The host as it is written down, with what the call says otherwise.
+    async fn look_up(&self, call: &HostCall) -> Result<(HostEntry, SshHost), HostRefusal> {
+        let dirs = self.dirs.clone();
+        let book = blocking::unblock(move || HostBook::load(&dirs)).await;
+        let book = book.map_err(|error| refusal(&error))?;
+        let mut entry = book
+            .find(&call.name)
+            .map_err(|error| unknown(&call.name, &error))?
+            .clone();
+        entry.user = call.user.clone().or(entry.user);
+        entry.port = call.port.unwrap_or(entry.port);
+        entry.key = call.key.clone().or(entry.key);
+        let way = book.way(&entry).map_err(|error| refusal(&error))?;
+        Ok((entry, way))
+    }
+
+    /// Where the configuration of the client lies: its files are named by the host, and one that is called differently is
+    /// another way to it.
+    fn directory(&self, call: &HostCall) -> PathBuf {
+        let directory = self.dirs.run().join("hosts");
+        if (&call.user, call.port, &call.key) == (&None, None, &None) {
+            return directory;
+        }
+        let mut hasher = DefaultHasher::new();
+        call.hash(&mut hasher);
+        // Short, for the path of a socket is.
+        directory.join(format!("{:08x}", hasher.finish() as u32))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<HostCall, (SshHost, KnownHost)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl HostDirectory for BookDirectory {
+    async fn find(&self, call: &HostCall) -> Result<KnownHost, HostRefusal> {
+        let (entry, way) = self.look_up(call).await?;
+        let same = |known: &(SshHost, KnownHost)| (known.0 == way).then(|| known.1.clone());
+        if let Some(found) = self.known().get(call).and_then(same) {
+            return Ok(found);
+        }
+        let shim = self.shim.clone().ok_or_else(|| HostRefusal {
+            reason: "there is no program `harness-shim` here that could be brought to hosts: name it in HARNESS_SHIM".into(),
+        })?;
+        let address = address(&entry).await;
+        let known_hosts = HostBook::known_hosts(&self.dirs);
+        let prepared = SshConnection::prepare(way.clone(), self.directory(call), known_hosts).await;
+        let connection = prepared.map_err(|error| refusal(&error))?;
+        // Who asked at the same time may have been quicker.
+        let mut known = self.known();
+        if let Some(found) = known.get(call).and_then(same) {
+            return Ok(found);
+        }
+        let found = KnownHost {
+            link: HostLink::new(SshAgent::new(connection, shim)),
+            address,
+            jump: entry.jump,
+        };
+        known.insert(call.clone(), (way, found.clone()));
+        Ok(found)
+    }
+}
+
+/// Where others reach a host: not through another one, and not on this machine alone.
+async fn address(entry: &HostEntry) -> Option<IpAddr> {
+    if entry.jump.is_some() {
+        return None;
+    }
+    let found = match entry.address.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let resolved = async_net::resolve((entry.address.as_str(), entry.port)).await;
+            resolved.ok()?.first().map(std::net::SocketAddr::ip)
+        }
+    };
+    found.filter(|address| !address.is_loopback() && !address.is_unspecified())
+}
+
+fn refusal(error: &(dyn std::error::Error + 'static)) -> HostRefusal {
+    HostRefusal {
+        reason: error_chain(error),
+    }
+}
+
+/// What to do about a host that is not known.
+fn unknown(name: &str, error: &HostBookError) -> HostRefusal {
+    HostRefusal {
+        reason: format!("{error}: `harness host add {name} --address ADDRESS` adds it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, user: Option<&str>) -> HostCall {
+        HostCall {
+            name: name.to_owned(),
+            user: user.map(str::to_owned),
+            port: None,
+            key: None,
+        }
+    }
+
+    #[test]
+    fn each_way_to_a_host_is_connected_once_and_an_unknown_one_says_what_to_do() {
+        let home = testkit::temp_dir();
+        let dirs = Dirs::under(home.path().join("home"));
+        dirs.create().expect("made");
+        let entry = HostEntry {
+            name: "build".to_owned(),
+            address: "192.0.2.7".to_owned(),
+            port: 22,
+            user: None,
+            key: None,
+            jump: None,
+            host_keys: vec!["ssh-ed25519 AAAA".to_owned()],
+            fingerprints: vec!["SHA256:x".to_owned()],
+        };
+        HostBook::add(&dirs, entry).expect("added");
+        let directory = BookDirectory {
+            shim: Some(PathBuf::from("/usr/bin/harness-shim")),
+            ..BookDirectory::new(dirs)
+        };
+        async_io::block_on(async {
+            let refused = directory.find(&call("bild", None)).await;
+            let reason = refused.expect_err("not known").reason;
+            assert_eq!(
+                reason,
+                "there is no host `bild`: `harness host add bild --address ADDRESS` adds it"
+            );
+            let found = directory.find(&call("build", None)).await.expect("known");
+            assert_eq!(found.address, Some([192, 0, 2, 7].into()));
+            directory
+                .find(&call("192.0.2.7", None))
+                .await
+                .expect("by its address");
+            directory.find(&call("build", None)).await.expect("known");
+            directory
+                .find(&call("build", Some("me")))
+                .await
+                .expect("known");
+            assert_eq!(directory.known().len(), 3);
+        });
+    }
+}

@@ -1,0 +1,59 @@
+//! `exec` where a service runs on another host: a command there, by ssh.
+//!
+//! Owns: what of the surroundings the command gets there. The daemon is not asked: it is run with the login that the list of
+//! hosts names.
+
+use command_executor::{Command, OutputMode, SshLayer, StdinMode};
+use harness_core::hosts::HostBook;
+
+use super::exec::ExecArgs;
+use super::exec_attend::Attended;
+use super::host::connection;
+use super::host_failure::HostFailure;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// The command, on this host.
+///
+/// # Errors
+/// When the host is not in the list, cannot be reached, or the command line asks for what only containers have.
+pub(super) async fn attended(
+    args: ExecArgs,
+    host: &str,
+    mark: String,
+    terminals: (bool, bool),
+    context: &Context,
+) -> Result<Attended<SshLayer>, Failure> {
+    let dirs = context.dirs_here("exec")?;
+    let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
+    let entry = book.find(host).map_err(HostFailure::from)?;
+    let connection = connection(&dirs, &book, entry).await?;
+    connection.open().await.map_err(HostFailure::from)?;
+    let (has_terminal, tty) = terminals;
+    let mut layer = SshLayer::new(&connection);
+    if let Some(directory) = &args.workdir {
+        layer = layer.with_working_dir(directory);
+    }
+    // As arguments, for stdin is the command's own. What is nobody else's business goes by a file, or by its stdin.
+    let mut command = Command::new("env");
+    command.arg(format!("HARNESS_EXEC={mark}"));
+    for variable in args.env {
+        let (name, value) = variable.value()?;
+        let mut word = std::ffi::OsString::from(name);
+        word.push("=");
+        word.push(value);
+        command.arg(word);
+    }
+    command
+        .args(args.command)
+        .stdin(StdinMode::Inherit)
+        .stdout(OutputMode::Inherit)
+        .stderr(OutputMode::Inherit);
+    Ok(Attended {
+        quiet: layer.clone(),
+        layer: layer.with_tty(tty),
+        mark,
+        command,
+        shares_group: has_terminal,
+    })
+}

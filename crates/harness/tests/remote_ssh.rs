@@ -1,0 +1,134 @@
+//! Services on other hosts: the real program and hosts of `docker-test-env/hosts`.
+//!
+//! `cargo nextest run -p harness --features ssh-tests`
+#![cfg(feature = "ssh-tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::Home;
+use support::hosts::trusted;
+use testkit::lines::check_lines;
+use testkit::{Hosts, eventually_blocking};
+
+/// Longer than a connection is given up after, and a way is found again.
+const LONG: Duration = Duration::from_secs(90);
+
+#[test]
+fn a_service_on_a_host_is_started_shown_asked_and_stopped() {
+    let hosts = Hosts::shared();
+    let home = Home::new(
+        "name: lan\nservices:\n  \
+         web:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
+         args: [-c, 'echo at $HOST; pwd; exec FIXTURE serve 8090']\n    \
+         env: {HOST: '${self.ip}'}\n    ports: [8090]\n    \
+         healthcheck: {test: [\"CMD\", \"test\", \"-d\", \"/proc/1\"], interval: 1s}\n  \
+         beside:\n    type: remote\n    host: host2\n    binary: /bin/sh\n    \
+         args: [-c, 'echo web is at $WEB_ADDR; exec sleep 1000']\n    depends_on: [web]\n  \
+         here: {type: process, binary: /bin/sh, args: [-c, 'echo web is at $WEB_ADDR; exec sleep 1000'], depends_on: [web], ports: [8091]}\n",
+    );
+    home.run(&["start"])
+        .expect(69)
+        .says("there is no host `host1`: `harness host add host1 --address ADDRESS` adds it");
+    home.run(&["validate"])
+        .expect(0)
+        .shows("harness host add host2");
+    trusted(&home, &hosts, "host1");
+    trusted(&home, &hosts, "host2");
+    home.ok(&["start", "--wait"]);
+
+    let (address, at) = (
+        hosts.address("host1"),
+        format!("{}:8090", hosts.address("host1")),
+    );
+    let web = home.unit("web");
+    assert_eq!(
+        (&web["host"], &web["address"]),
+        (&"host1".into(), &at.as_str().into())
+    );
+    home.ok(&["status"]).shows("remote host1");
+    let logs = home.ok(&["logs", "web"]);
+    logs.shows(&format!("at {address}")).shows("/work/lan/web");
+    // As others are told: from this machine, and from another host of its network.
+    for unit in ["here", "beside"] {
+        home.ok(&["logs", unit]).shows(&format!("web is at {at}"));
+    }
+    home.ok(&["net", "why", "beside", "web"]).shows(&address);
+    home.run(&["net", "why", "beside", "here"])
+        .shows("loopback");
+
+    home.ok(&["exec", "web", "--", "hostname"]).shows("host1");
+    home.run(&["exec", "web", "--", "sh", "-c", "exit 7"])
+        .expect(7);
+    home.ok(&["why", "web"]).shows("it is up");
+    home.ok(&["stop", "--all"]);
+    assert_eq!(home.unit("web")["state"], "idle");
+    home.ok(&["exec", "web", "--", "hostname"]);
+}
+
+#[test]
+fn a_killed_daemon_a_cut_cable_and_a_power_loss_start_nothing_twice_and_lose_no_line() {
+    let hosts = Hosts::own(1, 0);
+    let home = Home::new(
+        "name: far\nservices:\n  \
+         lines:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
+         args: [-c, 'echo once >> /root/lines; exec FIXTURE lines 6000 --rate 100']\n    restart: \"no\"\n  \
+         always:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
+         args: [-c, 'echo once >> /root/always; exec sleep 10000']\n    restart: always\n",
+    );
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    let pid = |unit: &str| home.unit(unit)["pid"].clone();
+    let before = [pid("lines"), pid("always")];
+
+    kill_daemon(&home);
+    home.until("lines", "ready");
+    assert_eq!([pid("lines"), pid("always")], before, "nothing was started");
+
+    hosts.act("cut", "host1", &[]);
+    let reason = |unit: &str| home.unit(unit)["reason"].as_str().map(str::to_owned);
+    let is_away = || reason("lines").is_some_and(|text| text.contains("host1 cannot be reached"));
+    eventually_blocking(LONG, "the host is missed", is_away);
+    home.ok(&["why", "lines"])
+        .shows("it was up when it could be asked last");
+    // Longer than it takes to be missed, and than anybody may think it over.
+    assert_eq!(home.unit("lines")["state"], "ready");
+    hosts.act("heal", "host1", &[]);
+    eventually_blocking(LONG, "the host is back", || reason("lines").is_none());
+    assert_eq!([pid("lines"), pid("always")], before, "nothing was started");
+
+    let done = |unit: &str| home.unit(unit)["stopped_at"].is_string();
+    eventually_blocking(LONG, "all lines are written", || done("lines"));
+    assert_eq!(home.unit("lines")["exit_code"], 0);
+    let written = home.ok(&["logs", "lines", "--no-prefix", "--stream", "stdout"]);
+    check_lines(&written.raw, "stdout", 6000).expect("every line, once");
+
+    hosts.act("kill", "host1", &[]);
+    let is_away = || reason("always").is_some_and(|text| text.contains("host1 cannot be reached"));
+    eventually_blocking(LONG, "the host is missed", is_away);
+    hosts.act("boot", "host1", &[]);
+    let is_new =
+        || pid("always").is_u64() && pid("always") != before[1] && reason("always").is_none();
+    eventually_blocking(LONG, "it is started anew", is_new);
+    let count = |unit: &str| {
+        let file = format!("/root/{unit}");
+        home.ok(&["exec", "always", "--", "cat", &file]).stdout
+    };
+    assert_eq!(
+        (count("lines"), count("always")),
+        ("once\n".into(), "once\nonce\n".into())
+    );
+    assert_eq!(home.unit("lines")["restarts"], 0);
+    home.ok(&["stop", "--all"]);
+}
+
+/// As the kernel does when memory runs out.
+fn kill_daemon(home: &Home) {
+    let info = home.ok(&["daemon", "status", "-o", "json"]).json();
+    let pid = info["pid"].as_i64().expect("it runs");
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .status();
+    assert!(killed.expect("it runs").success());
+}
