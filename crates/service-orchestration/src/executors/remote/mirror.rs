@@ -45,7 +45,7 @@ enum Taken {
     /// To the end that the log there tells of.
     All,
     /// To what is there now.
-    Most(LogAppender),
+    Most(Box<LogAppender>),
     /// The attempt has ended meanwhile: the rest is there now.
     Overtaken(u64),
 }
@@ -62,7 +62,7 @@ impl Mirror {
                     end = Some(at_ns);
                 }
                 Ok(Taken::Most(log)) => match end {
-                    Some(at_ns) => return self.copy.end(log, at_ns).await,
+                    Some(at_ns) => return self.copy.end(*log, at_ns).await,
                     None => end = self.pause().await,
                 },
                 Err(MirrorError::Host(RequestError::Unreachable { .. })) => {
@@ -123,10 +123,11 @@ impl Mirror {
                 if follow {
                     return Err(MirrorError::Short);
                 }
-                return Ok(Taken::Most(match is_gap {
+                let log = match is_gap {
                     true => self.copy.gap(log).await,
                     false => log,
-                }));
+                };
+                return Ok(Taken::Most(Box::new(log)));
             };
             let batch = self.gather(first, &mut records)?;
             let (again, end) = self.store(log, batch, &mut resume, &mut is_gap).await?;
