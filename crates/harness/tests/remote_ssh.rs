@@ -22,7 +22,7 @@ fn a_service_on_a_host_is_started_shown_asked_and_stopped() {
         "name: lan\nservices:\n  \
          web:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
          args: [-c, 'echo at $HOST; pwd; exec FIXTURE serve 8090']\n    \
-         env: {HOST: '${self.ip}'}\n    ports: [8090]\n    \
+         env: {HOST: '${web.ip}'}\n    ports: [8090]\n    \
          healthcheck: {test: [\"CMD\", \"test\", \"-d\", \"/proc/1\"], interval: 1s}\n  \
          beside:\n    type: remote\n    host: host2\n    binary: /bin/sh\n    \
          args: [-c, 'echo web is at $WEB_ADDR; exec sleep 1000']\n    depends_on: [web]\n  \
@@ -62,7 +62,7 @@ fn a_service_on_a_host_is_started_shown_asked_and_stopped() {
     home.run(&["exec", "web", "--", "sh", "-c", "exit 7"])
         .expect(7);
     home.ok(&["why", "web"]).shows("it is up");
-    home.ok(&["stop", "--all"]);
+    home.ok(&["stop"]);
     assert_eq!(home.unit("web")["state"], "idle");
     home.ok(&["exec", "web", "--", "hostname"]);
 }
@@ -120,7 +120,7 @@ fn a_killed_daemon_a_cut_cable_and_a_power_loss_start_nothing_twice_and_lose_no_
         ("once\n".into(), "once\nonce\n".into())
     );
     assert_eq!(home.unit("lines")["restarts"], 0);
-    home.ok(&["stop", "--all"]);
+    home.ok(&["stop"]);
 }
 
 /// As the kernel does when memory runs out.
