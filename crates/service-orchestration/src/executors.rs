@@ -6,11 +6,9 @@
 mod alone;
 mod attach;
 mod contract;
-mod copy;
 mod docker;
 mod end;
 mod fault;
-mod home;
 mod order;
 mod process;
 mod reading;

@@ -5,7 +5,9 @@
 
 mod attempt;
 mod control;
+mod copy;
 mod directory;
+mod home;
 mod mirror;
 mod order;
 mod reach;
@@ -27,10 +29,10 @@ use futures_lite::future;
 use service_registry::HostId;
 
 use self::attempt::RemoteAttempt;
+use self::home::Home;
 use self::order::Ordered;
 use self::reach::ReachError;
 use self::slip::Slips;
-use super::home::Home;
 use super::shimmed::launch_error;
 use super::{
     AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, HostFacts, LaunchError,

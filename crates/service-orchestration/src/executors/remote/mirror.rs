@@ -14,7 +14,7 @@ use service_shim::agent::protocol::FailureKind;
 use service_shim::agent::record::Record;
 use service_shim::log::{AppendError, LogAppender, Resume};
 
-use crate::executors::copy::{BATCH_BYTES, LogCopy, Piece};
+use super::copy::{BATCH_BYTES, LogCopy, Piece};
 
 /// The log of an attempt there, and its copy here.
 #[derive(Debug)]

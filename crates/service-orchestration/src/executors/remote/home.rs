@@ -1,4 +1,4 @@
-//! Who we are towards whoever runs attempts of several installations: a container engine, another host.
+//! Who we are towards hosts that run attempts of several installations.
 //!
 //! Owns: the identity of this installation, by which two of them never take each other's attempts for their own.
 

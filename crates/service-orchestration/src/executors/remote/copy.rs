@@ -1,4 +1,4 @@
-//! A unit's log, written from what somebody else keeps: a container engine, another host.
+//! A unit's log, written from what another host keeps.
 //!
 //! Owns: the way into the log. Whoever dies in between loses nothing: what was taken is known by the log itself, and the rest
 //! is asked for again.
@@ -41,11 +41,6 @@ impl LogCopy {
             attempt,
             is_over: Arc::default(),
         }
-    }
-
-    /// Where it goes, and how much of it is kept.
-    pub(super) fn policy(&self) -> &LogPolicy {
-        &self.policy
     }
 
     /// The attempt has ended.
