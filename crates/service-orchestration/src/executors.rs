@@ -6,9 +6,11 @@
 mod alone;
 mod attach;
 mod contract;
+mod copy;
 mod docker;
 mod end;
 mod fault;
+mod installation;
 mod order;
 mod process;
 mod reading;

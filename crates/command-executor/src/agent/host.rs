@@ -3,6 +3,7 @@
 //! Owns: the connection of the moment, the next one when it is lost, and who is told. Also until when an order to start may be
 //! under way over a connection that is gone. Never starts anything on the host but its agent.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use super::link::AgentLink;
 use super::stream::StreamError;
 use crate::driver;
 
-/// A host that is kept connected. Cheap to clone; it is let go with the last clone.
+/// A host that is kept connected. Cheap to clone; it is let go with the last clone, or by [`close`](HostLink::close).
 #[derive(Clone)]
 pub struct HostLink(Arc<Inner>);
 
@@ -26,8 +27,10 @@ struct Inner {
     name: String,
     // A lock because anybody may ask from any task; held to look and to set.
     state: Mutex<State>,
-    /// Somebody wants it to be tried now. Closed with the value.
+    /// Somebody wants it to be tried now. Closed with the value, or when it is left.
     hurry: Sender<()>,
+    /// Ends once it is left, and what it shared with later connections is closed.
+    left: Receiver<Infallible>,
 }
 
 struct State {
@@ -58,6 +61,7 @@ impl HostLink {
     /// Begins to connect, and never gives up.
     pub fn new(connector: impl Connector) -> HostLink {
         let (hurry, hurried) = async_channel::bounded(1);
+        let (leaving, left) = async_channel::bounded(1);
         let inner = Arc::new(Inner {
             name: connector.name().to_owned(),
             state: Mutex::new(State {
@@ -70,9 +74,15 @@ impl HostLink {
                 },
             }),
             hurry,
+            left,
         });
         let watched = Arc::downgrade(&inner);
-        driver::run(keep(watched, connector, hurried));
+        driver::run(async move {
+            keep(watched, &connector, hurried).await;
+            // Nobody is left who would use it.
+            connector.give_up().await;
+            drop(leaving);
+        });
         HostLink(inner)
     }
 
@@ -100,6 +110,12 @@ impl HostLink {
     pub fn hurry(&self) {
         // Once is enough.
         let _ = self.0.hurry.try_send(());
+    }
+
+    /// Connects no more, and returns once nothing is left of what the connections shared. What runs on the host goes on.
+    pub async fn close(&self) {
+        self.0.hurry.close();
+        let Err(async_channel::RecvError) = self.0.left.recv().await;
     }
 
     /// The connection of the moment.
@@ -227,8 +243,8 @@ impl State {
     }
 }
 
-/// Connects again and again, until nobody has the host any more.
-async fn keep(host: Weak<Inner>, connector: impl Connector, hurried: Receiver<()>) {
+/// Connects again and again, until nobody has the host any more, or it is left.
+async fn keep(host: Weak<Inner>, connector: &impl Connector, hurried: Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let connect = async { Some(connector.connect().await) };

@@ -98,12 +98,21 @@ impl SshConnection {
         Ok(completed.exit == Exit::Code(0))
     }
 
-    /// Ends the shared connection and every command over it; nothing when there is none.
+    /// Ends the shared connection and every command over it, and nothing when there is none.
     ///
     /// # Errors
     /// As [`is_open`](Self::is_open).
     pub async fn close(&self) -> Result<(), SshError> {
         self.execute(&["-O", "exit"], &[]).await.map(drop)
+    }
+
+    /// Lets the shared connection end with the last command over it, and nothing when there is none. Whoever comes next
+    /// opens another one.
+    ///
+    /// # Errors
+    /// As [`is_open`](Self::is_open).
+    pub async fn leave(&self) -> Result<(), SshError> {
+        self.execute(&["-O", "stop"], &[]).await.map(drop)
     }
 
     /// Runs a command there to its end, as [`SshLayer`] says. What the client itself has to say comes as an error.

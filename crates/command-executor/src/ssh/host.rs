@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// SshHost::new("-oProxyCommand=evil").expect_err("that is no host");
 /// # Ok::<(), command_executor::ssh::SshHostError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SshHost {
     name: String,
     address: String,

@@ -7,9 +7,11 @@ mod connection;
 mod error;
 mod host;
 mod layer;
+mod leftover;
 mod line;
 
 pub use connection::SshConnection;
 pub use error::SshError;
 pub use host::{SshHost, SshHostError};
 pub use layer::{SshForward, SshLayer};
+pub use leftover::close_below;

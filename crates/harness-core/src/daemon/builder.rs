@@ -149,7 +149,8 @@ impl BaseDaemonBuilder {
             source,
         })?;
         let (listener, address) = self.listen.bind(self.allow_remote).await?;
-        let manager = take_over(&dirs, &self.program, self.log_total).await?;
+        let hosts = Arc::new(BookDirectory::new(dirs.clone()));
+        let manager = take_over(&dirs, &hosts, &self.program, self.log_total).await?;
         let endpoint = Endpoint {
             schema_version: SCHEMA_VERSION,
             pid: std::process::id(),
@@ -168,7 +169,7 @@ impl BaseDaemonBuilder {
         Ok(BaseDaemon::new(
             lock,
             door,
-            Shared::new(manager, endpoint, state, access, audit),
+            Shared::new(manager, hosts, endpoint, state, access, audit),
         ))
     }
 }
@@ -176,6 +177,7 @@ impl BaseDaemonBuilder {
 /// Starts the supervisor; from a predecessor that is letting go of the store, as soon as it has.
 async fn take_over(
     dirs: &Dirs,
+    hosts: &Arc<BookDirectory>,
     program: &str,
     log_total: Option<u64>,
 ) -> Result<ServiceManager, DaemonError> {
@@ -188,7 +190,7 @@ async fn take_over(
             .log_total(log_total)
             .executor(SshExecutor::in_directory(
                 dirs.state().join("remote"),
-                BookDirectory::new(dirs.clone()),
+                Arc::clone(hosts),
             ))
             .source(program);
         match builder.start().await {

@@ -188,6 +188,7 @@ async fn end(shared: &Shared, endings: &Receiver<Ending>) -> Ending {
     };
     tracing::info!(keep = ending.keep, "ending");
     shared.manager.shutdown(ending.keep).await;
+    shared.hosts.close().await;
     if !ending.keep {
         shared.noted().active.clear();
     }

@@ -15,10 +15,12 @@ use super::watching::Watches;
 use crate::access::Access;
 use crate::audit::Audit;
 use crate::files::{Active, Endpoint};
+use crate::hosts::BookDirectory;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) manager: ServiceManager,
+    pub(super) hosts: Arc<BookDirectory>,
     pub(super) endpoint: Endpoint,
     pub(super) state: PathBuf,
     pub(super) access: Arc<Access>,
@@ -73,6 +75,7 @@ impl EndOfDaemon {
 impl Shared {
     pub(super) fn new(
         manager: ServiceManager,
+        hosts: Arc<BookDirectory>,
         endpoint: Endpoint,
         state: PathBuf,
         access: Arc<Access>,
@@ -85,6 +88,7 @@ impl Shared {
         let active = Mutex::new(Noted { active, starts: 0 });
         let shared = Self {
             manager,
+            hosts,
             endpoint,
             state,
             access,

@@ -11,7 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use command_executor::agent::{HostLink, SshAgent};
-use command_executor::ssh::{SshConnection, SshHost};
+use command_executor::ssh::{self, SshConnection, SshHost};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use service_orchestration::executors::{HostCall, HostDirectory, HostRefusal, KnownHost};
 use service_orchestration::{ShimProgram, blocking, error_chain};
 
@@ -25,7 +27,16 @@ pub(crate) struct BookDirectory {
     /// What is brought to hosts.
     shim: Option<PathBuf>,
     // A lock because any task may ask; held to look and to set.
-    known: Mutex<BTreeMap<HostCall, (SshHost, KnownHost)>>,
+    known: Mutex<Known>,
+}
+
+/// The hosts that were asked for, by how that was done.
+type Known = BTreeMap<HostCall, (SshHost, KnownHost)>;
+
+/// The host that this way leads to, however it was asked for.
+fn by_way(known: &Known, way: &SshHost) -> Option<KnownHost> {
+    let found = known.values().find(|(known, _)| known == way);
+    found.map(|(_, host)| host.clone())
 }
 
 impl BookDirectory {
@@ -53,20 +64,32 @@ impl BookDirectory {
         Ok((entry, way))
     }
 
-    /// Where the configuration of the client lies: its files are named by the host, and one that is called differently is
-    /// another way to it.
-    fn directory(&self, call: &HostCall) -> PathBuf {
-        let directory = self.dirs.run().join("hosts");
-        if (&call.user, call.port, &call.key) == (&None, None, &None) {
-            return directory;
-        }
-        let mut hasher = DefaultHasher::new();
-        call.hash(&mut hasher);
-        // Short, for the path of a socket is.
-        directory.join(format!("{:08x}", hasher.finish() as u32))
+    /// Where all files of the client lie.
+    fn root(&self) -> PathBuf {
+        self.dirs.run().join("hosts")
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<HostCall, (SshHost, KnownHost)>> {
+    /// Where those of one way lie: they are named by the host, to which several ways may lead. The next daemon finds what
+    /// this one leaves open, if it goes the same way.
+    fn directory(&self, way: &SshHost) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        way.hash(&mut hasher);
+        // Short, for the path of a socket is.
+        self.root().join(format!("{:08x}", hasher.finish() as u32))
+    }
+
+    /// Ends every connection; also those that a daemon before this one has left open.
+    pub(crate) async fn close(&self) {
+        let known = std::mem::take(&mut *self.known());
+        let closing: FuturesUnordered<_> = known
+            .values()
+            .map(|(_, known)| known.link.close())
+            .collect();
+        closing.collect::<Vec<()>>().await;
+        ssh::close_below(self.root()).await;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,27 +98,27 @@ impl BookDirectory {
 impl HostDirectory for BookDirectory {
     async fn find(&self, call: &HostCall) -> Result<KnownHost, HostRefusal> {
         let (entry, way) = self.look_up(call).await?;
-        let same = |known: &(SshHost, KnownHost)| (known.0 == way).then(|| known.1.clone());
-        if let Some(found) = self.known().get(call).and_then(same) {
-            return Ok(found);
+        {
+            let mut known = self.known();
+            if let Some(found) = by_way(&known, &way) {
+                known.insert(call.clone(), (way, found.clone()));
+                return Ok(found);
+            }
         }
         let shim = self.shim.clone().ok_or_else(|| HostRefusal {
             reason: "there is no program `harness-shim` here that could be brought to hosts: name it in HARNESS_SHIM".into(),
         })?;
         let address = address(&entry).await;
         let known_hosts = HostBook::known_hosts(&self.dirs);
-        let prepared = SshConnection::prepare(way.clone(), self.directory(call), known_hosts).await;
+        let prepared = SshConnection::prepare(way.clone(), self.directory(&way), known_hosts).await;
         let connection = prepared.map_err(|error| refusal(&error))?;
         // Who asked at the same time may have been quicker.
         let mut known = self.known();
-        if let Some(found) = known.get(call).and_then(same) {
-            return Ok(found);
-        }
-        let found = KnownHost {
+        let found = by_way(&known, &way).unwrap_or_else(|| KnownHost {
             link: HostLink::new(SshAgent::new(connection, shim)),
             address,
             jump: entry.jump,
-        };
+        });
         known.insert(call.clone(), (way, found.clone()));
         Ok(found)
     }
@@ -131,6 +154,8 @@ fn unknown(name: &str, error: &HostBookError) -> HostRefusal {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn call(name: &str, user: Option<&str>) -> HostCall {
@@ -180,7 +205,12 @@ mod tests {
                 .find(&call("build", Some("me")))
                 .await
                 .expect("known");
-            assert_eq!(directory.known().len(), 3);
+            let ways: BTreeSet<_> = directory
+                .known()
+                .values()
+                .map(|(way, _)| directory.directory(way))
+                .collect();
+            assert_eq!((directory.known().len(), ways.len()), (3, 2));
         });
     }
 }

@@ -111,8 +111,7 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure
     let mark = format!("{}-{}", std::process::id(), Utc::now().timestamp_micros());
     if let Some(host) = host(&args, &units)? {
         let terminals = (has_terminal, tty);
-        let attended = exec_remote::attended(args, host, mark, terminals, context).await?;
-        return Ok(attended.run(context).await?);
+        return exec_remote::run(args, host, mark, terminals, context).await;
     }
     let engine = Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?;
     let container = running(&engine, &units).await?;

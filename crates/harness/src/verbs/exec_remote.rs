@@ -1,36 +1,55 @@
 //! `exec` where a service runs on another host: a command there, by ssh.
 //!
-//! Owns: what of the surroundings the command gets there. The daemon is not asked: it is run with the login that the list of
+//! Owns: what of the surroundings the command gets there, and the connection for it. The daemon is not asked: it is run with the login that the list of
 //! hosts names.
 
+use command_executor::ssh::SshConnection;
 use command_executor::{Command, OutputMode, SshLayer, StdinMode};
 use harness_core::hosts::HostBook;
 
 use super::exec::ExecArgs;
 use super::exec_attend::Attended;
+use super::exec_failure::ExecFailure;
 use super::host::connection;
 use super::host_failure::HostFailure;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// The command, on this host.
+/// Runs the command on this host, over a connection that is left again, unless somebody else had opened it.
 ///
 /// # Errors
-/// When the host is not in the list, cannot be reached, or the command line asks for what only containers have.
-pub(super) async fn attended(
+/// When the host is not in the list or cannot be reached; as the command ends.
+pub(super) async fn run(
     args: ExecArgs,
     host: &str,
     mark: String,
     terminals: (bool, bool),
     context: &Context,
-) -> Result<Attended<SshLayer>, Failure> {
+) -> Result<(), Failure> {
     let dirs = context.dirs_here("exec")?;
     let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
     let entry = book.find(host).map_err(HostFailure::from)?;
     let connection = connection(&dirs, &book, entry).await?;
+    let was_open = connection.is_open().await.map_err(HostFailure::from)?;
     connection.open().await.map_err(HostFailure::from)?;
-    let (has_terminal, tty) = terminals;
-    let mut layer = SshLayer::new(&connection);
+    let ended = match attended(args, &connection, mark, terminals) {
+        Ok(attended) => attended.run(context).await,
+        Err(failure) => Err(failure),
+    };
+    if !was_open {
+        connection.leave().await.map_err(HostFailure::from)?;
+    }
+    Ok(ended?)
+}
+
+/// The command as it is run there.
+fn attended(
+    args: ExecArgs,
+    connection: &SshConnection,
+    mark: String,
+    (has_terminal, tty): (bool, bool),
+) -> Result<Attended<SshLayer>, ExecFailure> {
+    let mut layer = SshLayer::new(connection);
     if let Some(directory) = &args.workdir {
         layer = layer.with_working_dir(directory);
     }

@@ -135,7 +135,7 @@ async fn look(way: &SshConnection) -> Result<Facts, HostFailure> {
     way.open().await?;
     let asked = ask(way).await;
     if !was_open {
-        way.close().await?;
+        way.leave().await?;
     }
     asked
 }

@@ -5,9 +5,7 @@
 
 mod attempt;
 mod control;
-mod copy;
 mod directory;
-mod home;
 mod mirror;
 mod order;
 mod reach;
@@ -29,10 +27,10 @@ use futures_lite::future;
 use service_registry::HostId;
 
 use self::attempt::RemoteAttempt;
-use self::home::Home;
 use self::order::Ordered;
 use self::reach::ReachError;
 use self::slip::Slips;
+use super::installation::Installation;
 use super::shimmed::launch_error;
 use super::{
     AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, HostFacts, LaunchError,
@@ -46,7 +44,7 @@ use crate::spec::{RemoteTarget, TargetKind, TargetSpec, UnitId};
 #[derive(Clone, Debug)]
 pub struct SshExecutor {
     hosts: Arc<dyn HostDirectory>,
-    home: Arc<Home>,
+    home: Arc<Installation>,
     slips: Slips,
     /// Attempts that were looked for in vain. Behind a lock because each is looked for by a task of its own; held to look and
     /// to set.
@@ -64,7 +62,7 @@ impl SshExecutor {
         Self {
             hosts: Arc::new(hosts),
             slips: Slips::at(directory.join("attempts")),
-            home: Arc::new(Home::at(directory)),
+            home: Arc::new(Installation::at(directory)),
             missed: Arc::default(),
         }
     }
@@ -101,7 +99,7 @@ impl SshExecutor {
     async fn found_again(&self, ticket: &Ticket) -> Result<Adoption, Failure> {
         let Some(slip) = self.slips.find(&ticket.instance_id).await? else {
             // It is kept before anything is asked of a host.
-            return Ok(Adoption::Ended(unknown()));
+            return Ok(Adoption::NeverBegan);
         };
         let host = self.hosts.find(&slip.host).await?;
         let agent = match reach::agent(&host.link).await {
@@ -275,13 +273,6 @@ struct Failure(Box<dyn std::error::Error + Send + Sync>);
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.into())
-    }
-}
-
-fn unknown() -> ExitInfo {
-    ExitInfo {
-        exit_unknown: true,
-        ..ExitInfo::default()
     }
 }
 

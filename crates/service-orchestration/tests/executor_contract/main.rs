@@ -100,7 +100,7 @@ macro_rules! keeps_as_a_host {
             adopting::a_service_is_found_again_by_the_same_pid,
             adopting::an_end_that_nobody_watched_is_known,
             adopting::what_was_said_meanwhile_is_in_the_log,
-            adopting::what_was_never_launched_has_ended_unknown,
+            adopting::what_was_never_launched_has_not_begun_or_ended_unknown,
             adopting::what_has_ended_can_be_forgotten,
             bytes::lines_of_both_streams_arrive_complete_and_in_order,
             bytes::bytes_that_are_no_text_arrive_as_they_are,

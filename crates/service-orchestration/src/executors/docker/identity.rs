@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use command_executor::blocking;
@@ -16,6 +15,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::executors::LaunchOrder;
+use crate::executors::installation::{Installation, make_once};
 use crate::spec::{StackName, UnitId, UnitName};
 
 /// Of which installation.
@@ -36,52 +36,40 @@ const STOP_SIGNAL: &str = "org.harness.stop-signal";
 pub(super) const HASH: &str = "org.harness.hash";
 const COMPOSE_HASH: &str = "com.docker.compose.config-hash";
 
-/// The identity of this installation, made when the first container is.
+/// The identity of this installation, made when the first container is, and a key that goes with it.
 #[derive(Debug)]
-pub(super) struct Home {
-    directory: PathBuf,
-}
+pub(super) struct Home(Installation);
 
 impl Home {
     pub(super) fn at(directory: PathBuf) -> Self {
-        Self { directory }
+        Self(Installation::at(directory))
     }
 
     pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.join("home")
+        self.0.directory()
     }
 
     fn key_file(&self) -> PathBuf {
-        self.directory.join("key")
+        self.directory().join("key")
     }
 
     /// Whether there can be containers of ours.
     pub(super) fn is_known(&self) -> bool {
-        self.file().exists()
+        self.0.is_known()
     }
 
-    /// Makes the identity, unless it is there.
+    /// Makes both, unless they are there.
     pub(super) async fn make(&self) -> io::Result<()> {
-        if self.is_known() && self.key_file().exists() {
-            return Ok(());
+        let (directory, key) = (self.directory().to_owned(), self.key_file());
+        if !key.exists() {
+            blocking::unblock(move || make_once(&directory, &key, &secret()?)).await?;
         }
-        let (directory, files) = (self.directory.clone(), [self.key_file(), self.file()]);
-        blocking::unblock(move || {
-            fs::create_dir_all(&directory)?;
-            let [key, home] = files;
-            // The identity last: who finds it finds the key.
-            make_once(&directory, &key, &secret()?)?;
-            make_once(&directory, &home, &crate::host::instance_id())
-        })
-        .await
+        // The identity last: who finds it finds the key.
+        self.0.make().await
     }
 
     pub(super) fn id(&self) -> io::Result<String> {
-        fs::read_to_string(self.file())
+        self.0.id()
     }
 
     /// The hash of what a container is made by: nobody who sees it can find a value in there by trying.
@@ -108,23 +96,6 @@ fn secret() -> io::Result<String> {
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| io::Error::other("the kernel gives no chance"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Makes a file with this text that is whole before it has its name. Whoever was first stays.
-fn make_once(directory: &Path, file: &Path, text: &str) -> io::Result<()> {
-    // Of one caller only: several containers of a stack are first at once.
-    let new = directory.join(format!(".home-{}", crate::host::instance_id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut writer = options.open(&new)?;
-    writer.write_all(text.as_bytes())?;
-    writer.sync_all()?;
-    match fs::hard_link(&new, file) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    fs::remove_file(&new)?;
-    fs::File::open(directory)?.sync_all()
 }
 
 /// The labels of whatever belongs to a stack.

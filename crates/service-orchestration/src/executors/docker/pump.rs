@@ -4,30 +4,24 @@
 //! by the log itself, and the rest is asked for again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_io::Timer;
-use command_executor::blocking;
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, Known, LogAppender, OutputRecord};
+use service_shim::log::{AppendError, LogAppender};
 
 use super::past::{Past, Sieve, stream_of};
 use super::record::Record;
 use crate::executors::LaunchOrder;
+use crate::executors::copy::{BATCH_BYTES, LogCopy, Piece};
 
 /// Where the output of a container goes. Kept in one of its labels, or in the record of the attempt where the container
 /// outlives it, so that any later daemon finds it.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
-    policy: LogPolicy,
-    attempt: u64,
-    /// Whether the container has ended: a full disk is then waited for no more, or whoever waits for the end would wait, too.
-    /// Shared with what is being taken.
-    is_over: Arc<AtomicBool>,
+    copy: LogCopy,
     /// What it has said before this attempt.
     past: Option<Past>,
 }
@@ -38,9 +32,7 @@ const OUTPUT: &str = "org.harness.output";
 impl Output {
     pub(super) fn new(order: &LaunchOrder) -> Self {
         Self {
-            policy: order.log_policy(),
-            attempt: order.attempt,
-            is_over: Arc::default(),
+            copy: LogCopy::new(order.log_policy(), order.attempt),
             past: None,
         }
     }
@@ -48,37 +40,33 @@ impl Output {
     /// Of an attempt in a container that is kept.
     pub(super) fn recorded(record: Record, attempt: u64) -> Self {
         Self {
-            policy: record.output,
-            attempt,
-            is_over: Arc::default(),
+            copy: LogCopy::new(record.output, attempt),
             past: record.past,
         }
     }
 
     /// In the words of whoever writes it.
     pub(super) fn policy(&self) -> &LogPolicy {
-        &self.policy
+        self.copy.policy()
     }
 
     /// The label that tells of it.
     pub(super) fn label(&self) -> (String, String) {
-        let text = serde_json::to_string(&self.policy).expect("paths and numbers can be JSON");
+        let text = serde_json::to_string(self.policy()).expect("paths and numbers can be JSON");
         (OUTPUT.to_owned(), text)
     }
 
     pub(super) fn of(labels: &BTreeMap<String, String>, attempt: u64) -> Option<Self> {
         let policy = serde_json::from_str(labels.get(OUTPUT)?).ok()?;
         Some(Self {
-            policy,
-            attempt,
-            is_over: Arc::default(),
+            copy: LogCopy::new(policy, attempt),
             past: None,
         })
     }
 
     /// The container has ended.
     pub(super) fn is_over(&self) {
-        self.is_over.store(true, Ordering::Release);
+        self.copy.is_over();
     }
 
     /// Takes what the container has said, and what it says until it says no more: it has ended, or the engine has.
@@ -155,86 +143,37 @@ impl Output {
 
     /// Records that the attempt is over, after its last byte.
     pub(super) async fn end(self, at_ns: u64) -> Result<(), PumpError> {
-        let mut log = self.open().await?;
-        loop {
-            let (ended, again) = blocking::unblock(move || (log.end(at_ns), log)).await;
-            match ended {
-                Ok(()) => return Ok(()),
-                Err(_) => Timer::after(UNTIL_THERE_IS_ROOM).await,
-            };
-            log = again;
-        }
+        let log = self.open().await?;
+        self.copy.end(log, at_ns).await;
+        Ok(())
     }
 
     /// Records that the attempt begins.
     pub(super) async fn begin(self, at_ns: u64) -> Result<(), PumpError> {
-        let mut log = self.open().await?;
-        blocking::unblock(move || log.begin(at_ns)).await;
+        let log = self.open().await?;
+        self.copy.begin(log, at_ns).await;
         Ok(())
     }
 
     async fn open(&self) -> Result<LogAppender, PumpError> {
-        let (policy, attempt) = (self.policy.clone(), self.attempt);
-        let opened = blocking::unblock(move || LogAppender::open(&policy, attempt)).await;
-        let mut log = opened.map_err(PumpError::Log)?;
-        if self.is_over.load(Ordering::Acquire) {
-            log.wait_no_more();
-        }
-        Ok(log)
+        self.copy.open().await.map_err(PumpError::Log)
     }
 
-    /// Into the log, and what does not fit there as its policy says.
     async fn store(
         &self,
-        mut log: LogAppender,
+        log: LogAppender,
         batch: Vec<LogRecord>,
         sieve: &mut Sieve,
     ) -> Result<LogAppender, PumpError> {
-        let mut new = Vec::with_capacity(batch.len());
-        for record in batch {
-            let stream = stream_of(record.source);
-            match sieve.judge(stream, record.time_ns) {
-                Known::Stored => {}
-                Known::New => new.push(record),
-                Known::NewAfterGap => {
-                    log = blocking::unblock(move || {
-                        log.gap();
-                        log
-                    })
-                    .await;
-                    new.push(record);
-                }
-            }
-        }
-        while !new.is_empty() {
-            let (outcome, written, rest) = blocking::unblock(move || {
-                let records: Vec<OutputRecord<'_>> = new
-                    .iter()
-                    .map(|record| OutputRecord {
-                        stream: stream_of(record.source),
-                        at_ns: record.time_ns,
-                        bytes: &record.bytes,
-                    })
-                    .collect();
-                let outcome = log.append(&records);
-                drop(records);
-                (outcome, log, new)
-            })
-            .await;
-            log = written;
-            match outcome {
-                Ok(()) => break,
-                Err(AppendError::Full { taken }) => {
-                    new = rest.into_iter().skip(taken).collect();
-                    match self.is_over.load(Ordering::Acquire) {
-                        true => log.wait_no_more(),
-                        false => drop(Timer::after(UNTIL_THERE_IS_ROOM).await),
-                    }
-                }
-                Err(error) => return Err(PumpError::Piece(error)),
-            }
-        }
-        Ok(log)
+        let pieces = batch.into_iter().map(|record| Piece {
+            stream: stream_of(record.source),
+            at_ns: record.time_ns,
+            bytes: record.bytes,
+            after_gap: false,
+        });
+        let judge = |stream, at_ns| sieve.judge(stream, at_ns);
+        let stored = self.copy.store(log, pieces.collect(), judge).await;
+        stored.map_err(PumpError::Piece)
     }
 }
 
@@ -263,11 +202,5 @@ async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogReco
     Ok(batch)
 }
 
-/// As much as one write of the log takes.
-const BATCH_BYTES: usize = 256 * 1024;
-
 /// After the first record that says that there are some, so that many are taken at once.
 const UNTIL_MORE_HAS_COME: Duration = Duration::from_millis(50);
-
-/// A full disk is looked at this often; the engine holds what comes meanwhile.
-const UNTIL_THERE_IS_ROOM: Duration = Duration::from_secs(1);

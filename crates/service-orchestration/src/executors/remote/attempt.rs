@@ -14,9 +14,9 @@ use futures_lite::future;
 use service_shim::ExitRecord;
 
 use super::control::RemoteControl;
-use super::copy::LogCopy;
 use super::mirror::Mirror;
 use super::slip::Slip;
+use crate::executors::copy::LogCopy;
 use crate::executors::shimmed::exit_info;
 use crate::executors::{
     AttemptControl, AttemptEvent, AttemptFacts, HostFacts, NoControl, RunningAttempt,

@@ -68,3 +68,10 @@ pub trait HostDirectory: Send + Sync + fmt::Debug {
     /// [`HostRefusal`]: it is not known, or what is known of it is wrong.
     async fn find(&self, call: &HostCall) -> Result<KnownHost, HostRefusal>;
 }
+
+#[async_trait]
+impl<D: HostDirectory + ?Sized> HostDirectory for std::sync::Arc<D> {
+    async fn find(&self, call: &HostCall) -> Result<KnownHost, HostRefusal> {
+        D::find(self, call).await
+    }
+}

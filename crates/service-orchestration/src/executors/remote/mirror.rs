@@ -14,7 +14,7 @@ use service_shim::agent::protocol::FailureKind;
 use service_shim::agent::record::Record;
 use service_shim::log::{AppendError, LogAppender, Resume};
 
-use super::copy::{BATCH_BYTES, LogCopy, Piece};
+use crate::executors::copy::{BATCH_BYTES, LogCopy, Piece};
 
 /// The log of an attempt there, and its copy here.
 #[derive(Debug)]
@@ -207,7 +207,10 @@ impl Mirror {
         pieces: Vec<Piece<Vec<u8>>>,
         resume: &mut Resume,
     ) -> Result<LogAppender, MirrorError> {
-        let kept = self.copy.store(log, pieces, resume).await;
+        let kept = self
+            .copy
+            .store(log, pieces, |stream, at_ns| resume.judge(stream, at_ns))
+            .await;
         kept.map_err(MirrorError::Piece)
     }
 }

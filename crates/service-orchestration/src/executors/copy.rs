@@ -1,4 +1,4 @@
-//! A unit's log, written from what another host keeps.
+//! A unit's log, written from what an engine or another host keeps.
 //!
 //! Owns: the way into the log. Whoever dies in between loses nothing: what was taken is known by the log itself, and the rest
 //! is asked for again.
@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_io::Timer;
 use command_executor::blocking;
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, Known, LogAppender, OutputRecord, Resume, Stream};
+use service_shim::log::{AppendError, Known, LogAppender, OutputRecord, Stream};
 
 /// Where the output of an attempt goes that somebody else keeps.
 #[derive(Clone, Debug)]
@@ -41,6 +41,11 @@ impl LogCopy {
             attempt,
             is_over: Arc::default(),
         }
+    }
+
+    /// In the words of whoever writes it.
+    pub(super) fn policy(&self) -> &LogPolicy {
+        &self.policy
     }
 
     /// The attempt has ended.
@@ -76,16 +81,16 @@ impl LogCopy {
         .await
     }
 
-    /// Into the log, and what does not fit there as its policy says.
+    /// What of it is not there yet, as the judge says, into the log; and what does not fit there as its policy says.
     pub(super) async fn store<B: AsRef<[u8]> + Send + 'static>(
         &self,
         mut log: LogAppender,
         batch: Vec<Piece<B>>,
-        resume: &mut Resume,
+        mut judge: impl FnMut(Stream, u64) -> Known,
     ) -> Result<LogAppender, AppendError> {
         let mut new = Vec::with_capacity(batch.len());
         for piece in batch {
-            let is_after_gap = match resume.judge(piece.stream, piece.at_ns) {
+            let is_after_gap = match judge(piece.stream, piece.at_ns) {
                 Known::Stored => continue,
                 Known::New => piece.after_gap,
                 Known::NewAfterGap => true,
