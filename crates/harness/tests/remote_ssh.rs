@@ -123,6 +123,42 @@ fn a_killed_daemon_a_cut_cable_and_a_power_loss_start_nothing_twice_and_lose_no_
     home.ok(&["stop"]);
 }
 
+#[test]
+fn what_a_killed_daemon_has_left_open_is_closed_by_the_next_which_has_no_use_for_it() {
+    let hosts = Hosts::shared();
+    let home = Home::new(
+        "name: left\nservices:\n  web: {type: remote, host: host1, binary: /bin/sleep, args: ['1000']}\n",
+    );
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    home.ok(&["stop"]);
+    let opened = masters(&home);
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    kill_daemon(&home);
+    assert_eq!(
+        masters(&home),
+        opened,
+        "it outlives a daemon that is killed"
+    );
+    home.ok(&["daemon", "start"]);
+    home.ok(&["exec", "web", "--", "true"]);
+    home.ok(&["daemon", "stop"]);
+    eventually_blocking(LONG, "nothing is open", || masters(&home).is_empty());
+}
+
+/// The processes of the client that hold connections of this home open.
+fn masters(home: &Home) -> Vec<String> {
+    let title = format!("ssh: {}", home.home().display());
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted");
+    let titles = entries.flatten().filter_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        (line.starts_with(&title) && line.contains("[mux]"))
+            .then(|| entry.path().display().to_string())
+    });
+    titles.collect()
+}
+
 /// As the kernel does when memory runs out.
 fn kill_daemon(home: &Home) {
     let info = home.ok(&["daemon", "status", "-o", "json"]).json();

@@ -217,7 +217,7 @@ impl Ground for HostGround {
 }
 
 impl Drop for HostGround {
-    /// Ends what a failed test left running.
+    /// Ends what a failed test left running, and the connection.
     fn drop(&mut self) {
         let launched = self.launched.get_mut();
         for id in launched.expect("no test panics there").drain(..) {
@@ -226,6 +226,7 @@ impl Drop for HostGround {
                 kill_process(pid, Signal::KILL).ok();
             }
         }
+        async_io::block_on(self.link.close());
     }
 }
 
