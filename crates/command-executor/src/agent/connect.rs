@@ -46,7 +46,7 @@ pub trait Connector: Send + Sync + 'static {
     /// Starts an agent there and has heard its greeting.
     async fn connect(&self) -> Result<AgentLink, ConnectError>;
 
-    /// The last connection went silent, or was the last of all: what it shared with the next is to be given up.
+    /// The last connection went silent, or none comes after it: what it shared with the next is to be given up.
     async fn give_up(&self) {}
 }
 

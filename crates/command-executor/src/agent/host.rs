@@ -78,9 +78,11 @@ impl HostLink {
         });
         let watched = Arc::downgrade(&inner);
         driver::run(async move {
-            keep(watched, &connector, hurried).await;
-            // Nobody is left who would use it.
-            connector.give_up().await;
+            keep(&watched, &connector, hurried).await;
+            // Whoever only lets go may share it with others.
+            if watched.strong_count() > 0 {
+                connector.give_up().await;
+            }
             drop(leaving);
         });
         HostLink(inner)
@@ -112,7 +114,8 @@ impl HostLink {
         let _ = self.0.hurry.try_send(());
     }
 
-    /// Connects no more, and returns once nothing is left of what the connections shared. What runs on the host goes on.
+    /// Connects no more, and returns once what the connections shared is closed, whoever else uses it. What runs on the host
+    /// goes on.
     pub async fn close(&self) {
         self.0.hurry.close();
         let Err(async_channel::RecvError) = self.0.left.recv().await;
@@ -244,7 +247,7 @@ impl State {
 }
 
 /// Connects again and again, until nobody has the host any more, or it is left.
-async fn keep(host: Weak<Inner>, connector: &impl Connector, hurried: Receiver<()>) {
+async fn keep(host: &Weak<Inner>, connector: &impl Connector, hurried: Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let connect = async { Some(connector.connect().await) };
@@ -262,7 +265,7 @@ async fn keep(host: Weak<Inner>, connector: &impl Connector, hurried: Receiver<(
         let error = match connected {
             Ok(link) => {
                 pause = FIRST_PAUSE;
-                if !tell(&host, Ok(link.clone())) {
+                if !tell(host, Ok(link.clone())) {
                     return;
                 }
                 let lost = async { Some(link.lost().await) };
@@ -285,7 +288,7 @@ async fn keep(host: Weak<Inner>, connector: &impl Connector, hurried: Receiver<(
                 error
             }
         };
-        if !tell(&host, Err(Arc::new(error))) {
+        if !tell(host, Err(Arc::new(error))) {
             return;
         }
         let hurry = async { hurried.recv().await.is_ok() };
