@@ -126,6 +126,16 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"within":"shop:api","since":"00000000deadbeef.17"}"#,
         "observer",
     ),
+    (
+        "one-off.begin",
+        r#"{"stack":"web","unit":"api","command":["sh","-c","id"],"entrypoint":["env"],"env":{"api/A":"b"},"user":"root","working_dir":"/srv","tty":true,"holder":{"boot_id":"b","pid":7,"start_ticks":8,"pidfd_inode":9}}"#,
+        "deployer",
+    ),
+    (
+        "one-off.end",
+        r#"{"stack":"web","id":"0123456789ab"}"#,
+        "operator",
+    ),
 ];
 
 fn parse(method: &str, params: &str) -> Result<Request, i64> {

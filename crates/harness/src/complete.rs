@@ -11,7 +11,7 @@ use clap_complete::engine::{ArgValueCandidates, ValueCandidates};
 use clap_complete::env::{CompleteEnv, EnvCompleter, Shells};
 use futures_lite::future;
 use harness_config::{Sources, load};
-use harness_core::spec::{StackName, UnitKind};
+use harness_core::spec::StackName;
 use harness_core::{Dirs, HarnessClient};
 use smol::Timer;
 
@@ -37,12 +37,7 @@ pub(crate) fn registration(shell: &str) -> Option<Vec<u8>> {
 
 /// The services and tasks of the stack that is meant.
 pub(crate) fn units() -> ArgValueCandidates {
-    ArgValueCandidates::new(Units(None))
-}
-
-/// Only its tasks.
-pub(crate) fn tasks() -> ArgValueCandidates {
-    ArgValueCandidates::new(Units(Some(UnitKind::Task)))
+    ArgValueCandidates::new(Units)
 }
 
 /// The stacks that the daemon knows.
@@ -57,7 +52,7 @@ pub(crate) fn stacks() -> ArgValueCandidates {
     })
 }
 
-struct Units(Option<UnitKind>);
+struct Units;
 
 impl ValueCandidates for Units {
     fn candidates(&self) -> Vec<CompletionCandidate> {
@@ -71,11 +66,7 @@ impl ValueCandidates for Units {
             Some(project) => of_daemon(project),
             None => of_files(&words),
         };
-        let is_wanted = |kind: &UnitKind| self.0.is_none_or(|wanted| wanted == *kind);
-        let wanted = units.into_iter().filter(|(_, kind)| is_wanted(kind));
-        wanted
-            .map(|(name, _)| CompletionCandidate::new(name))
-            .collect()
+        units.into_iter().map(CompletionCandidate::new).collect()
     }
 }
 
@@ -88,7 +79,7 @@ fn value(words: &[String], options: &[&str]) -> Option<String> {
 }
 
 /// The units of the file that is named, or found from here upwards.
-fn of_files(words: &[String]) -> Vec<(String, UnitKind)> {
+fn of_files(words: &[String]) -> Vec<String> {
     let named = value(words, &["--file", "-c"])
         .or_else(|| std::env::var("HARNESS_FILE").ok())
         .filter(|file| !file.is_empty())
@@ -100,19 +91,17 @@ fn of_files(words: &[String]) -> Vec<(String, UnitKind)> {
         .environment(std::env::vars());
     let stack = load(&sources).stack;
     let units = stack.into_iter().flat_map(|stack| stack.units);
-    units
-        .map(|(name, unit)| (name.to_string(), unit.kind))
-        .collect()
+    units.map(|(name, _)| name.to_string()).collect()
 }
 
 /// The units of a stack that runs.
-fn of_daemon(project: String) -> Vec<(String, UnitKind)> {
+fn of_daemon(project: String) -> Vec<String> {
     let status = asked(async |client| {
         let stack = StackName::new(&project).ok()?;
         client.status(&stack).await.ok()
     });
     let units = status.into_iter().flat_map(|status| status.items);
-    units.map(|unit| (unit.name, unit.kind)).collect()
+    units.map(|unit| unit.name).collect()
 }
 
 /// What a daemon that runs says at once.

@@ -92,16 +92,30 @@ const WORDS: &[(&str, &str)] = &[
         "restart -t",
         "`harness stop SVC -t 5s`, then `harness start SVC`",
     ),
-    ("run --entrypoint", "`entrypoint` in the task"),
-    ("run --env", "`env` in the task"),
-    ("run -e", "`env` in the task"),
-    ("run --name", "`container_name` in the task"),
+    (
+        "run --build",
+        "`harness build UNIT` first: an image that is there is not built again",
+    ),
+    ("run --detach", DETACHED),
+    (
+        "run --name",
+        "leave it out: `harness status` names what runs so",
+    ),
+    (
+        "run --publish",
+        "leave it out: a one-off run is reached by nobody; `ports` are those of the service itself",
+    ),
+    ("run -d", DETACHED),
     (
         "run --service-ports",
-        "leave it out: the ports in the file are published",
+        "leave it out: a one-off run publishes nothing; `harness start SVC` does",
     ),
-    ("run --volume", "`volumes` in the task"),
-    ("run -i", "`harness exec SVC -- CMD` has a terminal"),
+    (
+        "run --use-aliases",
+        "leave it out: the service itself has its names",
+    ),
+    ("run -v", "`volumes` in the service or task"),
+    ("run --volume", "`volumes` in the service or task"),
     (
         "up --abort-on-container-exit",
         "`up --exit-code-from SVC` ends with SVC, `up --abort-on-failure` with the first that fails",
@@ -136,6 +150,8 @@ const WORDS: &[(&str, &str)] = &[
     ("up --timeout", "`stop: {grace: 5s}` in the service"),
 ];
 
+const DETACHED: &str =
+    "a one-off run is at a terminal: make it a task, `harness start TASK` runs it by itself";
 const ANEW: &str = "a container is kept until its definition or image changes; `harness down`, then `harness up -d` makes each anew";
 const RENEW: &str =
     "`harness down` removes volumes without a name, and the next `harness up -d` makes new ones";
@@ -293,6 +309,12 @@ mod tests {
             "up -d --wait-timeout 60",
             "down --remove-orphans",
             "run --rm migrate",
+            "run --rm -T migrate",
+            "run migrate --no-deps",
+            "run --rm web sh -c x",
+            "run -it --rm web sh",
+            "run --rm -e A=b -e C -u root -w /srv --entrypoint env web -x",
+            "run --no-deps web -- sh --rm",
             "config",
             "config --services",
             "config -q",

@@ -21,6 +21,7 @@ use crate::render::{self, Span};
 use crate::verbs::exec_failure::ExecFailure;
 use crate::verbs::host_failure::HostFailure;
 use crate::verbs::image_failure::ImageFailure;
+use crate::verbs::one_off_failure::OneOffFailure;
 use crate::verbs::registry_failure::RegistryFailure;
 
 /// Why a verb did not do what was asked.
@@ -69,9 +70,9 @@ pub(crate) enum Failure {
     /// What was run in the foreground ended so. It has said why itself.
     #[error("it ended with exit code {exit_code}")]
     Ended { exit_code: u8 },
-    /// `run` is for tasks.
-    #[error("`{unit}` is a service, not a task")]
-    NotATask { unit: String },
+    /// A one-off run did not end well.
+    #[error(transparent)]
+    OneOff(#[from] OneOffFailure),
     /// `status --exit-code`: it is not as it should be. What was printed shows it.
     #[error("not everything is running and healthy")]
     NotHealthy,
@@ -212,10 +213,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Declined | Self::Image(_) | Self::Io { .. } | Self::NoRoute { .. } => 1,
-            Self::NotATask { .. }
-            | Self::OnlyHere { .. }
-            | Self::TokenInArguments
-            | Self::PortOfVariables => 2,
+            Self::OnlyHere { .. } | Self::TokenInArguments | Self::PortOfVariables => 2,
             Self::Ended { exit_code } => *exit_code,
             Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,
             Self::NotHealthy => 3,
@@ -233,6 +231,7 @@ impl Failure {
             Self::TimedOut { .. } => 124,
             Self::Interrupted { by, .. } => by.exit_code(),
             Self::Exec(error) => error.exit_code(),
+            Self::OneOff(error) => error.exit_code(),
             Self::Host(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
             Self::Client(error) => error.exit_code(),
@@ -255,7 +254,10 @@ impl Failure {
     /// Whether there is nothing to say: it was said, or nobody listens.
     fn is_silent(&self) -> bool {
         match self {
-            Self::NotHealthy | Self::Ended { .. } | Self::Exec(ExecFailure::Ended(_)) => true,
+            Self::NotHealthy
+            | Self::Ended { .. }
+            | Self::Exec(ExecFailure::Ended(_))
+            | Self::OneOff(OneOffFailure::Ended(_)) => true,
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
@@ -294,13 +296,11 @@ impl Failure {
             }
             Self::NoPort { unit } => vec![format!("its address alone: `harness resolve {unit}`")],
             Self::NotStarted { .. } => vec!["`harness start`".to_owned()],
-            Self::NotATask { unit } => {
-                vec![format!("`harness start {unit}`, `harness restart {unit}`")]
-            }
             Self::OnlyHere { .. } => {
                 vec!["leave out --context, and HARNESS_CONTEXT in the environment".to_owned()]
             }
             Self::Exec(error) => error.hint().into_iter().collect(),
+            Self::OneOff(error) => error.hint().into_iter().collect(),
             Self::Host(error) => error.hint().into_iter().collect(),
             Self::TokenInArguments => {
                 vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
@@ -344,7 +344,7 @@ impl Failure {
             Self::Failed { .. } => "failed",
             Self::NotHealthy => "not-healthy",
             Self::Ended { .. } => "ended",
-            Self::NotATask { .. } => "not-a-task",
+            Self::OneOff(_) => "one-off",
             Self::Exec(_) => "exec",
             Self::Image(_) => "image",
             Self::Host(_) => "host",

@@ -211,9 +211,6 @@ fn a_task_runs_again_with_its_output_and_its_exit_code() {
     };
     let failed = with_code("7").expect(7);
     assert!(failed.stderr.contains("err"), "{}", failed.stderr);
-    home.run(&["run", "api"])
-        .expect(2)
-        .says("`api` is a service, not a task");
     home.run(&["run", "sede"])
         .expect(4)
         .says("did you mean `seed`");

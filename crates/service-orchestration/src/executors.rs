@@ -11,6 +11,7 @@ mod docker;
 mod end;
 mod fault;
 mod installation;
+mod one_off;
 mod order;
 mod process;
 mod reading;
@@ -28,7 +29,8 @@ pub use contract::{
 pub(crate) use docker::network_name;
 pub use docker::{DockerAttachExecutor, DockerExecutor};
 pub(crate) use end::End;
-pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError};
+pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
+pub use one_off::{KnownOneOff, OneOffOrder, OneOffPlace, ProgramFile};
 pub use order::{
     Activity, ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder,
     Making, OwnHealth, PortOrder, Progress, StopOrder, Ticket,

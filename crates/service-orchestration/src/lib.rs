@@ -33,6 +33,7 @@ pub use health::{HealthChecker, HealthMonitor};
 pub use host::allowed_environment;
 pub use manager::{Driver, ManagerBuilder, ManagerError, ServiceManager, StartError, Volumes};
 pub use service_model as model;
+pub use service_shim::{Identity, ProcessRef};
 pub use shared_events::{EventReader, SharedEventStream};
 
 /// An error and its causes, in one line.

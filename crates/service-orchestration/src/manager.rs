@@ -24,8 +24,9 @@ use crate::model::Goal;
 use crate::report::{NetView, StackStatus, Why};
 use crate::spec::{SecretValues, StackName, StackSpec, UnitName};
 use crate::supervisor::{
-    self, Applied, ApplyError, ApplyMode, ForgetError, Inbox, NetError, Order, OrderError, Ordered,
-    Request, StackOverview, StatusText, Subscribed, Waited,
+    self, Applied, ApplyError, ApplyMode, BeginError, ForgetError, Inbox, NetError, OneOffLeft,
+    OneOffReady, OneOffWish, Order, OrderError, Ordered, Request, StackOverview, StatusText,
+    Subscribed, Waited,
 };
 
 /// The orchestrator. A clone is another handle to the same one.
@@ -330,6 +331,11 @@ impl ServiceManager {
                 }
             }
         }
+        let left = self.end_one_offs(stack, None).await;
+        left.map_err(|OneOffLeft { reason }| ForgetError::Leftover {
+            stack: stack.to_string(),
+            reason,
+        })?;
         let mut removed = Vec::new();
         for executor in self.shared.executors.all() {
             let forgotten = executor.forget_stack(stack, with_volumes).await;
@@ -339,6 +345,52 @@ impl ServiceManager {
             })?);
         }
         Ok(removed)
+    }
+
+    /// Makes something ready that is run by the definition of a unit, and beside it: whoever asks begins it himself, and it
+    /// ends with him.
+    ///
+    /// # Errors
+    /// [`BeginError`]; nothing is left then.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves a run that ends with its holder, as any.
+    pub async fn one_off(
+        &self,
+        stack: &StackName,
+        unit: &UnitName,
+        wish: OneOffWish,
+    ) -> Result<OneOffReady, BeginError> {
+        let answer = self.ask(|reply| Request::OneOff {
+            stack: stack.clone(),
+            unit: unit.clone(),
+            wish: Box::new(wish),
+            reply,
+        });
+        answer.await.unwrap_or(Err(OrderError::Ended.into()))
+    }
+
+    /// Ends one-off runs of a stack, this one or all, and returns when nothing of them is left.
+    ///
+    /// # Errors
+    /// [`OneOffLeft`], when something is; it is tried again and again then.
+    pub async fn end_one_offs(
+        &self,
+        stack: &StackName,
+        id: Option<&str>,
+    ) -> Result<(), OneOffLeft> {
+        let ended = self.ask(|reply| Request::EndOneOffs {
+            stack: stack.clone(),
+            id: id.map(str::to_owned),
+            reply,
+        });
+        for over in ended.await.unwrap_or_default() {
+            // Closed when it is over.
+            if let Ok(reason) = over.recv().await {
+                return Err(OneOffLeft { reason });
+            }
+        }
+        Ok(())
     }
 
     /// Events from this sequence number on (`None`: from now on). The subscription ends when its reader falls more than

@@ -39,6 +39,8 @@ pub(crate) fn creation(config: &ContainerConfig) -> Value {
     body.set_some("Healthcheck", config.healthcheck.as_ref().map(healthcheck));
     body.set_flag("Tty", config.tty);
     body.set_flag("OpenStdin", config.open_stdin);
+    // Whoever brings the input says by leaving that it has ended.
+    body.set_flag("StdinOnce", config.open_stdin);
     body.set("HostConfig", host(config));
     if let NetworkMode::Networks(networks) = &config.network
         && let Some(first) = networks.first()

@@ -91,7 +91,7 @@ pub struct ContainerConfig {
     pub log: Option<LogConfig>,
     /// A terminal instead of pipes; output then has one stream.
     pub tty: bool,
-    /// Its input stays open.
+    /// It has an input, which ends with whoever attaches to it first.
     pub open_stdin: bool,
 }
 

@@ -12,17 +12,18 @@ use service_orchestration::spec::{StackName, UnitName};
 use super::connection::Connection;
 use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
-    ApplyStack, DaemonStatus, ForgetStack, HoldUnits, InviteClient, ListClients, ListStacks,
-    ReadAudit, ReleaseUnits, ResolveNet, RestartUnits, RevokeClient, SetClientRole, Shutdown,
-    SignalUnits, StackStatusOf, StartStack, StartUnits, StopUnits, VerifyAudit, WaitFor, WhyUnit,
+    ApplyStack, BeginOneOff, DaemonStatus, EndOneOff, ForgetStack, HoldUnits, InviteClient,
+    ListClients, ListStacks, ReadAudit, ReleaseUnits, ResolveNet, RestartUnits, RevokeClient,
+    SetClientRole, Shutdown, SignalUnits, StackStatusOf, StartStack, StartUnits, StopUnits,
+    VerifyAudit, WaitFor, WhyUnit,
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ForgetParams,
-    InviteParams, Invited, Method, NetParams, OrderResult, RestartParams, RevokeParams,
-    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary,
-    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams,
-    WaitResult, WhyParams,
+    InviteParams, Invited, Method, NetParams, OneOffEndParams, OneOffParams, OneOffResult,
+    OrderResult, RestartParams, RevokeParams, SetRoleParams, ShutdownParams, SignalParams,
+    SignalResult, StackListParams, StackSummary, StartParams, StartResult, StartUnitsParams,
+    StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 impl HarnessClient {
@@ -261,6 +262,23 @@ impl HarnessClient {
     /// [`ClientError`].
     pub async fn verify_audit(&self) -> Result<AuditVerified, ClientError> {
         self.call::<VerifyAudit>(&AuditVerifyParams {}).await
+    }
+
+    /// Makes something ready that is run by the definition of a unit, and beside it: the caller begins it, and it ends with
+    /// the caller's process.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn begin_one_off(&self, params: &OneOffParams) -> Result<OneOffResult, ClientError> {
+        self.call::<BeginOneOff>(params).await
+    }
+
+    /// Ends what is run so. Returns when nothing of it is left.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn end_one_off(&self, params: &OneOffEndParams) -> Result<(), ClientError> {
+        self.call::<EndOneOff>(params).await.map(|_done| ())
     }
 
     /// Keeps units down until they are released.

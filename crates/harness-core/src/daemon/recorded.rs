@@ -111,6 +111,8 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
             let (stack, unit) = recorded_name(&params.name);
             about(entry, &stack, &[unit])
         }
+        Request::BeginOneOff(params) => about(entry, &params.stack, &[&params.unit]),
+        Request::EndOneOff(params) => about::<&str>(entry, &params.stack, &[]),
         Request::ForgetStack(params) => about::<&str>(entry, &params.stack, &[]),
         Request::Shutdown(params) => Entry {
             about: params.keep.then(|| "keep".to_owned()),

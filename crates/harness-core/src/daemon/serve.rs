@@ -16,9 +16,9 @@ use super::shared::Shared;
 use super::{clients, events, logs, registry, stacks, watching};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, ForgetResult, NetParams,
-    OrderResult, Request, RestartParams, SCHEMA_VERSION, SignalParams, SignalResult,
-    StackListResult, StartParams, StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal,
-    WaitParams, WaitResult,
+    OneOffEndParams, OneOffResult, OrderResult, Request, RestartParams, SCHEMA_VERSION,
+    SignalParams, SignalResult, StackListResult, StartParams, StartResult, StartUnitsParams,
+    StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
 };
 
 /// Who calls.
@@ -160,6 +160,17 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
         }
         Request::WatchRegistry(params) => {
             watching::watch(shared, caller, role, params, responder).await;
+        }
+        Request::BeginOneOff(params) => {
+            let (stack, unit) = (params.stack.clone(), params.unit.clone());
+            let ready = shared.manager.one_off(&stack, &unit, params.into()).await;
+            let result = ready.map(OneOffResult::from).map_err(ApiError::from);
+            responder.answer(record.outcome(result).await);
+        }
+        Request::EndOneOff(OneOffEndParams { stack, id }) => {
+            let ended = shared.manager.end_one_offs(&stack, id.as_deref()).await;
+            let result = ended.map(|()| Done {}).map_err(ApiError::from);
+            responder.answer(record.outcome(result).await);
         }
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
         Request::ReadLogs(params) => logs::lines(shared, params, Reach::Past, responder).await,

@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service_orchestration::manager::SignalError;
-use service_orchestration::supervisor::{ApplyError, ForgetError, OrderError};
+use service_orchestration::supervisor::{
+    ApplyError, BeginError, ForgetError, OneOffLeft, OrderError,
+};
 
 use harness_wire::{RpcError, code};
 
@@ -118,6 +120,8 @@ codes! {
     NoLease = code::FIRST_APPLICATION + 27, exit 1;
     /// As many are registered, or watched, as may be. `most`.
     TooMany = code::FIRST_APPLICATION + 28, exit 1;
+    /// A one-off run cannot be made ready. `unit`, where its definition forbids it.
+    CannotRun = code::FIRST_APPLICATION + 29, exit 125;
     /// The client's role does not allow it. `needed`, `role`.
     Forbidden = code::FORBIDDEN, exit 6;
     /// The client cancelled it.
@@ -272,6 +276,24 @@ impl From<ForgetError> for ApiError {
             _ => (ErrorCode::Internal, Value::Null),
         };
         Self::new(code, message).with_data(data)
+    }
+}
+
+impl From<BeginError> for ApiError {
+    fn from(error: BeginError) -> Self {
+        let message = service_orchestration::error_chain(&error);
+        let data = match error {
+            BeginError::Order(error) => return error.into(),
+            BeginError::Unfit { unit, .. } => json!({ "unit": unit }),
+            _ => Value::Null,
+        };
+        Self::new(ErrorCode::CannotRun, message).with_data(data)
+    }
+}
+
+impl From<OneOffLeft> for ApiError {
+    fn from(error: OneOffLeft) -> Self {
+        Self::new(ErrorCode::Leftover, error.to_string())
     }
 }
 

@@ -12,13 +12,13 @@ use harness_wire::{Params, Role, RpcError};
 use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, ForgetResult,
-    InviteParams, Invited, LogParams, NetParams, OrderResult, RegistryList, RegistryListParams,
-    RegistryPublishParams, RegistryPublished, RegistryRenewParams, RegistryResolveParams,
-    RegistryResolved, RegistryWatchParams, RegistryWatching, RegistryWithdrawParams,
-    RegistryWithdrawn, RenewParams, Renewed, RestartParams, RevokeParams, SetRoleParams,
-    ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult, StartParams,
-    StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams, Subscription,
-    UnitsParams, WaitParams, WaitResult, WhyParams,
+    InviteParams, Invited, LogParams, NetParams, OneOffEndParams, OneOffParams, OneOffResult,
+    OrderResult, RegistryList, RegistryListParams, RegistryPublishParams, RegistryPublished,
+    RegistryRenewParams, RegistryResolveParams, RegistryResolved, RegistryWatchParams,
+    RegistryWatching, RegistryWithdrawParams, RegistryWithdrawn, RenewParams, Renewed,
+    RestartParams, RevokeParams, SetRoleParams, ShutdownParams, SignalParams, SignalResult,
+    StackListParams, StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams,
+    StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -195,4 +195,8 @@ methods! {
     WithdrawService = "registry.withdraw", Deployer, Changes, true, (RegistryWithdrawParams) -> RegistryWithdrawn;
     /// What is listed in the registry, and every change of it.
     WatchRegistry = "registry.watch", Observer, Reads, true, (RegistryWatchParams) -> RegistryWatching;
+    /// Makes something ready that is run by the definition of a unit, and beside it.
+    BeginOneOff = "one-off.begin", Deployer, Changes, false, (OneOffParams) -> OneOffResult;
+    /// Ends what is run so.
+    EndOneOff = "one-off.end", Operator, Changes, true, (OneOffEndParams) -> Done;
 }

@@ -16,6 +16,7 @@
 //! | `unit.start` | orders units of a stack that is defined up | call |
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
 //! | `unit.signal` | sends a signal to main processes | call |
+//! | `one-off.begin`, `one-off.end` | makes a run by a unit's definition ready, which ends with whoever asked; ends it | long call |
 //! | `client.list`, `client.invite`, `client.revoke`, `client.set-role` | who may come in, and as what | call |
 //! | `client.renew` | another certificate for the client that asks | call |
 //! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
@@ -40,6 +41,7 @@ mod events;
 mod logs;
 pub mod method;
 mod net;
+mod one_off;
 pub(crate) mod registry;
 mod shape;
 mod stacks;
@@ -56,6 +58,7 @@ pub use events::{SubscribeParams, Subscription};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
 pub use net::NetParams;
+pub use one_off::{Holder, OneOffBegin, OneOffEndParams, OneOffParams, OneOffResult};
 pub use registry::{
     ContainerPlace, CursorError, Health, InstanceName, NamePattern, NetworkEnd, PublishEndpoint,
     RegistryCursor, RegistryEndpoint, RegistryEntry, RegistryEvent, RegistryList,

@@ -57,6 +57,7 @@ pub(crate) fn stack() -> StackStatus {
         ..unit("gateway", UnitKind::Service, "idle")
     };
     StackStatus {
+        one_offs: Vec::new(),
         schema_version: 1,
         stack: StackName::new("webapp").expect("a legal name"),
         storage: None,

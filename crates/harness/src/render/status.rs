@@ -42,6 +42,22 @@ pub(crate) fn status_table(
         lines.extend(table(look, &head, &rows));
     }
     lines.extend(units.iter().filter_map(|unit| note(look, unit)));
+    let of_shown = status.one_offs.iter().filter(|run| {
+        let mut shown = units.iter();
+        shown.any(|unit| unit.name == run.unit)
+    });
+    lines.extend(of_shown.map(|run| {
+        let text = format!(
+            "  one-off run by the definition of {}, process {}, for {}",
+            run.unit,
+            run.pid,
+            duration((now - run.since).to_std().unwrap_or_default())
+        );
+        look.paint(
+            Span::Dim,
+            &clipped(&text, look.width.unwrap_or(usize::MAX), look.unicode),
+        )
+    }));
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 

@@ -1,7 +1,7 @@
 //! `down`: the whole stack stopped and forgotten.
 
 use clap::Args;
-use harness_core::protocol::{ErrorCode, StopParams};
+use harness_core::protocol::{ErrorCode, OneOffEndParams, StopParams};
 use harness_core::spec::StackName;
 use harness_core::{AutoStart, ClientError, HarnessClient, Volumes};
 
@@ -61,6 +61,7 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
     // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
     let removed = match client.forget(&stack, volumes).await {
         Err(error) if is_still_running(&error) => {
+            end_one_offs(&client, &stack).await?;
             stop_all(&args, context, &client, &stack).await?;
             client.forget(&stack, volumes).await?
         }
@@ -90,6 +91,15 @@ fn is_still_running(error: &ClientError) -> bool {
     error
         .as_api()
         .is_some_and(|error| error.code == ErrorCode::StillRunning)
+}
+
+/// What is run by the definitions of units goes before what it may need.
+async fn end_one_offs(client: &HarnessClient, stack: &StackName) -> Result<(), Failure> {
+    let params = OneOffEndParams {
+        stack: stack.clone(),
+        id: None,
+    };
+    Ok(client.end_one_off(&params).await?)
 }
 
 async fn stop_all(

@@ -17,6 +17,7 @@ use harness_core::report::UnitStatus;
 use super::exec_attend::Attended;
 use super::exec_failure::ExecFailure;
 use super::exec_remote;
+use super::variable::Variable;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::select;
@@ -67,38 +68,6 @@ Examples:
   harness exec db -- psql -U postgres
   harness exec -u root -w /etc web -- sh
   harness exec -e PGPASSWORD db -- pg_dump shop > shop.sql    the value from your environment";
-
-/// A variable for the command; without a value it has that of ours.
-#[derive(Clone, Debug)]
-pub(super) struct Variable {
-    name: String,
-    value: Option<String>,
-}
-
-impl Variable {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (text, None),
-        };
-        if name.is_empty() {
-            return Err("a variable has a name");
-        }
-        let name = name.to_owned();
-        Ok(Self { name, value })
-    }
-
-    pub(super) fn value(self) -> Result<(String, OsString), ExecFailure> {
-        let Self { name, value } = self;
-        let value = value
-            .map(OsString::from)
-            .or_else(|| std::env::var_os(&name));
-        match value {
-            Some(value) => Ok((name, value)),
-            None => Err(ExecFailure::NoSuchVariable { name }),
-        }
-    }
-}
 
 pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure> {
     context.dirs_here("exec")?;

@@ -1,155 +1,104 @@
-//! `run`: a task, now, in the foreground.
+//! `run`: a task itself, or something once by the definition of a unit.
+//!
+//! Owns: which of the two is meant. A task that is named alone is meant itself; whatever else is asked for is a run of its
+//! own, beside the unit. See the ADR on one-off runs.
 
-use chrono::Utc;
+use std::ffi::OsString;
+
 use clap::Args;
-use harness_core::protocol::{LogParams, Mode, StartParams, WaitGoal, WaitParams, WaitResult};
-use harness_core::report::UnitStatus;
 use harness_core::spec::UnitKind;
-use harness_core::{AutoStart, HarnessClient};
 
-use super::definition::{self, Definition, Wish};
-use super::foreground::{End, Foreground};
-use super::output::{Form, Output};
-use super::{changes, orphans};
+use super::definition::{self, Wish};
+use super::one_off::OneOff;
+use super::variable::Variable;
+use super::{one_off, run_task};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::follow::Watch;
-use crate::outcome::{Asked, report};
 
-/// Run a task now, also when it has completed before, and exit as it does
+/// Run a task now, or a command by the definition of a service
 ///
-/// Starts what it needs first, and leaves that running. Shows what the task writes, standard output and standard error
-/// apart. Exits with the task's exit code, with 128 plus the signal that ended it, and with 125 when it could not run.
-/// Ctrl-C stops it, twice kills it.
+/// `run TASK` runs the task itself, also when it has completed before, and shows what it writes. `run UNIT CMD…` is a one-off
+/// run: another command with the image, environment, volumes and networks of UNIT (the environment and directory of a
+/// process), at this terminal, beside the unit and never taken for it. It publishes no ports, and nothing of it stays.
+/// Both start what is needed first and leave that running, and exit as the command does, with 128 plus the signal that ended
+/// it, and with 125 when it could not run.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The task
-    #[arg(value_name = "TASK", add = crate::complete::tasks())]
-    task: String,
     /// Leave alone what it needs
     #[arg(long)]
     no_deps: bool,
     /// With the units of this profile too; may be repeated
     #[arg(long, value_name = "PROFILE")]
     profile: Vec<String>,
-    /// Nothing of it stays anyway but its output
+    /// Set a variable; `NAME` alone takes its value from here, and shows it to nobody. May be repeated
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = Variable::parse)]
+    env: Vec<Variable>,
+    /// Run as this user of the container: `USER`, `UID` or `USER:GROUP`
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// Run in this directory: of the container, or, of a process, of this machine
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// Begin the container with this program instead of its own; the command is its arguments
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// No terminal, also where there is one
+    #[arg(short = 'T', long, visible_alias = "no-TTY")]
+    no_tty: bool,
+    /// Pass standard input on, which is done anyway
+    #[arg(short, long, hide = true)]
+    interactive: bool,
+    /// A terminal where there is one, which it gets anyway
+    #[arg(short, long, hide = true, conflicts_with = "no_tty")]
+    tty: bool,
+    /// Nothing of it stays anyway
     #[arg(long, hide = true)]
     rm: bool,
+    /// The task, or the unit by whose definition the command is run
+    #[arg(value_name = "UNIT", add = crate::complete::units())]
+    unit: String,
+    /// The command and its arguments; without one, that of a service itself
+    #[arg(
+        value_name = "CMD",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  harness run migrate
-  harness run seed --no-deps
-  harness run report > report.csv    its standard output, and nothing else";
+  harness run migrate                 the task
+  harness run report > report.csv     its standard output, and nothing else
+  harness run db -- psql -h db        a command by the definition of `db`, beside it
+  harness run --no-deps -e DEBUG=1 web sh";
 
 pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure> {
-    let wanted = [args.task];
+    let wanted = [args.unit];
     let wish = Wish {
         units: &wanted,
         profiles: &args.profile,
         no_deps: args.no_deps,
     };
-    let Definition {
-        stack,
-        units,
-        secrets,
-    } = definition::read(context, wish).await?;
-    let is_task = |unit| {
-        stack
-            .units
-            .get(unit)
-            .is_some_and(|unit| unit.kind == UnitKind::Task)
-    };
-    if !units.iter().all(is_task) {
-        let [unit] = wanted;
-        return Err(Failure::NotATask { unit });
+    let is_plain = args.command.is_empty()
+        && args.env.is_empty()
+        && args.user.is_none()
+        && args.workdir.is_none()
+        && args.entrypoint.is_none();
+    let definition = definition::read(context, wish).await?;
+    let unit = &definition.stack.units[&definition.units[0]];
+    if is_plain && unit.kind == UnitKind::Task {
+        return run_task::run(definition, args.no_deps, context).await;
     }
-    let client = context.client(AutoStart::Always).await?;
-    let watch = Watch::new(context, &client, &stack.name).await?.silent();
-    let begun = Utc::now();
-    let params = StartParams {
-        stack: Box::new(stack.clone()),
-        mode: Mode::Replace,
-        units: units.clone(),
+    let wish = OneOff {
         no_deps: args.no_deps,
-        again: true,
-        secrets,
+        env: args.env,
+        user: args.user,
+        workdir: args.workdir,
+        entrypoint: args.entrypoint,
+        no_tty: args.no_tty,
+        command: args.command,
     };
-    let started = client.start(&params).await?;
-    drop(params);
-    changes::tell(context, &started);
-    orphans::settle(context, &client, &stack, &started, false).await?;
-    let task = units[0].to_string();
-    let status = client.status(&stack.name).await?;
-    let ran_before = |unit: &UnitStatus| unit.started_at.is_some_and(|from| from < begun);
-    let mut running = status.items.iter().filter(|unit| unit.pid.is_some());
-    if running.any(|unit| unit.name == task && ran_before(unit)) {
-        context.tell(&format!("{task} runs already: this is the rest of it"));
-    }
-    let logs = LogParams {
-        units: vec![task.clone()],
-        since: Some(begun),
-        ..LogParams::all(stack.name.clone())
-    };
-    let mut foreground = Foreground {
-        context,
-        client: &client,
-        stack: &stack.name,
-        units: vec![task.clone()],
-        watch,
-        output: Output::open(&client, logs, Form::own(context)).await?,
-    };
-    let wait = WaitParams {
-        stack: stack.name.clone(),
-        units,
-        goal: WaitGoal::Completed,
-        any: false,
-        ordered_down: false,
-    };
-    let end = foreground.until(client.wait(&wait)).await?;
-    foreground.finish().await?;
-    match end {
-        End::Done(WaitResult::Reached) => Ok(()),
-        End::Done(WaitResult::Never(blocked)) => {
-            let own = blocked.iter().all(|blocked| blocked.culprit == task);
-            match ending(&client, &stack.name, &task).await?.filter(|_| own) {
-                Some(exit_code) => Err(Failure::Ended { exit_code }),
-                None => {
-                    let asked = Asked {
-                        stack: &stack.name,
-                        spec: Some(&stack),
-                    };
-                    Err(report(context, &client, asked, &blocked, COULD_NOT_RUN).await?)
-                }
-            }
-        }
-        End::Stopped { by, .. } => Err(Failure::Interrupted {
-            by,
-            meanwhile: format!("{task} was stopped"),
-        }),
-    }
+    one_off::run(definition, wish, context).await
 }
-
-/// What a shell would make of how the task ended; nothing when it has not run.
-async fn ending(
-    client: &HarnessClient,
-    stack: &harness_core::spec::StackName,
-    task: &str,
-) -> Result<Option<u8>, Failure> {
-    let status = client.status(stack).await?;
-    let unit = status.items.iter().find(|unit| unit.name == task);
-    Ok(unit
-        .filter(|unit| unit.stopped_at.is_some())
-        .and_then(exit_code))
-}
-
-/// What a shell would make of how a unit ended.
-pub(super) fn exit_code(unit: &UnitStatus) -> Option<u8> {
-    let of_signal = || unit.signal.map(|signal| 128 + signal);
-    let code = unit.exit_code.or_else(of_signal)?;
-    u8::try_from(code).ok()
-}
-
-const COULD_NOT_RUN: u8 = 125;

@@ -8,7 +8,7 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use futures_lite::future;
 use harness_core::protocol::{StackSummary, SubscribeParams};
-use harness_core::report::{Health, StackStatus, UnitStatus};
+use harness_core::report::{Health, OneOffStatus, StackStatus, UnitStatus};
 use harness_core::spec::StackName;
 use harness_core::{AutoStart, HarnessClient};
 use serde::Serialize;
@@ -145,6 +145,8 @@ struct Selected<'a> {
     stack: &'a StackName,
     storage: &'a Option<String>,
     items: &'a [&'a UnitStatus],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    one_offs: Vec<&'a OneOffStatus>,
 }
 
 impl View<'_> {
@@ -162,6 +164,10 @@ impl View<'_> {
                 stack: &status.stack,
                 storage: &status.storage,
                 items: &units,
+                one_offs: {
+                    let is_shown = |run: &&OneOffStatus| units.iter().any(|u| u.name == run.unit);
+                    status.one_offs.iter().filter(is_shown).collect()
+                },
             }),
             Format::Table if self.args.ids => ids(&units),
             Format::Table if self.args.unit.is_some() => self.pages(&status, &units).await?,

@@ -11,7 +11,7 @@ use harness_core::report::{StackStatus, UnitStatus};
 use harness_core::spec::{StackName, StackSpec};
 
 use super::foreground::Foreground;
-use super::run::exit_code;
+use super::run_task::exit_code;
 use super::stop::unit_list;
 use crate::context::Context;
 use crate::failure::Failure;

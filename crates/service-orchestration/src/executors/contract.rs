@@ -13,7 +13,8 @@ use command_executor::event::ProcessEventStream;
 use service_registry::{Attachment, HostId, HostNet};
 
 use super::RunningService;
-use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError};
+use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
+use super::one_off::{KnownOneOff, OneOffOrder, OneOffPlace};
 use super::order::{
     Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnHealth, StopOrder, Ticket,
 };
@@ -258,6 +259,40 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
     /// Whether something of a unit runs, whoever has started it.
     async fn runs(&self, _unit: &UnitId) -> bool {
         false
+    }
+
+    /// Makes ready what somebody begins himself, by the definition of a unit and beside it: it is no attempt, and nothing
+    /// here takes it for one.
+    ///
+    /// # Errors
+    /// As [`ServiceExecutor::launch`].
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave what it made: [`ServiceExecutor::end_one_off`] removes it.
+    async fn make_one_off(&self, order: OneOffOrder) -> Result<OneOffPlace, LaunchError> {
+        Err(LaunchError::NotRunnable {
+            program: order.launch.unit.local_name(),
+            reason: format!(
+                "nothing can be run by a definition of type `{}`",
+                order.launch.target.kind()
+            ),
+        })
+    }
+
+    /// Ends a one-off run: asks, insists, and removes what is left of it. Finding nothing is no error.
+    ///
+    /// # Errors
+    /// [`OneOffError`]; something of it may be left then.
+    async fn end_one_off(&self, _id: &str) -> Result<(), OneOffError> {
+        Ok(())
+    }
+
+    /// The one-off runs of which something is there.
+    ///
+    /// # Errors
+    /// [`OneOffError`] when nobody can say.
+    async fn one_offs(&self) -> Result<Vec<KnownOneOff>, OneOffError> {
+        Ok(Vec::new())
     }
 
     /// Starts a service by itself, outside any stack: nobody restarts it, nobody probes it.

@@ -16,6 +16,7 @@ mod image;
 mod keep;
 mod launch;
 mod name;
+mod one_off;
 mod past;
 mod port;
 mod pump;
@@ -50,9 +51,9 @@ use self::pump::Output;
 use self::record::Records;
 use self::starts::Starts;
 use super::{
-    AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, LaunchError,
-    LaunchOrder, LeftoverError, RunningAttempt, RunningService, ServiceExecutor, Started, Ticket,
-    alone,
+    AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, KnownOneOff,
+    LaunchError, LaunchOrder, LeftoverError, OneOffError, OneOffOrder, OneOffPlace, RunningAttempt,
+    RunningService, ServiceExecutor, Started, Ticket, alone,
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
@@ -297,6 +298,20 @@ impl ServiceExecutor for DockerExecutor {
         };
         let found = engine.list(&identity::of_unit(&home, unit)).await;
         found.is_ok_and(|all| all.iter().any(|container| container.status.is_alive()))
+    }
+
+    async fn make_one_off(&self, order: OneOffOrder) -> Result<OneOffPlace, LaunchError> {
+        one_off::make(&self.shared, order).await
+    }
+
+    async fn end_one_off(&self, id: &str) -> Result<(), OneOffError> {
+        let ended = self.end_run(id).await;
+        ended.map_err(|error| OneOffError(error.0))
+    }
+
+    async fn one_offs(&self) -> Result<Vec<KnownOneOff>, OneOffError> {
+        let found = self.known_runs().await;
+        found.map_err(|error| OneOffError(error.0))
     }
 
     async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {

@@ -118,6 +118,11 @@ pub struct LeftoverError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// Why a one-off run could not be ended, or not be looked for.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot see to one-off runs")]
+pub struct OneOffError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
 /// Why an order to a running attempt failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -3,6 +3,8 @@
 //! Owns: nothing while they run: the shim has their output, the run directory their identity. See
 //! [`command_executor::supervised`].
 
+mod one_off;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use command_executor::supervised::{
 
 use super::shimmed::{ShimControl, exit_info, launch_error, stop_policy};
 use super::{
-    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, LaunchError,
-    LaunchOrder, RunningAttempt, ServiceExecutor, Ticket,
+    AdoptError, Adoption, AttemptControl, AttemptEvent, AttemptFacts, ControlError, KnownOneOff,
+    LaunchError, LaunchOrder, OneOffError, OneOffOrder, OneOffPlace, RunningAttempt,
+    ServiceExecutor, Ticket,
 };
 use super::{RunningService, alone};
 use crate::config::ServiceConfig;
@@ -175,6 +178,18 @@ impl ServiceExecutor for ProcessExecutor {
                 .collect()
         })
         .await
+    }
+
+    async fn make_one_off(&self, order: OneOffOrder) -> Result<OneOffPlace, LaunchError> {
+        one_off::make(self.run_root(), order).await
+    }
+
+    async fn end_one_off(&self, id: &str) -> Result<(), OneOffError> {
+        one_off::end(self.run_root(), id).await
+    }
+
+    async fn one_offs(&self) -> Result<Vec<KnownOneOff>, OneOffError> {
+        one_off::all(self.run_root()).await
     }
 
     async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {

@@ -89,6 +89,12 @@ pub enum EventKind {
     TaskStopped,
     /// A unit that survived the daemon before this one was taken over. `pid`.
     ServiceAdopted,
+    /// What a one-off run stands on is being made. `one_off`, `unit`, `pid` of whoever asked; `activity`, `reason`, `output`.
+    OneOffPreparing,
+    /// A one-off run is there. `one_off`, `unit`, `pid`.
+    OneOffStarted,
+    /// A one-off run is over, and nothing of it is left. `one_off`, `unit`, `pid`.
+    OneOffEnded,
     /// The state store cannot be written: nothing new is started until it can.
     StorageFailed,
     /// The state store can be written again.

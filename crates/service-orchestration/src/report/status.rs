@@ -24,6 +24,22 @@ pub struct StackStatus {
     pub storage: Option<String>,
     /// Its units, by name and replica.
     pub items: Vec<UnitStatus>,
+    /// What is run by their definitions and is none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_offs: Vec<OneOffStatus>,
+}
+
+/// A run by a unit's definition that is not the unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneOffStatus {
+    /// Its identity.
+    pub id: String,
+    /// By whose definition.
+    pub unit: String,
+    /// The process at whose terminal it is; of a process, it itself.
+    pub pid: u32,
+    /// Since when it is there, as far as this daemon knows.
+    pub since: DateTime<Utc>,
 }
 
 /// How one unit stands.

@@ -66,6 +66,7 @@ impl Supervisor {
         let attempts = units.iter().filter_map(|unit| unit.instance_id.as_deref());
         supervisor.prober.sweep(attempts);
         supervisor.listen_to_starts();
+        supervisor.look_for_one_offs();
         supervisor.clear_away(&alive);
         supervisor.adoption = Adoption {
             pending: alive.iter().map(|(unit, _)| *unit).collect(),

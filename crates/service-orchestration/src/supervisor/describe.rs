@@ -40,6 +40,7 @@ impl Supervisor {
             stack: stack.clone(),
             storage: self.keeper.trouble().map(str::to_owned),
             items: items.collect(),
+            one_offs: self.one_offs_of(stack),
         })
     }
 

@@ -40,6 +40,11 @@ pub(super) fn check(stack: &StackSpec) -> Result<(), ApplyError> {
     Ok(())
 }
 
+/// Whether a program can be given this variable.
+pub(super) fn is_possible(name: &str, value: &str) -> bool {
+    is_name(name) && !value.contains('\0')
+}
+
 /// Whether the operating system can carry this name, and every program read it.
 fn is_name(name: &str) -> bool {
     let is_possible = |c: char| c != '=' && !c.is_whitespace() && !c.is_control();

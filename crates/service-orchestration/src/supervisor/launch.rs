@@ -23,7 +23,16 @@ impl Supervisor {
         instance_id: String,
     ) -> Result<LaunchOrder, LaunchError> {
         self.choose_ports(unit)?;
-        let entry = self.units.get(unit);
+        self.order_for(self.units.get(unit), attempt, instance_id)
+    }
+
+    /// The same for a unit as it is described here.
+    pub(super) fn order_for(
+        &self,
+        entry: &UnitEntry,
+        attempt: Attempt,
+        instance_id: String,
+    ) -> Result<LaunchOrder, LaunchError> {
         let stack = self
             .units
             .stack(&entry.id.stack)

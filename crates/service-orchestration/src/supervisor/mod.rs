@@ -22,6 +22,7 @@ mod journal;
 mod launch;
 mod net;
 mod notice;
+mod one_off;
 mod order;
 mod perform;
 mod ports;
@@ -38,6 +39,7 @@ mod turn;
 mod units;
 mod wait;
 
+pub use one_off::{BeginError, OneOffLeft, OneOffReady, OneOffWish};
 pub use request::{
     Applied, ApplyError, ApplyMode, ForgetError, NetError, Order, OrderError, Ordered,
     StackOverview, Subscribed, Waited,

@@ -104,6 +104,23 @@ impl Supervisor {
                 drop(reply.try_send(answer));
             }
             Request::Register(what) => self.register(what),
+            Request::OneOff { reply, .. } if self.is_ending => {
+                drop(reply.try_send(Err(OrderError::Ended.into())));
+            }
+            Request::OneOff {
+                stack,
+                unit,
+                wish,
+                reply,
+            } => self.begin_one_off(&stack, &unit, *wish, reply),
+            Request::OneOffOrder { id, ground, reply } => {
+                let answer = self.one_off_order(&id, ground);
+                drop(reply.try_send(answer));
+            }
+            Request::EndOneOffs { stack, id, reply } => {
+                let answer = self.end_one_offs(&stack, id.as_deref());
+                drop(reply.try_send(answer));
+            }
             Request::Subscribe {
                 since,
                 capacity,
@@ -123,7 +140,11 @@ impl Supervisor {
     }
 
     /// The units of these names (of the whole stack when there are none).
-    fn resolve(&self, stack: &StackName, names: &[UnitName]) -> Result<Vec<Index>, OrderError> {
+    pub(super) fn resolve(
+        &self,
+        stack: &StackName,
+        names: &[UnitName],
+    ) -> Result<Vec<Index>, OrderError> {
         if self.units.stack(stack).is_none() {
             return Err(OrderError::UnknownStack {
                 stack: stack.to_string(),
@@ -412,6 +433,7 @@ impl Supervisor {
             return;
         }
         self.is_ending = true;
+        self.one_offs.end_all();
         let all: Vec<Index> = self.units.all().map(|entry| entry.index).collect();
         self.command(all.clone(), Command::Stop);
         self.wait_to_end(all, Goal::Stopped, reply);

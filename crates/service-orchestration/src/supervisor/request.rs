@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 
+use super::one_off::{BeginError, OneOffReady, OneOffWish};
 use super::registering::Registering;
 use super::running::{Controls, RunFacts};
 use super::snapshot::StatusText;
+use crate::executors::{Ground, LaunchOrder};
 use crate::model::Goal;
 use crate::report::{Blocked, Event, NetView, StackStatus, Why};
 use crate::spec::{SecretValues, StackName, StackSpec, UnitId, UnitName};
@@ -87,6 +89,25 @@ pub(crate) enum Request {
         unit: Option<String>,
         reply: Reply<Result<NetView, NetError>>,
     },
+    /// Make something ready that is run by the definition of a unit, and beside it.
+    OneOff {
+        stack: StackName,
+        unit: UnitName,
+        wish: Box<OneOffWish>,
+        reply: Reply<Result<OneOffReady, BeginError>>,
+    },
+    /// What such a run is made by, once what it stands on is there.
+    OneOffOrder {
+        id: String,
+        ground: Ground,
+        reply: Reply<Result<LaunchOrder, BeginError>>,
+    },
+    /// End one-off runs: this one, or all of the stack.
+    EndOneOffs {
+        stack: StackName,
+        id: Option<String>,
+        reply: Reply<Vec<Receiver<String>>>,
+    },
     /// Register services that this daemon does not run.
     Register(Registering),
     /// Events from this sequence number on (`None`: from now on).
@@ -106,6 +127,9 @@ impl Request {
             Self::Apply { .. }
             | Self::Command { .. }
             | Self::Forget { .. }
+            | Self::OneOff { .. }
+            | Self::OneOffOrder { .. }
+            | Self::EndOneOffs { .. }
             | Self::Shutdown { .. } => false,
             Self::Wait { .. }
             | Self::Controls { .. }

@@ -19,6 +19,7 @@ use super::commit::Keeper;
 use super::hosts::Hosts;
 use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
+use super::one_off::OneOffs;
 use super::request::Request;
 use super::running::EndWatcher;
 use super::snapshot::Snapshots;
@@ -76,6 +77,8 @@ pub(crate) struct Supervisor {
     pub(super) ended: bool,
     /// It ends once everything is stopped: nothing is defined or started any more.
     pub(super) is_ending: bool,
+    /// Runs that are nobody's attempt.
+    pub(super) one_offs: OneOffs,
     /// Who waits for the end of a run.
     pub(super) end_watchers: Vec<EndWatcher>,
     /// Whether it is known that nobody has a handle any more.
@@ -121,6 +124,7 @@ impl Supervisor {
             inbox: Mailbox(inbox),
             ended: false,
             is_ending: false,
+            one_offs: OneOffs::default(),
             end_watchers: Vec::new(),
             alone: false,
             _gone: gone,
@@ -151,6 +155,7 @@ impl Supervisor {
         }
         let is_last = !self.setting.detached.load(Ordering::Acquire);
         self.cleaner.finish().await;
+        self.one_offs.finish().await;
         if is_last {
             let stacks = self.units.stacks().map(|stack| &stack.name);
             forget_stacks(&self.setting.executors, stacks).await;
@@ -212,6 +217,7 @@ impl Supervisor {
                 news,
             } => self.notice(unit, attempt, news),
             Inbox::Started { started, sure } => self.started(started, sure),
+            Inbox::OneOff { id, news } => self.one_off_news(id, news),
             Inbox::Committed(result) => self.committed(result),
             Inbox::RetryStore => self.keeper.retry(),
         }

@@ -14,8 +14,8 @@ use container_engine::Filters;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::executors::LaunchOrder;
 use crate::executors::installation::{Installation, make_once};
+use crate::executors::{KnownOneOff, LaunchOrder};
 use crate::spec::{StackName, UnitId, UnitName};
 
 /// Of which installation.
@@ -34,6 +34,10 @@ const ATTEMPT: &str = "org.harness.attempt";
 const STOP_SIGNAL: &str = "org.harness.stop-signal";
 /// By which definition.
 pub(super) const HASH: &str = "org.harness.hash";
+/// Which one-off run: nothing that looks for the container of a unit finds it, because it has none of the labels of one.
+pub(super) const ONE_OFF: &str = "org.harness.one-off";
+/// What has to be known of a one-off run to find it again.
+const ONE_OFF_RECORD: &str = "org.harness.one-off.record";
 const COMPOSE_HASH: &str = "com.docker.compose.config-hash";
 
 /// The identity of this installation, made when the first container is, and a key that goes with it.
@@ -153,6 +157,30 @@ pub(super) fn labels(home: &str, order: &LaunchOrder) -> BTreeMap<String, String
         labels.extend(hash_labels(&hash));
     }
     labels
+}
+
+/// The labels of the container of a one-off run. Those by which containers of a unit are found are not among them.
+pub(super) fn one_off_labels(
+    home: &str,
+    known: &KnownOneOff,
+    own: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut labels = own;
+    labels.extend(stack_labels(home, known.unit.stack.as_str()));
+    let record = serde_json::to_string(known).expect("names and numbers can be JSON");
+    let ours = [
+        (ONE_OFF, known.id.clone()),
+        (ONE_OFF_RECORD, record),
+        ("com.docker.compose.service", known.unit.name.to_string()),
+        ("com.docker.compose.oneoff", "True".to_owned()),
+    ];
+    labels.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    labels
+}
+
+/// The one-off run of a container with these labels.
+pub(super) fn one_off_of(labels: &BTreeMap<String, String>) -> Option<KnownOneOff> {
+    serde_json::from_str(labels.get(ONE_OFF_RECORD)?).ok()
 }
 
 /// By what a container is made.

@@ -26,29 +26,8 @@ pub(super) async fn launch(
     shared: &Shared,
     order: LaunchOrder,
 ) -> Result<Box<dyn RunningAttempt>, LaunchError> {
-    let (TargetSpec::Docker(target), Some(own)) = (&order.target, order.container.as_deref())
-    else {
-        return Err(LaunchError::WrongTarget {
-            executor: "DockerExecutor",
-            target: order.target.kind(),
-        });
-    };
-    let engine = shared
-        .engine()
-        .map_err(|error| refusal(&order.unit, error))?;
-    let home = shared
-        .home
-        .id()
-        .map_err(|error| machine(&order.unit, error))?;
+    let launch = Launch::of(shared, &order)?;
     let _busy = shared.busy.enter(&order.unit);
-    let launch = Launch {
-        shared,
-        engine,
-        home,
-        order: &order,
-        target,
-        own,
-    };
     let mut renew = false;
     loop {
         let error = match launch.run(renew).await {
@@ -67,17 +46,17 @@ pub(super) async fn launch(
 }
 
 /// One attempt, and with whom it is made to run.
-struct Launch<'a> {
+pub(super) struct Launch<'a> {
     shared: &'a Shared,
-    engine: &'a Engine,
-    home: String,
+    pub(super) engine: &'a Engine,
+    pub(super) home: String,
     order: &'a LaunchOrder,
     target: &'a ContainerTarget,
     own: &'a ContainerOrder,
 }
 
 /// Why it does not run.
-enum Trouble {
+pub(super) enum Trouble {
     Engine(EngineError),
     /// The same, with a container that the unit has had.
     Again(EngineError),
@@ -117,18 +96,39 @@ enum Origin {
     Running,
 }
 
-impl Launch<'_> {
-    async fn run(&self, renew: bool) -> Result<RunningContainer, Trouble> {
+impl<'a> Launch<'a> {
+    pub(super) fn of(shared: &'a Shared, order: &'a LaunchOrder) -> Result<Self, LaunchError> {
+        let (TargetSpec::Docker(target), Some(own)) = (&order.target, order.container.as_deref())
+        else {
+            return Err(LaunchError::WrongTarget {
+                executor: "DockerExecutor",
+                target: order.target.kind(),
+            });
+        };
+        let engine = shared.engine();
+        let home = shared.home.id();
+        Ok(Self {
+            shared,
+            engine: engine.map_err(|error| refusal(&order.unit, error))?,
+            home: home.map_err(|error| machine(&order.unit, error))?,
+            order,
+            target,
+            own,
+        })
+    }
+
+    /// Sees to the volumes that it mounts, and to the ways by which it reaches this machine.
+    pub(super) async fn surroundings(&self) -> Result<(), Trouble> {
         let stack = self.order.unit.stack.as_str();
         volume::of_stack(self.engine, &self.home, self.order, self.target, self.own).await?;
-        let turn = self.shared.turn.lock().await;
-        let forwarded = self
-            .shared
-            .forwarders
-            .ensure(stack, &self.own.forwards)
-            .await;
-        drop(turn);
-        forwarded.map_err(|error| self.machine(error))?;
+        let _turn = self.shared.turn.lock().await;
+        let ways = self.shared.forwarders.ensure(stack, &self.own.forwards);
+        let ways = ways.await.map_err(|error| self.machine(error));
+        Ok(ways?)
+    }
+
+    async fn run(&self, renew: bool) -> Result<RunningContainer, Trouble> {
+        self.surroundings().await?;
         let name = self.target.container_name.clone();
         let name = name.unwrap_or_else(|| container_name(&self.order.unit));
         let ready = match self.own.keep {
@@ -170,7 +170,9 @@ impl Launch<'_> {
     }
 
     /// What it is made of, but for what says so.
-    async fn config(&self) -> Result<(ContainerConfig, Option<container_engine::Image>), Trouble> {
+    pub(super) async fn config(
+        &self,
+    ) -> Result<(ContainerConfig, Option<container_engine::Image>), Trouble> {
         let mut labels = labels(&self.home, self.order);
         let mut found = None;
         if self.target.image_signal || self.own.keep || !self.own.told.is_empty() {
@@ -357,7 +359,7 @@ impl Launch<'_> {
         machine(&self.order.unit, error)
     }
 
-    fn unnamed(&self, error: NameError) -> Trouble {
+    pub(super) fn unnamed(&self, error: NameError) -> Trouble {
         match error {
             NameError::Taken(whose) => self.not_runnable(whose).into(),
             NameError::Engine(error) => error.into(),

@@ -42,7 +42,7 @@ impl DockerExecutor {
     }
 
     /// Ends the forwarders of a stack that has nothing running any more, and nothing on its way up.
-    async fn close_ways(&self, stack: &str) -> Result<(), Failure> {
+    pub(super) async fn close_ways(&self, stack: &str) -> Result<(), Failure> {
         let filters = self.shared.home.filters()?.label(identity::STACK, stack);
         let _turn = self.shared.turn.lock().await;
         let is_launching = || self.shared.busy.is_any(|unit| unit.stack.as_str() == stack);

@@ -1,0 +1,119 @@
+//! `run` of a task itself: now, in the foreground.
+//!
+//! Owns: what its end means for whoever waits for it.
+
+use chrono::Utc;
+use harness_core::protocol::{LogParams, Mode, StartParams, WaitGoal, WaitParams, WaitResult};
+use harness_core::report::UnitStatus;
+use harness_core::{AutoStart, HarnessClient};
+
+use super::definition::Definition;
+use super::foreground::{End, Foreground};
+use super::output::{Form, Output};
+use super::{changes, orphans};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::follow::Watch;
+use crate::outcome::{Asked, report};
+
+/// Runs the one unit that is wanted, and waits for its end.
+///
+/// # Errors
+/// [`Failure::Ended`] with its exit code, and whatever kept it from running.
+pub(super) async fn run(
+    definition: Definition,
+    no_deps: bool,
+    context: &Context,
+) -> Result<(), Failure> {
+    let Definition {
+        stack,
+        units,
+        secrets,
+    } = definition;
+    let client = context.client(AutoStart::Always).await?;
+    let watch = Watch::new(context, &client, &stack.name).await?.silent();
+    let begun = Utc::now();
+    let params = StartParams {
+        stack: Box::new(stack.clone()),
+        mode: Mode::Replace,
+        units: units.clone(),
+        no_deps,
+        again: true,
+        secrets,
+    };
+    let started = client.start(&params).await?;
+    drop(params);
+    changes::tell(context, &started);
+    orphans::settle(context, &client, &stack, &started, false).await?;
+    let task = units[0].to_string();
+    let status = client.status(&stack.name).await?;
+    let ran_before = |unit: &UnitStatus| unit.started_at.is_some_and(|from| from < begun);
+    let mut running = status.items.iter().filter(|unit| unit.pid.is_some());
+    if running.any(|unit| unit.name == task && ran_before(unit)) {
+        context.tell(&format!("{task} runs already: this is the rest of it"));
+    }
+    let logs = LogParams {
+        units: vec![task.clone()],
+        since: Some(begun),
+        ..LogParams::all(stack.name.clone())
+    };
+    let mut foreground = Foreground {
+        context,
+        client: &client,
+        stack: &stack.name,
+        units: vec![task.clone()],
+        watch,
+        output: Output::open(&client, logs, Form::own(context)).await?,
+    };
+    let wait = WaitParams {
+        stack: stack.name.clone(),
+        units,
+        goal: WaitGoal::Completed,
+        any: false,
+        ordered_down: false,
+    };
+    let end = foreground.until(client.wait(&wait)).await?;
+    foreground.finish().await?;
+    match end {
+        End::Done(WaitResult::Reached) => Ok(()),
+        End::Done(WaitResult::Never(blocked)) => {
+            let own = blocked.iter().all(|blocked| blocked.culprit == task);
+            match ending(&client, &stack.name, &task).await?.filter(|_| own) {
+                Some(exit_code) => Err(Failure::Ended { exit_code }),
+                None => {
+                    let asked = Asked {
+                        stack: &stack.name,
+                        spec: Some(&stack),
+                    };
+                    Err(report(context, &client, asked, &blocked, COULD_NOT_RUN).await?)
+                }
+            }
+        }
+        End::Stopped { by, .. } => Err(Failure::Interrupted {
+            by,
+            meanwhile: format!("{task} was stopped"),
+        }),
+    }
+}
+
+/// What a shell would make of how the task ended; nothing when it has not run.
+async fn ending(
+    client: &HarnessClient,
+    stack: &harness_core::spec::StackName,
+    task: &str,
+) -> Result<Option<u8>, Failure> {
+    let status = client.status(stack).await?;
+    let unit = status.items.iter().find(|unit| unit.name == task);
+    Ok(unit
+        .filter(|unit| unit.stopped_at.is_some())
+        .and_then(exit_code))
+}
+
+/// What a shell would make of how a unit ended.
+pub(super) fn exit_code(unit: &UnitStatus) -> Option<u8> {
+    let of_signal = || unit.signal.map(|signal| 128 + signal);
+    let code = unit.exit_code.or_else(of_signal)?;
+    u8::try_from(code).ok()
+}
+
+const COULD_NOT_RUN: u8 = 125;
