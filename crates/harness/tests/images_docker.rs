@@ -41,6 +41,12 @@ fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Whether a step of a build sleeps for so long.
+fn is_building(seconds: u32) -> bool {
+    let all = docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]);
+    all.contains(&format!("sleep {seconds}"))
+}
+
 fn reason(home: &Home) -> String {
     home.unit("app")["reason"]
         .as_str()
@@ -78,10 +84,7 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
         .filter(|line| line.contains("service_preparing"));
     let said: String = said.collect();
     assert!(said.contains("words of the build"), "{events}");
-    let is_building = || {
-        let all = docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]);
-        all.contains(&format!("sleep {seconds}"))
-    };
+    let is_building = || is_building(seconds);
     eventually_blocking(DEADLINE, "the build runs", is_building);
     home.ok(&["stop"]);
     home.until("app", "idle");

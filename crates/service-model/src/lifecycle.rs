@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::life::{Cause, Life, Phase, Purpose, Rung};
 use super::moves::Turn;
-use super::vocabulary::{Policy, Report};
+use super::vocabulary::{LaunchFailure, Policy, Report};
 use crate::UnitKind;
 
 /// What can happen to one unit.
@@ -50,11 +50,14 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
     };
     use Report::{
         Dead, Exited, Healthy, LaunchFailed, Launched, NeverBegan, Paused, Postponed,
-        SetupComplete, SetupFailed, Unhealthy,
+        SetupComplete, SetupFailed, Unhealthy, Unlaunchable,
     };
 
     match (life.phase, event) {
         (Idle, Go) => life.launch(policy, turn),
+        (Idle, Told(Unlaunchable)) => {
+            life.not_launched(LaunchFailure::Permanent, policy, turn);
+        }
         (Idle, Throttle(until)) => life.wait_for_budget(until, turn),
         (Idle | Backoff { .. } | CrashLoop { .. } | Failed, Keep) => life.rest_in(Held, turn),
         (Held, Free) | (Backoff { .. } | CrashLoop { .. } | Done | Failed, Rest) => {
@@ -137,10 +140,35 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         (Lost, Told(Exited(_) | LaunchFailed(_) | NeverBegan)) => life.rest_in(Idle, turn),
 
         // Below, nothing happens. Listed, so that a new state or event fails to compile here.
-        (Idle, Halt | Kill | Rest | Free | Timer | Told(_))
+        (
+            Idle,
+            Halt
+            | Kill
+            | Rest
+            | Free
+            | Timer
+            | Told(
+                Launched
+                | LaunchFailed(_)
+                | NeverBegan
+                | Exited(_)
+                | Healthy
+                | Unhealthy
+                | Paused
+                | Postponed
+                | Dead
+                | SetupComplete
+                | Report::SetupRequired
+                | SetupFailed,
+            ),
+        )
         | (
             Starting | Settling { .. } | SetupRequired | SettingUp | Ready | Stopping { .. } | Lost,
             Go | Throttle(_) | Rest | Keep | Free,
+        )
+        | (
+            Starting | Settling { .. } | SetupRequired | SettingUp | Ready | Stopping { .. } | Lost,
+            Told(Unlaunchable),
         )
         | (
             Starting,

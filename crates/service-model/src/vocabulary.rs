@@ -200,6 +200,9 @@ pub enum Report {
     Launched,
     /// It could not be launched; no process of it exists.
     LaunchFailed(LaunchFailure),
+    /// It waits for its turn, and it is known by now that it cannot be launched then. Told of the attempt before; of one that
+    /// was launched meanwhile it means nothing.
+    Unlaunchable,
     /// It was to be launched by an earlier daemon, which died before: no process of it exists or ever did. No failure.
     NeverBegan,
     /// It ended, and the end is confirmed: no process of it is left.

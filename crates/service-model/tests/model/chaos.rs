@@ -238,7 +238,7 @@ impl Chaos {
         let unit = Index(self.dice.below(self.policies.len() as u64 + 1) as u32);
         let attempt = Attempt(self.dice.below(4));
         let end = [End::Success, End::Failure][self.dice.below(2) as usize];
-        let input = match self.dice.below(16) {
+        let input = match self.dice.below(17) {
             0 => Input::Timer {
                 unit,
                 token: Token(self.dice.below(20)),
@@ -253,6 +253,7 @@ impl Chaos {
                     Report::Launched,
                     Report::LaunchFailed(LaunchFailure::Transient),
                     Report::NeverBegan,
+                    Report::Unlaunchable,
                     Report::Exited(end),
                     Report::Healthy,
                     Report::Unhealthy,

@@ -216,3 +216,39 @@ fn a_service_that_has_ended_is_started_again_unless_its_end_is_waited_for() {
     assert_eq!(sim.launched(), ["web"]);
     assert_eq!(sim.state("web"), State::Ready);
 }
+
+#[test]
+fn what_cannot_be_launched_when_its_turn_comes_fails_at_once_and_bars_what_needs_it() {
+    let mut sim = Sim::parse("db probed; web needs db; front needs web");
+    sim.behave("db").healthy = None;
+    sim.up_all().run_for(ms(20));
+    assert_eq!(sim.launched(), ["db"]);
+    sim.tell("web", Report::Unlaunchable);
+    assert_eq!(sim.state("web"), State::Failed);
+    let web = sim.index("web");
+    assert!(matches!(
+        sim.verdict("front", Goal::Ready),
+        Verdict::Never { unit, obstacle: Obstacle::Failed(_) } if unit == web
+    ));
+    sim.tell("db", Report::Healthy).settle();
+    assert_eq!(
+        sim.launched(),
+        ["db"],
+        "its turn has come, and it has failed"
+    );
+    // Asked for once more, it is tried, and what needs it goes on.
+    sim.up("web").settle();
+    assert_eq!(sim.launched(), ["db", "web", "front"]);
+}
+
+#[test]
+fn that_it_cannot_be_launched_means_nothing_to_what_runs_or_is_not_wanted() {
+    let mut sim = Sim::parse("db; web");
+    sim.up("db").settle();
+    sim.tell("db", Report::Unlaunchable);
+    sim.tell("web", Report::Unlaunchable).settle();
+    assert_eq!(
+        (sim.state("db"), sim.state("web")),
+        (State::Ready, State::Idle)
+    );
+}

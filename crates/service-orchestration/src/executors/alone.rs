@@ -54,6 +54,7 @@ pub(super) async fn start(
             target: spec.target.clone(),
             image: container.as_ref().and_then(|own| own.image.clone()),
             directory: directory.clone(),
+            since: None,
             progress: Progress::default(),
         };
         executor.prepare(ground).await?;

@@ -261,6 +261,18 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Brings what an attempt will be made of to where it will run, before its turn has come; [`ServiceExecutor::prepare`] finds
+    /// it then, or waits for it. By default there is nothing to bring.
+    ///
+    /// # Errors
+    /// As [`ServiceExecutor::prepare`].
+    ///
+    /// # Cancellation
+    /// Dropping the future ends what is under way.
+    async fn provide(&self, _order: GroundOrder) -> Result<(), LaunchError> {
+        Ok(())
+    }
+
     /// Makes ready what somebody begins himself, by the definition of a unit and beside it: it is no attempt, and nothing
     /// here takes it for one.
     ///

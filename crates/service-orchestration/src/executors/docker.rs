@@ -13,6 +13,7 @@ mod ground;
 mod hub;
 mod identity;
 mod image;
+mod image_turns;
 mod keep;
 mod launch;
 mod name;
@@ -47,6 +48,7 @@ use self::busy::Busy;
 use self::forward::Forwarders;
 use self::hub::Hub;
 use self::identity::Home;
+use self::image_turns::ImageTurns;
 use self::pump::Output;
 use self::record::Records;
 use self::starts::Starts;
@@ -76,6 +78,7 @@ struct Shared {
     records: Records,
     busy: Busy,
     forwarders: Forwarders,
+    images: ImageTurns,
     /// Taken by whoever makes or removes what containers share: networks, forwarders. It spans awaits by design: who comes
     /// second has to see what came of the first, and the engine lets two networks of one name come to be.
     turn: Mutex<()>,
@@ -103,6 +106,7 @@ impl DockerExecutor {
             forwarders: Forwarders::new(directory.join("forward"), shim),
             records: Records::at(directory.join("runs")),
             busy: Busy::default(),
+            images: ImageTurns::default(),
             home: Home::at(directory),
             turn: Mutex::new(()),
         };
@@ -298,6 +302,15 @@ impl ServiceExecutor for DockerExecutor {
         };
         let found = engine.list(&identity::of_unit(&home, unit)).await;
         found.is_ok_and(|all| all.iter().any(|container| container.status.is_alive()))
+    }
+
+    async fn provide(&self, order: GroundOrder) -> Result<(), LaunchError> {
+        let TargetSpec::Docker(target) = &order.target else {
+            return Ok(());
+        };
+        let engine = self.shared.engine();
+        let engine = engine.map_err(|error| refusal(&order.unit, error))?;
+        image::ready(engine, &self.shared.images, &order, target).await
     }
 
     async fn make_one_off(&self, order: OneOffOrder) -> Result<OneOffPlace, LaunchError> {

@@ -94,6 +94,26 @@ pub enum LaunchError {
     },
 }
 
+impl LaunchError {
+    /// Whether it will be the same the next time, whatever the attempt before was like.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::NotRunnable { .. }
+            | Self::NotPermitted { .. }
+            | Self::NoSecret { .. }
+            | Self::Config(_)
+            | Self::WrongTarget { .. } => true,
+            Self::PortTaken { .. }
+            | Self::Unresolved { .. }
+            | Self::NoSuchProcess(_)
+            | Self::Log { .. }
+            | Self::Unclear(_)
+            | Self::Unreachable { .. }
+            | Self::Machine { .. } => false,
+        }
+    }
+}
+
 /// Why an attempt could not be found again.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot tell whether attempt {instance_id} of {unit} lives")]

@@ -154,6 +154,8 @@ pub struct GroundOrder {
     pub image: Option<String>,
     /// The stack's directory.
     pub directory: PathBuf,
+    /// Since when the image was wanted: what was made of it after that is as good as made for this. Absent: nothing is.
+    pub since: Option<std::time::Instant>,
     /// Who is told how it goes on.
     pub progress: Progress,
 }

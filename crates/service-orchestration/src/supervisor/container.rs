@@ -35,6 +35,7 @@ impl Supervisor {
             target: entry.described().target.clone(),
             image,
             directory: stack.directory.clone(),
+            since: entry.image_since,
             progress: Progress::default(),
         })
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Request;
+use super::imaging::ImageNews;
 use super::one_off::OneOffNews;
 use crate::executors::{
     AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError, Making, Started,
@@ -27,6 +28,8 @@ pub(crate) enum Inbox {
     },
     /// Something of a unit was started where it runs, by whomever. `sure` when it runs still.
     Started { started: Started, sure: bool },
+    /// Something happened to an image that is made before the turn of its unit.
+    Image { unit: Index, news: ImageNews },
     /// Something happened to a one-off run.
     OneOff { id: String, news: OneOffNews },
     /// A turn was written to the store, or could not be.

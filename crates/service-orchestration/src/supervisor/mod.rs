@@ -17,6 +17,7 @@ mod environment;
 mod found;
 mod hosts;
 mod hub;
+mod imaging;
 mod inbox;
 mod journal;
 mod launch;

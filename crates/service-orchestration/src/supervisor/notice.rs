@@ -89,9 +89,9 @@ impl Supervisor {
     }
 
     /// What an attempt stands on is being made. Should that fail, what was said last is why.
-    fn preparing(&mut self, unit: Index, making: Making) {
+    pub(super) fn preparing(&mut self, unit: Index, making: Making) {
         let entry = self.units.get_mut(unit);
-        if !entry.is_preparing {
+        if !entry.is_preparing && entry.imaging.is_none() {
             return;
         }
         entry.facts.reason = Some(making.what);
@@ -198,17 +198,8 @@ impl Supervisor {
         }
         let failure = match error {
             LaunchError::PortTaken { port, .. } => self.port_taken(unit, *port),
-            LaunchError::NotRunnable { .. }
-            | LaunchError::NotPermitted { .. }
-            | LaunchError::NoSecret { .. }
-            | LaunchError::Config(_)
-            | LaunchError::WrongTarget { .. } => LaunchFailure::Permanent,
-            LaunchError::Unresolved { .. }
-            | LaunchError::NoSuchProcess(_)
-            | LaunchError::Log { .. }
-            | LaunchError::Unclear(_)
-            | LaunchError::Unreachable { .. }
-            | LaunchError::Machine { .. } => LaunchFailure::Transient,
+            error if error.is_final() => LaunchFailure::Permanent,
+            _ => LaunchFailure::Transient,
         };
         let now = self.clock.wall();
         let entry = self.units.get_mut(unit);

@@ -325,8 +325,9 @@ impl Supervisor {
 
     /// Asks all of them in one step: nobody moves by what the others were before.
     fn commands(&mut self, asked: Vec<(Index, Command)>) -> Ordered {
-        let units = asked.iter().map(|(unit, _)| *unit);
-        let before: Vec<_> = units.map(|unit| (unit, self.stance(unit))).collect();
+        let units: Vec<Index> = asked.iter().map(|(unit, _)| *unit).collect();
+        let before = units.iter().map(|unit| (*unit, self.stance(*unit)));
+        let before: Vec<_> = before.collect();
         self.step(Input::Commands(asked));
         let mut ordered = Ordered::default();
         for (unit, before) in before {
@@ -337,6 +338,7 @@ impl Supervisor {
             }
             ordered.units.push(name);
         }
+        self.make_images(&units);
         ordered
     }
 

@@ -51,7 +51,10 @@ impl Supervisor {
                 Ok(order) => {
                     let preparing = runner::prepare(executor, order, reporter);
                     self.watch(unit, attempt, preparing.instrument(span));
-                    self.units.get_mut(unit).is_preparing = true;
+                    let entry = self.units.get_mut(unit);
+                    entry.is_preparing = true;
+                    // The next launch makes sure by itself.
+                    entry.image_since = None;
                 }
                 Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
             }

@@ -210,6 +210,7 @@ mod tests {
                 Inbox::Attempt { news, .. } => Some(news),
                 Inbox::Request(_)
                 | Inbox::Started { .. }
+                | Inbox::Image { .. }
                 | Inbox::OneOff { .. }
                 | Inbox::Committed(_)
                 | Inbox::RetryStore => None,

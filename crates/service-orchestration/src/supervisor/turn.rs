@@ -217,6 +217,7 @@ impl Supervisor {
                 news,
             } => self.notice(unit, attempt, news),
             Inbox::Started { started, sure } => self.started(started, sure),
+            Inbox::Image { unit, news } => self.image_news(unit, news),
             Inbox::OneOff { id, news } => self.one_off_news(id, news),
             Inbox::Committed(result) => self.committed(result),
             Inbox::RetryStore => self.keeper.retry(),

@@ -35,6 +35,10 @@ pub(crate) struct UnitEntry {
     /// Whether that task makes the ground for an attempt of which nothing is launched yet.
     pub(crate) is_preparing: bool,
     pub(crate) probes: Option<Probes>,
+    /// Makes its image before its turn has come.
+    pub(crate) imaging: Option<Task<()>>,
+    /// Since when its image is wanted for the launch that comes next.
+    pub(crate) image_since: Option<std::time::Instant>,
     /// The last order to the running attempt, while it is being given.
     pub(crate) ordering: Option<Task<()>>,
     /// What was last handed over to be kept.
@@ -129,6 +133,8 @@ impl UnitEntry {
             runner: None,
             is_preparing: false,
             probes: None,
+            imaging: None,
+            image_since: None,
             ordering: None,
             kept: None,
             inherited: false,

@@ -102,6 +102,7 @@ pub(crate) async fn prepare(executor: &dyn ServiceExecutor, order: &LaunchOrder)
     }
     let own = order.container.as_deref();
     let ground = GroundOrder {
+        since: None,
         unit: order.unit.clone(),
         attempt: order.attempt,
         target: order.target.clone(),

@@ -31,7 +31,7 @@ pub(super) async fn prepare(
     // One after the other: an image that fails at once must not break off the making of a network, which the engine
     // would go on with unseen, beside a second one of the same name.
     let network = network.await?;
-    image::ready(engine, &order, target).await?;
+    image::ready(engine, &shared.images, &order, target).await?;
     let attached = network.map(|network| {
         let attachment = Attachment {
             ip: None,

@@ -5,6 +5,7 @@
 
 use container_engine::{Engine, EngineError};
 
+use super::image_turns::{ImageTurns, Taken};
 use super::steps::Steps;
 use super::tool::ToolError;
 use super::{machine, refusal, tool};
@@ -14,22 +15,45 @@ use crate::spec::{Build, BuildHow, BuildLine, ContainerTarget, Pull, UnitId, bui
 /// Sees to it that the image is there.
 pub(super) async fn ready(
     engine: &Engine,
+    turns: &ImageTurns,
     order: &GroundOrder,
     target: &ContainerTarget,
 ) -> Result<(), LaunchError> {
     let name = name(order.image.as_deref(), &order.unit);
-    let is_there = match engine.image(&name).await {
+    // Of one name, but by another recipe, it is another one.
+    let made_by = format!("{name} {:?} {:?}", target.pull, target.build);
+    let make = || make(engine, order, target, &name);
+    match turns.take(made_by.clone(), order.since, make()).await? {
+        Taken::Made => Ok(()),
+        // It may be long ago, and the image gone.
+        Taken::Shared => match engine.image(&name).await {
+            Err(EngineError::NoSuchImage { .. } | EngineError::NotFound { .. }) => {
+                turns.take(made_by, None, make()).await.map(drop)
+            }
+            Err(error) => Err(refusal(&order.unit, error)),
+            Ok(_) => Ok(()),
+        },
+    }
+}
+
+async fn make(
+    engine: &Engine,
+    order: &GroundOrder,
+    target: &ContainerTarget,
+    name: &str,
+) -> Result<(), LaunchError> {
+    let is_there = match engine.image(name).await {
         Ok(_) => true,
         Err(EngineError::NoSuchImage { .. } | EngineError::NotFound { .. }) => false,
         Err(error) => return Err(refusal(&order.unit, error)),
     };
     match (target.pull, &target.build) {
-        (Pull::Build, Some(recipe)) => build(engine, order, &name, recipe).await,
-        (_, Some(recipe)) if !is_there => build(engine, order, &name, recipe).await,
-        (Pull::Always, None) => pull(engine, order, &name).await,
-        (Pull::Missing | Pull::Build, None) if !is_there => pull(engine, order, &name).await,
+        (Pull::Build, Some(recipe)) => build(engine, order, name, recipe).await,
+        (_, Some(recipe)) if !is_there => build(engine, order, name, recipe).await,
+        (Pull::Always, None) => pull(engine, order, name).await,
+        (Pull::Missing | Pull::Build, None) if !is_there => pull(engine, order, name).await,
         (Pull::Never, None) if !is_there => Err(LaunchError::NotRunnable {
-            program: name,
+            program: name.to_owned(),
             reason: "the image is not on the engine, and `pull: never` forbids to fetch it".into(),
         }),
         _ => Ok(()),
