@@ -1,8 +1,8 @@
 //! Packages of services: one file that holds a program, what it needs to run, and a manifest of all of it.
 //!
 //! Owns: the manifest, the archive, its signature, the checks of what a stranger sends, and the place on a disk where a package
-//! ends up. Blocks, and needs no runtime; knows neither hosts nor services nor a network. Nothing in this workspace uses it
-//! yet: deploying a package is the work of whoever calls.
+//! ends up. Blocks, and needs no runtime; knows neither hosts nor services nor a network: bringing a package
+//! to a host is the work of whoever calls.
 //!
 //! The way of an archive is fixed by the types:
 //!
@@ -26,7 +26,9 @@ mod archive;
 mod digest;
 mod manifest;
 mod path;
+pub mod session;
 mod signature;
+pub mod store;
 mod unpack;
 
 pub use admit::{AdmitError, Admitted, InspectError, Right, admit};

@@ -1,6 +1,6 @@
 //! Puts an archive onto a disk, whole or not at all.
 //!
-//! Owns: the directory `staging-…`, and its one rename to `NAME/VERSION-SHA256`. Every directory is opened below the one before it
+//! Owns: the directory `.staging-…`, and its one rename to `NAME/VERSION-SHA256`. Every directory is opened below the one before it
 //! and never through a link, and every file must be new, so nothing outside of the staging directory can be reached,
 //! whatever an archive says and whatever the checks before should have missed.
 
@@ -55,10 +55,20 @@ impl Admitted {
     /// returns. Two unpackings of one archive at a time do not harm each other: one of them finds it there.
     ///
     /// # Errors
-    /// [`UnpackError`]; nothing is left below `into` then. Only a process that is killed leaves its `staging-…` behind, which
+    /// [`UnpackError`]; nothing is left below `into` then. Only a process that is killed leaves its `.staging-…` behind, which
     /// nothing ever takes for a package.
     pub fn unpack(mut self, into: &Path, limits: &Limits) -> Result<Unpacked, UnpackError> {
         let manifest = self.inspect(limits).map_err(UnpackError::Archive)?;
+        self.unpack_inspected(manifest, into, limits)
+    }
+
+    /// The same, of an archive that [`Admitted::inspect`] has gone through, with this manifest.
+    pub(crate) fn unpack_inspected(
+        mut self,
+        manifest: Manifest,
+        into: &Path,
+        limits: &Limits,
+    ) -> Result<Unpacked, UnpackError> {
         let about = manifest.about();
         let package = into.join(about.name.as_str());
         let path = package.join(format!("{}-{}", about.version, self.sha256()));
@@ -111,7 +121,7 @@ impl Staging {
         SystemRandom::new()
             .fill(&mut chance)
             .map_err(|_| io::Error::other("the system gave no random bytes"))?;
-        let name = format!("staging-{:032x}", u128::from_ne_bytes(chance));
+        let name = format!(".staging-{:032x}", u128::from_ne_bytes(chance));
         let parent = rustix::fs::open(into, DIRECTORY, Bits::empty())?;
         rustix::fs::mkdirat(&parent, &name, PRIVATE)?;
         let path = into.join(&name);

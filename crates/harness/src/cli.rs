@@ -11,7 +11,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::render::ColorWish;
 use crate::verbs::{
     audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    net, package, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait,
+    why,
 };
 use crate::{compose_words, help};
 
@@ -149,6 +150,7 @@ pub(crate) enum Verb {
     Audit(audit::AuditArgs),
     Daemon(daemon::DaemonArgs),
     Host(host::HostArgs),
+    Package(package::PackageArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -168,6 +170,7 @@ impl Verb {
             Self::Audit(args) => args.is_json(),
             Self::Daemon(args) => args.is_json(),
             Self::Host(args) => args.is_json(),
+            Self::Package(args) => args.is_json(),
             Self::Up(_)
             | Self::Run(_)
             | Self::Exec(_)

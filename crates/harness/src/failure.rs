@@ -22,6 +22,7 @@ use crate::verbs::exec_failure::ExecFailure;
 use crate::verbs::host_failure::HostFailure;
 use crate::verbs::image_failure::ImageFailure;
 use crate::verbs::one_off_failure::OneOffFailure;
+use crate::verbs::package_failure::PackageFailure;
 use crate::verbs::registry_failure::RegistryFailure;
 
 /// Why a verb did not do what was asked.
@@ -134,6 +135,9 @@ pub(crate) enum Failure {
     /// A host was not added, checked or removed.
     #[error(transparent)]
     Host(#[from] HostFailure),
+    /// A package was not made or not taken, or a key not kept.
+    #[error(transparent)]
+    Package(#[from] PackageFailure),
     /// The daemon refused, failed, or went away.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -233,6 +237,7 @@ impl Failure {
             Self::Exec(error) => error.exit_code(),
             Self::OneOff(error) => error.exit_code(),
             Self::Host(error) => error.exit_code(),
+            Self::Package(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
             Self::Client(error) => error.exit_code(),
             Self::Launch(error) => error.exit_code(),
@@ -302,6 +307,7 @@ impl Failure {
             Self::Exec(error) => error.hint().into_iter().collect(),
             Self::OneOff(error) => error.hint().into_iter().collect(),
             Self::Host(error) => error.hint().into_iter().collect(),
+            Self::Package(error) => error.hint().into_iter().collect(),
             Self::TokenInArguments => {
                 vec!["`harness daemon enroll -` reads it from standard input".to_owned()]
             }
@@ -348,6 +354,7 @@ impl Failure {
             Self::Exec(_) => "exec",
             Self::Image(_) => "image",
             Self::Host(_) => "host",
+            Self::Package(_) => "package",
             Self::Registry(_) => "registry",
             Self::TimedOut { .. } => "timed-out",
             Self::Interrupted { .. } => "interrupted",

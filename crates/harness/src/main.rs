@@ -14,6 +14,7 @@ mod help;
 mod hints;
 mod interrupt;
 mod outcome;
+mod package_host;
 mod render;
 mod secrets;
 mod select;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: a lone binary is its own shim, which must begin before any thread does.
+    package_host::run_if_asked(Some(service_shim::EMBEDDED_FLAG));
     service_shim::run_if_asked();
     complete::answer_if_asked();
     crash::guard(|| {

@@ -20,6 +20,7 @@ pub mod record;
 mod server;
 mod work;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::Mode;
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::log::now_ns;
 use crate::procfs;
+use crate::spec::RawString;
 use protocol::{AGENT_VERSION, Hello};
 use server::Server;
 
@@ -55,7 +57,8 @@ pub(crate) fn main(flag: Option<&'static str>) -> i32 {
         return EXIT_SYSTEM;
     };
     let program = OwnProgram { path, flag };
-    let served = Server::new(program, &hello()).and_then(Server::serve);
+    let hello = hello(&program);
+    let served = Server::new(program, &hello).and_then(Server::serve);
     match served {
         Ok(()) => EXIT_SERVED,
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -69,8 +72,10 @@ pub(crate) fn main(flag: Option<&'static str>) -> i32 {
     }
 }
 
-fn hello() -> Hello {
+fn hello(program: &OwnProgram) -> Hello {
     let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = RawString::from_bytes(program.path.as_os_str().as_bytes().to_vec());
+    let flag = program.flag.map(RawString::from);
     Hello {
         v: AGENT_VERSION,
         shim: env!("CARGO_PKG_VERSION").to_owned(),
@@ -84,6 +89,7 @@ fn hello() -> Hello {
         os: std::env::consts::OS.to_owned(),
         boot_ns: boot_ns(),
         real_ns: now_ns(),
+        program: std::iter::once(path).chain(flag).collect(),
     }
 }
 

@@ -110,17 +110,29 @@ impl AgentLink {
         sha256: &str,
         content: &[u8],
     ) -> Result<(), StreamError> {
-        let request = Request::Put {
-            path: path.to_owned(),
-            mode,
-            sha256: sha256.to_owned(),
-            size: u64::try_from(content.len()).unwrap_or(u64::MAX),
-        };
-        let (stream, _) = self.answered(&request).await?;
+        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let stream = self.putting(path, mode, sha256, size).await?;
         stream.write(content).await?;
         stream.end();
         while stream.read().await?.is_some() {}
         Ok(())
+    }
+
+    /// A stream that becomes a file there: see [`Request::Put`].
+    pub(super) async fn putting(
+        &self,
+        path: &Path,
+        mode: u32,
+        sha256: &str,
+        size: u64,
+    ) -> Result<AgentStream, StreamError> {
+        let request = Request::Put {
+            path: path.to_owned(),
+            mode,
+            sha256: sha256.to_owned(),
+            size,
+        };
+        self.answered(&request).await.map(|(stream, _)| stream)
     }
 
     /// Removes a run directory. One that is gone is no error.

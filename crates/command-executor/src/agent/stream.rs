@@ -157,6 +157,12 @@ impl AgentStream {
         Ok(())
     }
 
+    /// Whether anything that is sent is heard.
+    pub(super) fn is_open(&self) -> bool {
+        let is_open = |number| self.link.shared().with(|mux| mux.is_open(number));
+        self.number.is_some_and(is_open)
+    }
+
     /// Says that no more comes from here.
     pub fn end(&self) {
         if let Some(number) = self.number {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use command_executor::agent::{HostLink, HostState, LocalAgent};
+use command_executor::agent::{HostLink, HostState, LocalAgent, PutError, PutFile};
 use command_executor::supervised::{
     Adopted, LaunchError, Shore, SupervisedEvent, SupervisedProcess, adopt, launch,
 };
@@ -182,4 +182,32 @@ pub(crate) async fn requests() {
         .await
         .expect_err("wrong");
     assert!(error.to_string().contains("hash"), "{error}");
+
+    // From a file, and as many bytes as there are.
+    let source = place.dir.join("source");
+    std::fs::write(&source, &content).expect("written");
+    let order = |sha256, size| PutFile {
+        to: &path,
+        mode: 0o600,
+        sha256,
+        size,
+    };
+    let open = || std::fs::File::open(&source).expect("there");
+    let mut told = Vec::new();
+    agent
+        .put_file(order(&sha256, 700_000), open(), |sent| told.push(sent))
+        .await
+        .expect("put");
+    assert!(std::fs::read(&path).expect("there") == content);
+    assert_eq!((told.len(), told.last()), (11, Some(&700_000)));
+    let error = agent.put_file(order(&sha256, 700_001), open(), |_| {});
+    assert!(matches!(error.await, Err(PutError::Read(_))));
+    // Refused before its first byte: no disk has so much room.
+    let error = agent.put_file(order(&sha256, u64::MAX / 4), open(), |_| {});
+    assert!(matches!(error.await, Err(PutError::Stream(_))));
+    let directory = path.parent().expect("has one");
+    let count = || std::fs::read_dir(directory).expect("there").count();
+    testkit::eventually_blocking(Duration::from_secs(10), "nothing is left of them", || {
+        count() == 1
+    });
 }

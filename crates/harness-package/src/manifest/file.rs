@@ -178,16 +178,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`] with the line, or with the field.
     pub fn from_json(text: &[u8]) -> Result<Self, ManifestError> {
-        let file: File = serde_json::from_slice(text).map_err(|error| {
-            let (line, column) = (error.line() as u64, error.column() as u64);
-            let said = error.to_string();
-            ManifestError::text(
-                line,
-                column,
-                &said,
-                &format!(" at line {line} column {column}"),
-            )
-        })?;
+        let file = File::from_json(text)?;
         let missing = |place: String| ManifestError::Missing { place };
         file.format.ok_or_else(|| missing("format".into()))?;
         let (about, entries) = file.split()?;
@@ -203,24 +194,31 @@ impl Manifest {
     /// Writes the manifest as it stands in an archive: the same bytes for the same manifest.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let about = &self.about;
         let file = File {
-            format: Some(FORMAT),
-            name: about.name.clone(),
-            version: about.version.clone(),
-            service: ProgramFile {
-                binary: about.service.binary.clone(),
-                args: about.service.args.clone(),
-            },
-            setup: about.setup.clone(),
-            health: about.health.as_ref().map(HealthFile::from),
-            dependencies: about.dependencies.clone(),
-            environment: about.environment.clone(),
             files: Some(self.entries.iter().map(EntryFile::from).collect()),
+            ..File::without_files(&self.about)
         };
         let mut text = serde_json::to_vec_pretty(&file).expect("no map has a key that is no text");
         text.push(b'\n');
         text
+    }
+}
+
+impl About {
+    /// A manifest without its files, on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&File::without_files(self)).expect("no map has a key that is no text")
+    }
+
+    /// What [`About::to_json`] has written.
+    ///
+    /// # Errors
+    /// [`ManifestError`] with the line, or with the field.
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
+        File::from_json(text.as_bytes())?
+            .split()
+            .map(|(about, _)| about)
     }
 }
 
@@ -279,6 +277,31 @@ struct File {
 }
 
 impl File {
+    fn from_json(text: &[u8]) -> Result<Self, ManifestError> {
+        serde_json::from_slice(text).map_err(|error| {
+            let (line, column) = (error.line() as u64, error.column() as u64);
+            let again = format!(" at line {line} column {column}");
+            ManifestError::text(line, column, &error.to_string(), &again)
+        })
+    }
+
+    fn without_files(about: &About) -> Self {
+        Self {
+            format: Some(FORMAT),
+            name: about.name.clone(),
+            version: about.version.clone(),
+            service: ProgramFile {
+                binary: about.service.binary.clone(),
+                args: about.service.args.clone(),
+            },
+            setup: about.setup.clone(),
+            health: about.health.as_ref().map(HealthFile::from),
+            dependencies: about.dependencies.clone(),
+            environment: about.environment.clone(),
+            files: None,
+        }
+    }
+
     fn split(self) -> Result<(About, Option<Vec<EntryFile>>), ManifestError> {
         match self.format {
             None | Some(FORMAT) => {}

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hosts;
+
 use std::fs;
 
 use harness_package::{
@@ -29,9 +31,12 @@ fn refused_within(archive: &[u8], limits: &Limits) -> Refusal {
     }
 }
 
+/// Refused here, and on a host with the same words.
 #[track_caller]
 fn refused(archive: &[u8]) -> Refusal {
-    refused_within(archive, &Limits::default())
+    let refusal = refused_within(archive, &Limits::default());
+    hosts::refuse(archive, &refusal);
+    refusal
 }
 
 macro_rules! assert_refused {

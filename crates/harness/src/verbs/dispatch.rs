@@ -2,7 +2,8 @@
 
 use super::{
     audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait, why,
+    net, package, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait,
+    why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -38,6 +39,7 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Graph(args) => graph::run(args, context).await,
         Verb::Host(args) => host::run(args, context).await,
+        Verb::Package(args) => package::run(args, context).await,
         Verb::Ls(args) => ls::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context),
         Verb::Config(args) => config::run(args, context),

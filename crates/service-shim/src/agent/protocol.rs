@@ -38,6 +38,9 @@ pub struct Hello {
     pub boot_ns: u64,
     /// Its clock of the day, in nanoseconds since 1970.
     pub real_ns: u64,
+    /// What runs its program again, with other arguments behind; nothing where an older one does not tell.
+    #[serde(default)]
+    pub program: Vec<RawString>,
 }
 
 /// What is asked for on a new stream.
@@ -119,7 +122,8 @@ pub enum Request {
     },
     /// What is this host?
     Facts,
-    /// Take a file: its bytes are sent, then the end, which is answered by an end once the file has its name.
+    /// Take a file: its bytes are sent, then the end, which is answered by an end once the file has its name. It is refused
+    /// before any byte when the disk has no room for it.
     Put {
         /// Its absolute path. What is there is replaced; directories are made, for the user alone.
         path: PathBuf,

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::PollFlags;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::protocol::{Failure, FailureKind};
@@ -41,6 +43,7 @@ impl Receive {
     ) -> Result<Receive, Failure> {
         let failed = |error| Failure::system(&format!("cannot write {}", path.display()), &error);
         let staged = Staged::make(path, mode).map_err(failed)?;
+        staged.reserve(size).map_err(failed)?;
         Ok(Receive {
             staged: Some(staged),
             hash: Sha256::new(),
@@ -136,6 +139,17 @@ impl Staged {
             mode: mode & 0o777,
             is_placed: false,
         })
+    }
+
+    /// Has the disk keep room for all of it, where it can.
+    fn reserve(&self, size: u64) -> io::Result<()> {
+        if size == 0 {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, size) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn place(mut self) -> io::Result<()> {

@@ -49,6 +49,7 @@ impl Agent {
                 os: String::new(),
                 boot_ns: 0,
                 real_ns: 0,
+                program: Vec::new(),
             },
         };
         match agent.next() {

@@ -1,0 +1,146 @@
+//! Why a package is not made, not taken, or a key not kept.
+//!
+//! Owns: the words, the exit codes and the hints.
+
+use std::io;
+use std::path::PathBuf;
+
+use harness_package::{
+    AdmitError, BuildError, InspectError, KeyError, ManifestError, SignatureError, TrustError,
+};
+
+/// Why `package` did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackageFailure {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A key that would be written over.
+    #[error("{} is there already", path.display())]
+    KeyThere { path: PathBuf },
+    /// A file that should hold a key.
+    #[error("{}", path.display())]
+    Key {
+        path: PathBuf,
+        #[source]
+        source: KeyError,
+    },
+    /// No key to sign with.
+    #[error("there is no key {} to sign with", path.display())]
+    NoKey { path: PathBuf },
+    /// A secret key that others can read.
+    #[error("the secret key {} can be read by others (mode {mode:04o})", path.display())]
+    ExposedKey { path: PathBuf, mode: u32 },
+    /// The recipe is wrong.
+    #[error("{}", path.display())]
+    Recipe {
+        path: PathBuf,
+        #[source]
+        source: ManifestError,
+    },
+    /// The archive would be among what is packed.
+    #[error("{} would be in the directory that is packed", path.display())]
+    Inside { path: PathBuf },
+    /// It cannot be built.
+    #[error("no package was made of {}", directory.display())]
+    Build {
+        directory: PathBuf,
+        #[source]
+        source: BuildError,
+    },
+    /// Nobody signed it.
+    #[error("there is no signature {}", path.display())]
+    NoSignature { path: PathBuf },
+    /// It is not let in.
+    #[error("{} is not taken", path.display())]
+    Admit {
+        path: PathBuf,
+        #[source]
+        source: AdmitError,
+    },
+    /// What is in it may not be.
+    #[error("{} is not taken", path.display())]
+    Inspect {
+        path: PathBuf,
+        #[source]
+        source: InspectError,
+    },
+    /// Whom we trust cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Nobody we trust has this key.
+    #[error("no key {key} is trusted")]
+    NotTrusted { key: String },
+}
+
+impl PackageFailure {
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// What the program exits with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::KeyThere { .. } | Self::NoKey { .. } | Self::Key { .. } | Self::Inside { .. } => {
+                2
+            }
+            Self::NotTrusted { .. } => 4,
+            Self::ExposedKey { .. }
+            | Self::NoSignature { .. }
+            | Self::Trust(TrustError::Writable { .. } | TrustError::Owner { .. })
+            | Self::Admit {
+                source: AdmitError::Signature(_) | AdmitError::OtherArchive { .. },
+                ..
+            } => 6,
+            Self::Recipe { .. } => 78,
+            Self::Io { .. }
+            | Self::Build { .. }
+            | Self::Admit { .. }
+            | Self::Inspect { .. }
+            | Self::Trust(_) => 1,
+        }
+    }
+
+    /// What can be done about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::KeyThere { .. } => {
+                Some("a key is never written over: name another file, or use that key".to_owned())
+            }
+            Self::NoKey { .. } => Some(
+                "`harness package keygen` makes one, --key names another, --unsigned does without"
+                    .to_owned(),
+            ),
+            Self::ExposedKey { path, .. } => Some(format!("`chmod go= {}`", path.display())),
+            Self::Inside { .. } => Some(
+                "--to names another place; or list `files` in the recipe".to_owned(),
+            ),
+            Self::NoSignature { .. } => Some(
+                "--signature names its file; --allow-unsigned looks at what you trust for another reason"
+                    .to_owned(),
+            ),
+            Self::Admit {
+                source: AdmitError::Signature(SignatureError::OtherKey { .. }),
+                ..
+            } => Some(
+                "if that is the key of somebody you trust: `harness package trust add FILE.pub`"
+                    .to_owned(),
+            ),
+            Self::NotTrusted { .. } => Some("`harness package trust list` shows them".to_owned()),
+            _ => None,
+        }
+    }
+}
