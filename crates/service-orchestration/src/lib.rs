@@ -15,6 +15,7 @@ mod host;
 mod listening;
 pub mod logs;
 pub mod manager;
+pub mod package;
 pub mod probe;
 pub mod report;
 pub mod setup;
