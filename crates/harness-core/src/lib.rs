@@ -25,4 +25,4 @@ pub use dirs::{Dirs, DirsError};
 pub use files::Endpoint;
 // What the protocol's types are made of, so that a program needs no second arrow to name them.
 pub use service_orchestration::executors::ProgramFile;
-pub use service_orchestration::{Volumes, error_chain, logs, report, spec};
+pub use service_orchestration::{Volumes, error_chain, logs, package, report, spec};

@@ -51,6 +51,7 @@ fn as_whoever_deploys() {
 }
 
 /// Starts it; its agent when that is there.
+#[allow(clippy::zombie_processes, reason = "whoever begins it waits for it")]
 fn begin(workshop: &Path, archive: &Path) -> (Child, BufReader<ChildStdout>, u32) {
     let mut child = Command::new(std::env::current_exe().expect("procfs"))
         .args(["--exact", "as_whoever_deploys", "--nocapture"])

@@ -39,7 +39,7 @@ pub(crate) use logs::{LogPrinter, gap_text};
 pub(crate) use look::{ColorWish, Look, Span, Stream};
 pub(crate) use net::{net_map, net_page};
 pub(crate) use out::{note, note_bytes, print, print_bytes, reader_gone};
-pub(crate) use packages::{package_lines, package_page};
+pub(crate) use packages::{package_lines, package_page, package_table, push_line, setup_report};
 pub(crate) use page::status_page;
 pub(crate) use progress::{Progress, Tracker, transition_line};
 pub(crate) use registry::{registry_line, registry_table};

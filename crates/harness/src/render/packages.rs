@@ -4,10 +4,12 @@
 
 use std::path::Path;
 
+use harness_core::package::{Deployed, SlotName, SlotVersions};
 use harness_package::{About, Content, Digest, Manifest};
 
 use super::escape::escaped;
 use super::look::{Look, Span};
+use super::table::{Cell, Column, NOTHING, table};
 
 /// What a package is, in short.
 pub(crate) fn package_lines(
@@ -84,6 +86,74 @@ pub(crate) fn package_page(
         };
     }
     text
+}
+
+/// What is current on a host now.
+pub(crate) fn push_line(look: &Look, host: &str, slot: &SlotName, deployed: &Deployed) -> String {
+    let place = look.paint(Span::Good, &deployed.place.to_string());
+    let before = match &deployed.from {
+        Some(from) if *from == deployed.place => ", as before".to_owned(),
+        Some(from) => format!(", after {from}"),
+        None => String::new(),
+    };
+    let sent = if deployed.was_sent {
+        ""
+    } else {
+        "; it was there already"
+    };
+    let current = escaped(deployed.current.display().to_string().as_bytes());
+    format!("{host}: {slot} is {place}{before}{sent}\n  {current}\n")
+}
+
+/// What a setup script said that failed.
+pub(crate) fn setup_report(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines = text.lines().map(|line| escaped(line.as_bytes()));
+    lines.map(|line| format!("  {line}\n")).collect()
+}
+
+/// The versions on each host.
+pub(crate) fn package_table(look: &Look, hosts: &[(String, Vec<SlotVersions>)]) -> String {
+    let mut rows = Vec::new();
+    for (host, slots) in hosts {
+        for SlotVersions { slot, versions } in slots {
+            for version in versions {
+                let place = &version.place;
+                let current = match version.current {
+                    true => Cell::painted("current", Span::Good),
+                    false => Cell::new(NOTHING),
+                };
+                rows.push(vec![
+                    Cell::painted(host, Span::Strong),
+                    Cell::new(slot.as_str()),
+                    Cell::new(place.version.to_string()),
+                    current,
+                    Cell::new(size_text(version.bytes)),
+                    Cell::new(version.signer.clone().unwrap_or_else(|| NOTHING.to_owned())),
+                    Cell::new(&place.sha256.to_string()[..12]),
+                ]);
+            }
+        }
+    }
+    let lines = table(look, &HEAD, &rows);
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+const HEAD: [Column; 7] = [
+    column("HOST", 0),
+    column("NAME", 0),
+    column("VERSION", 0),
+    column("IS", 0),
+    column("SIZE", 2),
+    column("SIGNED BY", 1),
+    column("SHA256", 3),
+];
+
+const fn column(heading: &'static str, expendable: u8) -> Column {
+    Column {
+        heading,
+        expendable,
+    }
 }
 
 /// A length as people say it.

@@ -11,11 +11,14 @@ use harness_core::Dirs;
 use super::package_build::{self, BuildArgs};
 use super::package_inspect::{self, InspectArgs};
 use super::package_keygen::{self, KeygenArgs};
+use super::package_push::{self, PushArgs};
+use super::package_rollback::{self, RollbackArgs};
 use super::package_trust::{self, TrustArgs};
+use super::package_versions::{self, ListArgs};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Build, sign and inspect packages of services, and say whose are taken
+/// Build and sign packages of services, and bring them to hosts
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct PackageArgs {
@@ -29,6 +32,9 @@ enum What {
     Build(BuildArgs),
     Inspect(InspectArgs),
     Trust(TrustArgs),
+    Push(PushArgs),
+    Rollback(RollbackArgs),
+    List(ListArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -36,7 +42,8 @@ Examples:
   harness package keygen                        a key to sign with
   harness package build api                     packs and signs the directory `api`
   harness package inspect api-1.2.0.tar.gz      what is in it, and who signed it
-  harness package trust add alice.pub           takes what alice signs";
+  harness package trust add alice.pub           takes what alice signs
+  harness package push api-1.2.0.tar.gz --host build";
 
 impl PackageArgs {
     pub(crate) fn is_json(&self) -> bool {
@@ -45,6 +52,9 @@ impl PackageArgs {
             What::Build(args) => args.is_json(),
             What::Inspect(args) => args.is_json(),
             What::Trust(args) => args.is_json(),
+            What::List(args) => args.is_json(),
+            What::Push(args) => args.is_json(),
+            What::Rollback(_) => false,
         }
     }
 }
@@ -61,6 +71,9 @@ pub(crate) async fn run(args: PackageArgs, context: &Context) -> Result<(), Fail
             found.await?.show(context)
         }
         What::Trust(args) => package_trust::run(args, context),
+        What::Push(args) => package_push::run(args, context).await,
+        What::Rollback(args) => package_rollback::run(args, context).await,
+        What::List(args) => package_versions::run(args, context).await,
     }
 }
 

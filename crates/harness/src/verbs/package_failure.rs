@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use harness_core::package::{DeployError, RefusalKind, SignedPackageError};
 use harness_package::{
     AdmitError, BuildError, InspectError, KeyError, ManifestError, SignatureError, TrustError,
 };
@@ -73,6 +74,28 @@ pub(crate) enum PackageFailure {
     /// Whom we trust cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// It is not brought anywhere.
+    #[error(transparent)]
+    Package(#[from] SignedPackageError),
+    /// It was not deployed. What was current is so still.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    /// A name that no place on a host can have.
+    #[error("`{name}` is no name: {reason}")]
+    Name { name: String, reason: &'static str },
+    /// Nothing that could serve us there.
+    #[error("there is no program `harness-shim` here that could be brought to hosts")]
+    NoShim,
+    /// It did not come up in time.
+    #[error("{host} cannot be reached")]
+    Unreachable {
+        host: String,
+        #[source]
+        source: Option<std::sync::Arc<command_executor::agent::ConnectError>>,
+    },
+    /// Some of those that were asked. What was printed says why.
+    #[error("{} cannot be asked", hosts.join(", "))]
+    NotAsked { hosts: Vec<String> },
     /// Nobody we trust has this key.
     #[error("no key {key} is trusted")]
     NotTrusted { key: String },
@@ -97,19 +120,29 @@ impl PackageFailure {
             Self::KeyThere { .. } | Self::NoKey { .. } | Self::Key { .. } | Self::Inside { .. } => {
                 2
             }
+            Self::Name { .. } => 2,
             Self::NotTrusted { .. } => 4,
+            Self::NoShim => 69,
             Self::ExposedKey { .. }
             | Self::NoSignature { .. }
             | Self::Trust(TrustError::Writable { .. } | TrustError::Owner { .. })
             | Self::Admit {
                 source: AdmitError::Signature(_) | AdmitError::OtherArchive { .. },
                 ..
-            } => 6,
+            }
+            | Self::Package(SignedPackageError::Admit {
+                source: AdmitError::Signature(_) | AdmitError::OtherArchive { .. },
+                ..
+            }) => 6,
             Self::Recipe { .. } => 78,
             Self::Io { .. }
             | Self::Build { .. }
             | Self::Admit { .. }
             | Self::Inspect { .. }
+            | Self::Package(_)
+            | Self::Deploy(_)
+            | Self::Unreachable { .. }
+            | Self::NotAsked { .. }
             | Self::Trust(_) => 1,
         }
     }
@@ -135,8 +168,25 @@ impl PackageFailure {
             Self::Admit {
                 source: AdmitError::Signature(SignatureError::OtherKey { .. }),
                 ..
-            } => Some(
+            }
+            | Self::Package(SignedPackageError::Admit {
+                source: AdmitError::Signature(SignatureError::OtherKey { .. }),
+                ..
+            }) => Some(
                 "if that is the key of somebody you trust: `harness package trust add FILE.pub`"
+                    .to_owned(),
+            ),
+            Self::NoShim => Some("name it in HARNESS_SHIM".to_owned()),
+            Self::Unreachable { source, .. } => source.as_ref()?.hint(),
+            Self::Deploy(DeployError::Held { .. }) => {
+                Some("wait until that one is done; a dead one holds up nobody".to_owned())
+            }
+            Self::Deploy(DeployError::Refused {
+                kind: RefusalKind::Room,
+                ..
+            }) => Some("make room there, or keep fewer versions (--keep)".to_owned()),
+            Self::Deploy(DeployError::Lost { .. }) => Some(
+                "`harness package list` shows which version is current; pushing again goes on from there"
                     .to_owned(),
             ),
             Self::NotTrusted { .. } => Some("`harness package trust list` shows them".to_owned()),

@@ -52,12 +52,38 @@ impl Workshop {
         if ballast > 0 {
             write(&work.join("ballast"), &noise(ballast, version));
         }
-        let recipe = Recipe::from_yaml(&text).expect("a recipe");
+        self.pack(version, &work, &text)
+    }
+
+    /// One whose ballast takes half of its room in the archive.
+    pub(crate) fn archive_of_text(&self, version: &str, ballast: usize) -> PathBuf {
+        let work = self.path().join(format!("work-{version}"));
+        fs::create_dir(&work).expect("new");
+        program(&work.join("run"), &format!("echo {version}"));
+        let noise = noise(ballast / 2, version);
+        let text: String = noise.iter().map(|byte| format!("{byte:02x}")).collect();
+        write(&work.join("ballast"), text.as_bytes());
+        let recipe = format!("name: demo\nversion: {version}\nservice: {{binary: run}}\n");
+        self.pack(version, &work, &recipe)
+    }
+
+    /// What `sha256sum ballast run setup.sh` says of a version.
+    pub(crate) fn sums(&self, version: &str) -> String {
+        let work = self.path().join(format!("work-{version}"));
+        let line = |name: &str| {
+            let bytes = fs::read(work.join(name)).expect("there");
+            format!("{}  {name}", harness_package::Digest::of(&bytes))
+        };
+        ["ballast", "run", "setup.sh"].map(line).join("\n")
+    }
+
+    fn pack(&self, version: &str, work: &Path, recipe: &str) -> PathBuf {
+        let recipe = Recipe::from_yaml(recipe).expect("a recipe");
         let path = self.path().join(format!("demo-{version}.tar.gz"));
         let mut options = fs::OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
         let mut file = options.open(&path).expect("new");
-        build(&work, &recipe, &mut file).expect("packed");
+        build(work, &recipe, &mut file).expect("packed");
         let archive = fs::File::open(&path).expect("there");
         let signature = Signature::of(archive, &self.key, "").expect("read");
         write(&signature_of(&path), signature.to_text().as_bytes());

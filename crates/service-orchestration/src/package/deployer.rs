@@ -132,7 +132,7 @@ impl PackageDeployer {
     /// # Errors
     /// [`DeployError`].
     pub async fn list(&self) -> Result<Vec<SlotVersions>, DeployError> {
-        let step = "list the packages";
+        let step = "listing the packages";
         let host = || self.host.name().to_owned();
         let link = self.host.agent()?;
         let mut argv = link.hello().program.clone();

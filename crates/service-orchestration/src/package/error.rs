@@ -18,7 +18,7 @@ pub enum DeployError {
     #[error(transparent)]
     Host(#[from] RequestError),
     /// The connection was lost, or the agent refused. After a switch that was not answered, either version may be current.
-    #[error("{host}: cannot {step}")]
+    #[error("{host}: {step} was cut off")]
     Lost {
         /// Which host.
         host: String,

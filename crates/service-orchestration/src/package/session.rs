@@ -81,7 +81,7 @@ impl PackageSession {
         argv.push(RawString::from(slot.as_str()));
         let lost = |source| DeployError::Lost {
             host: host.name().to_owned(),
-            step: "open a session",
+            step: "opening a session",
             source,
         };
         let command = link
@@ -144,7 +144,7 @@ impl PackageSession {
     ) -> Result<Brought, DeployError> {
         let sha256 = package.sha256;
         let size = package.size;
-        let step = "the offer of the package";
+        let step = "offering the package";
         let was_sent = match self
             .ask(&Order::Offer { sha256, size }, step, SHORT)
             .await?

@@ -70,7 +70,7 @@ impl PackageSession {
             return Ok(());
         };
         let program = brought.directory.join(setup.as_str());
-        let step = "run the setup script";
+        let step = "running the setup script";
         let running = self.link.exec(
             vec![RawString::from(program.into_os_string())],
             self.environment(&brought.about, order),
