@@ -20,13 +20,14 @@ use service_shim::RawString;
 use service_shim::agent::record::CommandExit;
 use smol::Timer;
 use support::Home;
+use support::hosts::trusted;
 use testkit::{Hosts, within};
 
 /// Longer than a connection is given up after, and a way is found again.
 const LONG: Duration = Duration::from_secs(120);
 
 /// A host that is kept connected; what the client needs for it lies in `directory`, which has a short name.
-async fn link(hosts: &Hosts, name: &str, directory: &Path) -> HostLink {
+async fn link(hosts: &Hosts, name: &str, directory: &Path) -> Linked {
     let host = SshHost::new(name).expect("a name");
     let host = host.with_address(hosts.address(name)).expect("an address");
     let host = host.with_user("root").expect("a user");
@@ -34,9 +35,23 @@ async fn link(hosts: &Hosts, name: &str, directory: &Path) -> HostLink {
     let known_hosts = hosts.directory().join("known_hosts");
     let way = SshConnection::prepare(host.expect("a path"), directory, known_hosts).await;
     let way = way.expect("it can be written");
-    let host = HostLink::new(SshAgent::new(way, env!("CARGO_BIN_EXE_harness-shim")));
+    let shim = env!("CARGO_BIN_EXE_harness-shim");
+    let host = HostLink::new(SshAgent::new(way.clone(), shim));
     within(LONG, "the host", host.reached()).await;
-    host
+    Linked { host, way }
+}
+
+/// A host; the connection to it is closed in the end.
+struct Linked {
+    host: HostLink,
+    way: SshConnection,
+}
+
+impl Drop for Linked {
+    fn drop(&mut self) {
+        // It may be gone with its host.
+        let _ = smol::block_on(self.way.close());
+    }
 }
 
 /// What a script says on the host.
@@ -75,45 +90,46 @@ async fn deploy(
 fn a_host_takes_packages_and_says_when_it_has_no_room() {
     let (hosts, workshop) = (Hosts::shared(), Workshop::new());
     smol::block_on(async {
-        let host = link(&hosts, "host1", &workshop.path().join("s")).await;
+        let linked = link(&hosts, "host1", &workshop.path().join("s")).await;
+        let host = &linked.host;
         // Below its user's home where nothing else is said; other tests may be there at the same time.
         let name = format!("test.{}", std::process::id());
         let root = format!("/root/.local/share/harness/packages-{name}");
         for version in ["1.0.0", "1.1.0"] {
             let package = workshop.package(version, Some("hostname"));
-            deploy(&host, &root, &package).await.expect("deployed");
+            deploy(host, &root, &package).await.expect("deployed");
             let run = format!("{root}/shop.demo/current/run; stat -c %a {root}/shop.demo");
-            assert_eq!(said(&host, &run).await, format!("{version}\n700"));
+            assert_eq!(said(host, &run).await, format!("{version}\n700"));
         }
-        let log = said(&host, &format!("cat {root}/shop.demo/setup/*.log")).await;
+        let log = said(host, &format!("cat {root}/shop.demo/setup/*.log")).await;
         assert_eq!(log, "host1\nhost1", "it ran there");
         let deployer = PackageDeployer::new(host.clone()).in_directory(&root);
         let back = deployer.rollback(&slot(), &options()).await.expect("back");
         assert_eq!(back.to.version.to_string(), "1.0.0");
-        said(&host, &format!("rm -r {root}")).await;
+        said(host, &format!("rm -r {root}")).await;
 
         let small = format!("/root/{name}");
         let mount = format!("mkdir {small}; mount -t tmpfs -o size=1m tmpfs {small}");
-        said(&host, &mount).await;
+        said(host, &mount).await;
         let first = workshop.package("2.0.0", None);
-        deploy(&host, &small, &first).await.expect("it fits");
+        deploy(host, &small, &first).await.expect("it fits");
         let used = format!("cd {small}; find . -type f | wc -l");
-        let before = said(&host, &used).await;
+        let before = said(host, &used).await;
         // Neither the archive, nor what is in another one that fits itself.
         let large = workshop.signed(&workshop.archive("2.1.0", None, 2 << 20));
         let grows = workshop.signed(&workshop.archive_of_text("2.2.0", 1200 << 10));
         for package in [large, grows] {
-            let refused = deploy(&host, &small, &package).await;
+            let refused = deploy(host, &small, &package).await;
             let refused = refused.expect_err("no room");
             let DeployError::Refused { kind, message, .. } = refused else {
                 panic!("{refused:?}");
             };
             assert_eq!(kind, RefusalKind::Room, "{message}");
-            assert_eq!(said(&host, &used).await, before, "nothing is left of it");
+            assert_eq!(said(host, &used).await, before, "nothing is left of it");
         }
         let run = format!("{small}/shop.demo/current/run");
-        assert_eq!(said(&host, &run).await, "2.0.0");
-        said(&host, &format!("umount {small}; rmdir {small}")).await;
+        assert_eq!(said(host, &run).await, "2.0.0");
+        said(host, &format!("umount {small}; rmdir {small}")).await;
     });
 }
 
@@ -129,11 +145,13 @@ fn connections_that_are_cut_whenever_leave_the_old_version_or_the_new_one() {
     let mut random = u64::from(now.unwrap_or_default().subsec_nanos()) | 1;
     println!("seed {random}");
     smol::block_on(async {
-        let host = link(&hosts, "host1", &workshop.path().join("s")).await;
-        let killer = link(&hosts, "host1", &workshop.path().join("k")).await;
+        let linked = link(&hosts, "host1", &workshop.path().join("s")).await;
+        let host = &linked.host;
+        let other = link(&hosts, "host1", &workshop.path().join("k")).await;
+        let killer = &other.host;
         let root = "/root/packages";
         let began = Instant::now();
-        deploy(&host, root, &package(0)).await.expect("deployed");
+        deploy(host, root, &package(0)).await.expect("deployed");
         let usual = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (mut old, mut arrived) = ("1.0.0".to_owned(), 0);
         for round in 1..=ROUNDS {
@@ -146,12 +164,12 @@ fn connections_that_are_cut_whenever_leave_the_old_version_or_the_new_one() {
                 // The sshd of this connection; the time is what is random here.
                 Timer::after(Duration::from_micros(random % usual)).await;
                 let sshd = format!("kill -9 $(sed -n 's/^PPid:\\s*//p' /proc/{agent}/status)");
-                said(&killer, &sshd).await;
+                said(killer, &sshd).await;
             };
-            let (done, ()) = future::zip(deploy(&host, root, &package), cut).await;
+            let (done, ()) = future::zip(deploy(host, root, &package), cut).await;
             let check =
                 format!("cd {root}/shop.demo/current && ./run && sha256sum ballast run setup.sh");
-            let found = said(&killer, &check).await;
+            let found = said(killer, &check).await;
             let (version, sums) = found.split_once('\n').expect("two things");
             assert!(
                 version == old || version == new,
@@ -167,40 +185,23 @@ fn connections_that_are_cut_whenever_leave_the_old_version_or_the_new_one() {
         }
         println!("{arrived} of {ROUNDS} arrived");
         let last = package(ROUNDS + 1);
-        deploy(&host, root, &last).await.expect("deployed");
+        deploy(host, root, &last).await.expect("deployed");
         let left = format!("cd {root}/shop.demo; find . -name '.*' ! -name . | wc -l");
-        assert_eq!(said(&host, &left).await, "0");
+        assert_eq!(said(host, &left).await, "0");
     });
 }
 
 #[test]
 fn packages_are_pushed_listed_and_gone_back_from() {
-    let (hosts, home, workshop) = (Hosts::shared(), Home::empty(), Workshop::new());
-    let address = hosts.address("host2");
-    let key = hosts.directory().join("id_ed25519").display().to_string();
-    let add = [
-        "host",
-        "add",
-        "two",
-        "--address",
-        &address,
-        "--user",
-        "root",
-    ];
-    let add = [&add[..], &["--key", &key]].concat();
-    // Nobody is there to be asked: it says which fingerprint it would be trusted by.
-    let said = home.run(&add).expect(2).stderr;
-    let fingerprint = said
-        .split_whitespace()
-        .find(|word| word.starts_with("SHA256:"));
-    let trust = ["--fingerprint", fingerprint.expect("told")];
-    home.ok(&[&add[..], &trust].concat());
+    let (hosts, home) = (Hosts::shared(), Home::empty());
+    let workshop = Workshop::new();
+    trusted(&home, &hosts, "host2");
     let package = |version: &str, setup: &str| {
         let archive = workshop.archive(version, Some(setup), 0);
         archive.display().to_string()
     };
     let name = format!("test.{}", std::process::id());
-    let push = |file: &str| home.run(&["package", "push", file, "--host", "two", "--as", &name]);
+    let push = |file: &str| home.run(&["package", "push", file, "--host", "host2", "--as", &name]);
     let first = package("1.0.0", "echo prepared");
     push(&first).expect(6).says("harness package trust add");
     let public = workshop
@@ -211,14 +212,14 @@ fn packages_are_pushed_listed_and_gone_back_from() {
     home.ok(&["package", "trust", "add", &public]);
     push(&first)
         .expect(0)
-        .says("two: sent 100 %")
-        .says("two: setup: prepared")
-        .shows(&format!("two: {name} is demo 1.0.0"))
+        .says("host2: sent 100 %")
+        .says("host2: setup: prepared")
+        .shows(&format!("host2: {name} is demo 1.0.0"))
         .shows(&format!("/{name}/current"));
     push(&first).expect(0).shows("it was there already");
     push(&package("1.1.0", "echo broken; exit 4"))
         .expect(1)
-        .says("two: setup: broken")
+        .says("host2: setup: broken")
         .says("the setup script failed with exit code 4");
     let list = || {
         let told = home.ok(&["package", "list", "-o", "json"]).json();
@@ -248,12 +249,12 @@ fn packages_are_pushed_listed_and_gone_back_from() {
     home.ok(&["package", "list"])
         .shows("VERSION")
         .shows("current");
-    let back = ["package", "rollback", &name, "--host", "two"];
+    let back = ["package", "rollback", &name, "--host", "host2"];
     home.ok(&back).says("demo 1.0.0").says("after demo 1.2.0");
     assert_eq!(list(), (2, "demo/1.0.0".to_owned()));
     home.run(&["package", "push", &first, "--host", "three"])
         .expect(4);
-    home.run(&["package", "push", &first, "--host", "two", "--as", "../x"])
+    home.run(&["package", "push", &first, "--host", "host2", "--as", "../x"])
         .expect(2);
 }
 

@@ -2,31 +2,52 @@
 //!
 //! Owns: the way from a host's name to its agent, for as long as a verb runs; and what a deployment is called by.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use command_executor::agent::{HostLink, HostState, SshAgent};
+use command_executor::agent::{ConnectError, HostLink, HostState, SshAgent};
 use command_executor::supervised::ShimProgram;
 use futures_lite::FutureExt;
 use harness_core::Dirs;
 use harness_core::hosts::{HostBook, HostEntry};
-use harness_core::package::SlotName;
+use harness_core::package::{PackageDeployer, SlotName};
 
 use super::host::connection;
 use super::host_failure::HostFailure;
 use super::package_failure::PackageFailure;
 use crate::failure::Failure;
 
-/// A host of the list, connected.
+/// Does something with a host of the list, connected, and leaves the connection to others who use it.
 ///
 /// # Errors
-/// When it is not known, or does not answer within [`PATIENCE`]. What will not pass by itself is told at once.
-pub(super) async fn reached(dirs: &Dirs, name: &str) -> Result<HostLink, Failure> {
+/// When it is not known, or does not answer within [`PATIENCE`]; what will not pass by itself is told at once. And as `work` says.
+pub(super) async fn on_host<T>(
+    dirs: &Dirs,
+    name: &str,
+    work: impl AsyncFnOnce(PackageDeployer) -> Result<T, PackageFailure>,
+) -> Result<T, Failure> {
     let book = HostBook::load(dirs).map_err(HostFailure::from)?;
     let entry: &HostEntry = book.get(name).map_err(HostFailure::from)?;
     let shim = ShimProgram::find().program();
     let shim = shim.ok_or(PackageFailure::NoShim)?;
     let way = connection(dirs, &book, entry).await?;
-    let host = HostLink::new(SshAgent::new(way, shim));
+    let was_open = way.is_open().await.map_err(HostFailure::from)?;
+    let host = HostLink::new(SshAgent::new(way.clone(), shim));
+    let done = match reached(&host).await {
+        Ok(()) => work(PackageDeployer::new(host)).await,
+        Err(source) => {
+            let host = name.to_owned();
+            Err(PackageFailure::Unreachable { host, source })
+        }
+    };
+    if !was_open {
+        way.leave().await.map_err(HostFailure::from)?;
+    }
+    Ok(done?)
+}
+
+/// Waits until it is connected; otherwise why it is not.
+async fn reached(host: &HostLink) -> Result<(), Option<Arc<ConnectError>>> {
     let states = host.subscribe();
     let answered = async {
         while let Ok(state) = states.recv().await {
@@ -45,13 +66,7 @@ pub(super) async fn reached(dirs: &Dirs, name: &str) -> Result<HostLink, Failure
             _ => Err(None),
         }
     };
-    match answered.or(late).await {
-        Ok(()) => Ok(host),
-        Err(source) => {
-            let host = name.to_owned();
-            Err(PackageFailure::Unreachable { host, source }.into())
-        }
-    }
+    answered.or(late).await
 }
 
 /// What a place on a host is called.

@@ -16,7 +16,7 @@ use super::host::Shown;
 use super::package::trusted_keys;
 use super::package_build::signature_path;
 use super::package_failure::PackageFailure;
-use super::package_hosts::{reached, slot, who};
+use super::package_hosts::{on_host, slot, who};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{escaped, json_line, note_bytes, print, push_line, setup_report};
@@ -76,9 +76,10 @@ pub(super) async fn run(args: PushArgs, context: &Context) -> Result<(), Failure
         ..SetupOrder::default()
     };
     for name in &args.hosts {
-        let host = reached(&dirs, name).await?;
-        let deployer = PackageDeployer::new(host);
-        let deployed = push(&deployer, &slot, &package, &options, name, context).await?;
+        let pushing = async |deployer: PackageDeployer| {
+            push(&deployer, &slot, &package, &options, name, context).await
+        };
+        let deployed = on_host(&dirs, name, pushing).await?;
         if args.is_json() {
             print(&json_line(&json!({
                 "host": name, "slot": slot, "version": deployed.place, "before": deployed.from,

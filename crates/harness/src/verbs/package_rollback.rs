@@ -4,7 +4,7 @@ use clap::Args;
 use harness_core::package::{DeployOptions, PackageDeployer};
 
 use super::package_failure::PackageFailure;
-use super::package_hosts::{reached, slot, who};
+use super::package_hosts::{on_host, slot, who};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -30,10 +30,12 @@ pub(super) async fn run(args: RollbackArgs, context: &Context) -> Result<(), Fai
     let dirs = context.dirs_here("package rollback")?;
     let slot = slot(&args.name)?;
     for name in &args.hosts {
-        let deployer = PackageDeployer::new(reached(&dirs, name).await?);
         let options = DeployOptions::by(who());
-        let switched = deployer.rollback(&slot, &options).await;
-        let switched = switched.map_err(PackageFailure::from)?;
+        let back = async |deployer: PackageDeployer| {
+            let switched = deployer.rollback(&slot, &options).await;
+            switched.map_err(PackageFailure::from)
+        };
+        let switched = on_host(&dirs, name, back).await?;
         let left = switched.from.map(|left| format!(", after {left}"));
         let left = left.unwrap_or_default();
         context.tell(&format!("{name}: {} is current again{left}", switched.to));

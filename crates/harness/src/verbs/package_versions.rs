@@ -1,7 +1,6 @@
 //! `package list`: which versions are on which host.
 
 use clap::Args;
-use harness_core::Dirs;
 use harness_core::hosts::HostBook;
 use harness_core::package::{PackageDeployer, SlotVersions};
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::host::Shown;
 use super::host_failure::HostFailure;
 use super::package_failure::PackageFailure;
-use super::package_hosts::reached;
+use super::package_hosts::on_host;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{json_line, package_table, print};
@@ -46,7 +45,11 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<(), Failure
     let mut found = Vec::new();
     let mut silent = Vec::new();
     for name in names {
-        match on_host(&dirs, &name).await {
+        let asked = async |deployer: PackageDeployer| {
+            let slots: Vec<SlotVersions> = deployer.list().await?;
+            Ok(slots)
+        };
+        match on_host(&dirs, &name, asked).await {
             Ok(slots) => found.push((name, slots)),
             // With one host alone its failure is the answer.
             Err(failure) if args.hosts.len() == 1 => return Err(failure),
@@ -71,9 +74,4 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<(), Failure
         true => Ok(()),
         false => Err(PackageFailure::NotAsked { hosts: silent }.into()),
     }
-}
-
-async fn on_host(dirs: &Dirs, name: &str) -> Result<Vec<SlotVersions>, Failure> {
-    let deployer = PackageDeployer::new(reached(dirs, name).await?);
-    Ok(deployer.list().await.map_err(PackageFailure::from)?)
 }
