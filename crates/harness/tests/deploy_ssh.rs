@@ -18,7 +18,6 @@ use service_orchestration::package::{
 };
 use service_shim::RawString;
 use service_shim::agent::record::CommandExit;
-use smol::Timer;
 use support::Home;
 use support::hosts::trusted;
 use testkit::{Hosts, within};
@@ -73,17 +72,17 @@ async fn deploy(
     package: &SignedPackage,
 ) -> Result<Deployed, DeployError> {
     let deployer = PackageDeployer::new(host.clone()).in_directory(root);
-    let until = Instant::now() + LONG;
-    loop {
-        within(LONG, "the host", host.reached()).await;
-        let done = deployer.deploy(&slot(), package, &options(), |_| {}).await;
-        match done {
-            Err(DeployError::Held { .. }) if Instant::now() < until => {
-                Timer::after(Duration::from_millis(20)).await;
+    let trying = async {
+        loop {
+            host.reached().await;
+            let done = deployer.deploy(&slot(), package, &options(), |_| {}).await;
+            if !matches!(done, Err(DeployError::Held { .. })) {
+                return done;
             }
-            other => return other,
+            future::yield_now().await;
         }
-    }
+    };
+    within(LONG, "the lock is free", trying).await
 }
 
 #[test]
@@ -162,7 +161,10 @@ fn connections_that_are_cut_whenever_leave_the_old_version_or_the_new_one() {
             let agent = within(LONG, "the host", host.reached()).await.hello().pid;
             let cut = async {
                 // The sshd of this connection; the time is what is random here.
-                Timer::after(Duration::from_micros(random % usual)).await;
+                let moment = Duration::from_micros(random % usual);
+                let (_silent, nothing) = std::sync::mpsc::channel::<()>();
+                let waited = smol::unblock(move || nothing.recv_timeout(moment)).await;
+                waited.expect_err("nobody says anything");
                 let sshd = format!("kill -9 $(sed -n 's/^PPid:\\s*//p' /proc/{agent}/status)");
                 said(killer, &sshd).await;
             };
