@@ -25,6 +25,7 @@ mod record;
 mod starts;
 mod steps;
 mod sweep;
+mod tail;
 mod tool;
 mod volume;
 

@@ -160,7 +160,10 @@ fn one_that_somebody_starts_or_restarts_is_taken_as_it_runs_and_ended_by_a_stop(
         yard.engine.start(&id).await.expect("it is kept");
         // Whoever looks late finds it running, and has seen no end of it.
         until_said(&yard, "db", &["layer 1 volume 1", "layer 2 volume 2"]).await;
-        yard.reach(&manager, &[], Goal::Ready).await;
+        eventually_async(SOON, "it runs", async || {
+            yard.item(&manager, "db").await.ready
+        })
+        .await;
         yard.order(&manager, &[], STOP).await;
         yard.reach(&manager, &[], Goal::Stopped).await;
         yard.engine.start(&id).await.expect("it is kept");
