@@ -30,7 +30,7 @@ usage: cargo xtask VERB
   test           every test and every documentation example
   lint           formatting, clippy without warnings, tidy
   tidy           the rules of CODE-POLICY.md that a machine can hold
-  example NAME   run an example end to end, with its assertions (quickstart, webapp, mixed)
+  example NAME   run an example end to end, with its assertions (quickstart, webapp, mixed, lan)
   readme         run every `sh` block of README.md marked `run`, in a home of its own
   containers     try the engine and the images of docker-test-env
   docs           validate every YAML block of README.md and docs/

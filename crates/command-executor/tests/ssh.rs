@@ -8,6 +8,8 @@
 mod agent;
 #[path = "ssh/carried.rs"]
 mod carried;
+#[path = "ssh/carried_ways.rs"]
+mod carried_ways;
 mod common;
 #[path = "ssh/ends.rs"]
 mod ends;

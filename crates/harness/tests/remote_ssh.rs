@@ -24,7 +24,7 @@ fn a_service_on_a_host_is_started_shown_asked_and_stopped() {
          args: [-c, 'echo at $HOST; pwd; exec FIXTURE serve 8090']\n    \
          env: {HOST: '${web.ip}'}\n    ports: [8090]\n    \
          healthcheck: {test: [\"CMD\", \"test\", \"-d\", \"/proc/1\"], interval: 1s}\n  \
-         beside:\n    type: remote\n    host: host2\n    binary: /bin/sh\n    \
+         beside:\n    type: remote\n    host: host2\n    user: dash\n    binary: /bin/sh\n    \
          args: [-c, 'echo web is at $WEB_ADDR; exec sleep 1000']\n    depends_on: [web]\n  \
          here: {type: process, binary: /bin/sh, args: [-c, 'echo web is at $WEB_ADDR; exec sleep 1000'], depends_on: [web], ports: [8091]}\n",
     );
@@ -59,6 +59,9 @@ fn a_service_on_a_host_is_started_shown_asked_and_stopped() {
         .shows("loopback");
 
     home.ok(&["exec", "web", "--", "hostname"]).shows("host1");
+    // As the file says, and not the list.
+    home.ok(&["exec", "beside", "--", "printenv", "USER"])
+        .shows("dash");
     home.run(&["exec", "web", "--", "sh", "-c", "exit 7"])
         .expect(7);
     home.ok(&["why", "web"]).shows("it is up");

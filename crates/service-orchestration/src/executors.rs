@@ -5,6 +5,7 @@
 
 mod alone;
 mod attach;
+mod carrier;
 mod contract;
 mod copy;
 mod docker;
@@ -21,6 +22,7 @@ mod shimmed;
 
 pub(crate) use alone::stream_events;
 pub use attach::AttachExecutor;
+pub use carrier::{Carried, Carrier, Passage};
 use contract::NoControl;
 pub use contract::{
     Adoption, AttemptControl, AttemptEvent, AttemptFacts, HostFacts, RunningAttempt,

@@ -33,9 +33,9 @@ pub use network::{Network, NetworkError};
 pub use place::{Attachment, HostId, Place};
 pub use registry::{Registry, ResolveError, Snapshot};
 pub use resolved::Resolved;
-pub use route::{Reason, Route, RouteError, route, route_to_port};
+pub use route::{Reason, Route, RouteError, detour, route, route_to_port};
 pub use subnet::{Subnet, SubnetError};
 pub use topology::{
-    DefaultRoute, HostNet, Interface, InterfaceAddress, InterfaceKind, Sight, Topology,
+    DefaultRoute, Detour, HostNet, Interface, InterfaceAddress, InterfaceKind, Sight, Topology,
 };
 pub use watch::{Cursor, Update, Watch};

@@ -11,8 +11,8 @@ use std::task::Waker;
 
 use crate::ledger::Ledger;
 use crate::{
-    Cursor, Entry, Incarnation, InstanceKey, Outcome, Place, Readiness, Resolved, RouteError,
-    ServiceKey, Topology, Watch,
+    Cursor, Detour, Entry, Incarnation, InstanceKey, Outcome, Place, Readiness, Resolved,
+    RouteError, ServiceKey, Topology, Watch, detour,
 };
 
 /// Why a service has no address for the one who asks.
@@ -155,6 +155,19 @@ impl Registry {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         Resolved::new(entry, from, &topology)
+    }
+
+    /// For each port of an instance, what has to be carried so that something at `from` reaches it, where no way leads there
+    /// by itself.
+    pub fn detours(&self, entry: &Entry, from: &Place) -> Vec<Option<Detour>> {
+        let topology = self
+            .shared
+            .topology
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let each = entry.endpoints.iter();
+        each.map(|endpoint| detour(from, &entry.place, entry.ip, endpoint, &topology))
+            .collect()
     }
 
     /// Everything that is listed, and the place in the changes where it was seen.

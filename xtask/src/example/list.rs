@@ -2,11 +2,11 @@
 //!
 //! Owns: the names. What an example must show stands in the file of its name.
 
-use crate::example::{mixed, quickstart, webapp};
+use crate::example::{lan, mixed, quickstart, webapp};
 use crate::failure::Failure;
 
 /// The examples that `cargo xtask ci` runs.
-pub(crate) const NAMES: [&str; 3] = ["quickstart", "webapp", "mixed"];
+pub(crate) const NAMES: [&str; 4] = ["quickstart", "webapp", "mixed", "lan"];
 
 /// Runs one and ends in one line.
 ///
@@ -17,6 +17,7 @@ pub(crate) fn run(name: &str) -> Result<(), Failure> {
         "quickstart" => quickstart::run()?,
         "webapp" => webapp::run()?,
         "mixed" => mixed::run()?,
+        "lan" => lan::run()?,
         _ => {
             return Err(Failure::Missing {
                 what: format!("no example `{name}`"),

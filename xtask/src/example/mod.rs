@@ -1,5 +1,6 @@
 //! The examples, each run end to end with its assertions.
 
+mod lan;
 mod leftovers;
 mod list;
 mod mixed;

@@ -17,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use service_shim::{AGENT_VERB, EMBEDDED_FLAG};
 
 use super::error::ConnectError;
+use super::forward::HostForward;
 use super::link::AgentLink;
 use crate::blocking::unblock;
 use crate::supervised::ShimChild;
@@ -45,6 +46,16 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Starts an agent there and has heard its greeting.
     async fn connect(&self) -> Result<AgentLink, ConnectError>;
+
+    /// Has connections carried from now on, until the connection is lost. Twice is as good as once.
+    async fn forward(&self, _way: &HostForward) -> Result<(), ConnectError> {
+        Err(ConnectError::NoForward)
+    }
+
+    /// They need not be carried any more.
+    async fn forward_no_more(&self, _way: &HostForward) -> Result<(), ConnectError> {
+        Ok(())
+    }
 
     /// The last connection went silent, or none comes after it: what it shared with the next is to be given up.
     async fn give_up(&self) {}

@@ -101,6 +101,9 @@ pub enum ConnectError {
     /// It took too long.
     #[error("not connected within {0:?}")]
     Late(Duration),
+    /// Such a connection carries nothing for others.
+    #[error("nothing can be carried over this connection")]
+    NoForward,
     /// No attempt has been made yet, or one is being made.
     #[error("it is being connected")]
     Connecting,
@@ -113,7 +116,7 @@ impl ConnectError {
             Self::Ssh(error) => error.is_unreachable(),
             Self::Link(LinkError::Version { .. }) | Self::Machine { .. } => false,
             Self::Link(_) | Self::Late(_) | Self::Connecting => true,
-            Self::Program { .. } | Self::Upload { .. } => false,
+            Self::Program { .. } | Self::Upload { .. } | Self::NoForward => false,
         }
     }
 
@@ -128,6 +131,7 @@ impl ConnectError {
             | Self::Program { .. }
             | Self::Upload { .. }
             | Self::Late(_)
+            | Self::NoForward
             | Self::Connecting => None,
         }
     }

@@ -15,6 +15,7 @@ use service_shim::agent::protocol::Hello;
 
 use super::connect::Connector;
 use super::error::{ConnectError, LinkError, RequestError};
+use super::forward::{self, Wanted};
 use super::link::AgentLink;
 use super::stream::StreamError;
 use crate::driver;
@@ -23,12 +24,14 @@ use crate::driver;
 #[derive(Clone)]
 pub struct HostLink(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     name: String,
     // A lock because anybody may ask from any task; held to look and to set.
     state: Mutex<State>,
     /// Somebody wants it to be tried now. Closed with the value, or when it is left.
     hurry: Sender<()>,
+    /// What is wanted to be carried has changed.
+    errand: Sender<()>,
     /// Ends once it is left, and what it shared with later connections is closed.
     left: Receiver<Infallible>,
 }
@@ -37,6 +40,7 @@ struct State {
     link: Result<AgentLink, Arc<ConnectError>>,
     subscribers: Vec<Sender<HostState>>,
     starts: Starts,
+    wanted: Vec<Arc<Wanted>>,
 }
 
 /// Orders to start that may be under way.
@@ -61,6 +65,7 @@ impl HostLink {
     /// Begins to connect, and never gives up.
     pub fn new(connector: impl Connector) -> HostLink {
         let (hurry, hurried) = async_channel::bounded(1);
+        let (errand, errands) = async_channel::bounded(1);
         let (leaving, left) = async_channel::bounded(1);
         let inner = Arc::new(Inner {
             name: connector.name().to_owned(),
@@ -72,13 +77,15 @@ impl HostLink {
                     all_done_at: Instant::now() + START_VALIDITY + MARGIN,
                     open: 0,
                 },
+                wanted: Vec::new(),
             }),
             hurry,
+            errand,
             left,
         });
         let watched = Arc::downgrade(&inner);
         driver::run(async move {
-            keep(&watched, &connector, hurried).await;
+            keep(&watched, &connector, hurried, errands).await;
             // Whoever only lets go may share it with others.
             if watched.strong_count() > 0 {
                 connector.give_up().await;
@@ -164,6 +171,22 @@ impl HostLink {
         }
     }
 
+    /// This shall be carried, whenever the host is connected.
+    pub(super) fn want(&self, wanted: Arc<Wanted>) {
+        self.0.lock().wanted.push(wanted);
+        // Once is enough.
+        let _ = self.0.errand.try_send(());
+    }
+
+    /// This need not be carried any more.
+    pub(super) fn want_no_more(&self, gone: &Arc<Wanted>) {
+        let mut state = self.0.lock();
+        state.wanted.retain(|one| !Arc::ptr_eq(one, gone));
+        drop(state);
+        // Once is enough.
+        let _ = self.0.errand.try_send(());
+    }
+
     /// An order to start is given: until the answer lives, nobody believes that there is no run directory.
     pub(crate) fn begin_start(&self) -> StartUnderWay {
         let mut state = self.0.lock();
@@ -232,6 +255,11 @@ impl Inner {
         state.subscribers.retain(tell);
     }
 
+    /// What shall be carried.
+    pub(super) fn wanted(&self) -> Vec<Arc<Wanted>> {
+        self.lock().wanted.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,7 +275,12 @@ impl State {
 }
 
 /// Connects again and again, until nobody has the host any more, or it is left.
-async fn keep(host: &Weak<Inner>, connector: &impl Connector, hurried: Receiver<()>) {
+async fn keep(
+    host: &Weak<Inner>,
+    connector: &impl Connector,
+    hurried: Receiver<()>,
+    errands: Receiver<()>,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let connect = async { Some(connector.connect().await) };
@@ -273,7 +306,8 @@ async fn keep(host: &Weak<Inner>, connector: &impl Connector, hurried: Receiver<
                     let_go(&hurried).await;
                     None
                 };
-                let Some(error) = lost.or(nobody).await else {
+                let carrying = async { match forward::carry(host, connector, &errands).await {} };
+                let Some(error) = lost.or(nobody).or(carrying).await else {
                     return;
                 };
                 if matches!(error, LinkError::Silent(_)) {

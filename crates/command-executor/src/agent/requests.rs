@@ -38,6 +38,18 @@ impl AgentLink {
         }
     }
 
+    /// A port that nothing listens on there, of TCP or UDP, and that is none of these.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn free_port(&self, udp: bool, taken: &[u16]) -> Result<u16, StreamError> {
+        let taken = taken.to_owned();
+        match self.answered(&Request::FreePort { udp, taken }).await?.1 {
+            Answer::FreePort { port } => Ok(port),
+            other => Err(senseless(&other)),
+        }
+    }
+
     /// A connection to a TCP address, as the host reaches it.
     ///
     /// # Errors

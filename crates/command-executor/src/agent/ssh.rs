@@ -12,10 +12,11 @@ use futures_lite::FutureExt;
 
 use super::connect::{Connector, StartedAgent, complaint, start};
 use super::error::{ConnectError, LinkError};
+use super::forward::HostForward;
 use super::link::AgentLink;
 use super::upload::{self, Binary};
 use crate::quote;
-use crate::ssh::{SshConnection, SshError};
+use crate::ssh::{Direction, SshConnection, SshError, SshForward};
 
 /// The way to the agent of a host by ssh.
 #[derive(Debug)]
@@ -130,6 +131,16 @@ impl Connector for SshAgent {
         }
     }
 
+    async fn forward(&self, way: &HostForward) -> Result<(), ConnectError> {
+        let (direction, forward) = spelled(way)?;
+        Ok(self.connection.forward(direction, &forward).await?)
+    }
+
+    async fn forward_no_more(&self, way: &HostForward) -> Result<(), ConnectError> {
+        let (direction, forward) = spelled(way)?;
+        Ok(self.connection.cancel(direction, &forward).await?)
+    }
+
     async fn give_up(&self) {
         // It may be as dead as what went over it, and would hold the next one up. What hangs is left behind.
         let closed = async { drop(self.connection.close().await) };
@@ -138,6 +149,16 @@ impl Connector for SshAgent {
         };
         closed.or(late).await;
     }
+}
+
+/// In the words of the client.
+fn spelled(way: &HostForward) -> Result<(Direction, SshForward), ConnectError> {
+    let (direction, listen, target) = match way {
+        HostForward::ToThere { listen, target } => (Direction::Local, listen, target),
+        HostForward::FromThere { listen, target } => (Direction::Remote, listen, target),
+    };
+    let forward = SshForward::new(*listen, target.ip().to_string(), target.port());
+    Ok((direction, forward.map_err(SshError::from)?))
 }
 
 /// The exit code that says that there is no program.

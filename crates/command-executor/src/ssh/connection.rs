@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::config::Files;
-use super::{SshError, SshHost, SshLayer, host};
+use super::{SshError, SshForward, SshHost, SshLayer, host};
 use crate::blocking::unblock;
 use crate::{Command, Completed, Executor, Exit, Target};
 
@@ -115,6 +115,39 @@ impl SshConnection {
         self.execute(&["-O", "stop"], &[]).await.map(drop)
     }
 
+    /// Has the shared connection carry connections until it ends. What it carries already is no error.
+    pub(crate) async fn forward(
+        &self,
+        direction: Direction,
+        forward: &SshForward,
+    ) -> Result<(), SshError> {
+        self.forwarding("forward", direction, forward).await
+    }
+
+    /// Has it carry them no more; those that are open go on.
+    pub(crate) async fn cancel(
+        &self,
+        direction: Direction,
+        forward: &SshForward,
+    ) -> Result<(), SshError> {
+        self.forwarding("cancel", direction, forward).await
+    }
+
+    async fn forwarding(
+        &self,
+        what: &str,
+        direction: Direction,
+        forward: &SshForward,
+    ) -> Result<(), SshError> {
+        let option = match direction {
+            Direction::Local => "-L",
+            Direction::Remote => "-R",
+        };
+        let forward = forward.to_string();
+        let words = ["-o", "ClearAllForwardings=no", "-O", what, option, &forward];
+        self.client(&words, &[]).await.map(drop)
+    }
+
     /// Runs a command there to its end, as [`SshLayer`] says. What the client itself has to say comes as an error.
     ///
     /// # Errors
@@ -166,6 +199,15 @@ impl SshConnection {
         }
         Ok(())
     }
+}
+
+/// Which end of a connection listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// This machine.
+    Local,
+    /// The host.
+    Remote,
 }
 
 /// `sun_path` of Linux, without its last byte.

@@ -10,6 +10,7 @@ mod layer;
 mod leftover;
 mod line;
 
+pub(crate) use connection::Direction;
 pub use connection::SshConnection;
 pub use error::SshError;
 pub use host::{SshHost, SshHostError};

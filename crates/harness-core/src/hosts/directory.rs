@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -53,13 +53,9 @@ impl BookDirectory {
         let dirs = self.dirs.clone();
         let book = blocking::unblock(move || HostBook::load(&dirs)).await;
         let book = book.map_err(|error| refusal(&error))?;
-        let mut entry = book
-            .find(&call.name)
-            .map_err(|error| unknown(&call.name, &error))?
-            .clone();
-        entry.user = call.user.clone().or(entry.user);
-        entry.port = call.port.unwrap_or(entry.port);
-        entry.key = call.key.clone().or(entry.key);
+        let entry = book
+            .called(call)
+            .map_err(|error| unknown(&call.name, &error))?;
         let way = book.way(&entry).map_err(|error| refusal(&error))?;
         Ok((entry, way))
     }
@@ -72,10 +68,7 @@ impl BookDirectory {
     /// Where those of one way lie: they are named by the host, to which several ways may lead. The next daemon finds what
     /// this one leaves open, if it goes the same way.
     fn directory(&self, way: &SshHost) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        way.hash(&mut hasher);
-        // Short, for the path of a socket is.
-        self.root().join(format!("{:08x}", hasher.finish() as u32))
+        directory_of(&self.root(), way)
     }
 
     /// Ends every connection; also those that a daemon before this one has left open.
@@ -117,11 +110,20 @@ impl HostDirectory for BookDirectory {
         let found = by_way(&known, &way).unwrap_or_else(|| KnownHost {
             link: HostLink::new(SshAgent::new(connection, shim)),
             address,
+            port: entry.port,
             jump: entry.jump,
         });
         known.insert(call.clone(), (way, found.clone()));
         Ok(found)
     }
+}
+
+/// Where the files of the client lie for one way to a host: they are named by it, and several ways may lead there.
+pub(super) fn directory_of(root: &Path, way: &SshHost) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    way.hash(&mut hasher);
+    // Short, for the path of a socket is.
+    root.join(format!("{:08x}", hasher.finish() as u32))
 }
 
 /// Where others reach a host: not through another one, and not on this machine alone.

@@ -2,8 +2,12 @@
 //!
 //! Owns: what the client of SSH is told of a host, and of those before it. Never connects.
 
-use command_executor::ssh::{SshHost, SshHostError};
+use std::path::{Path, PathBuf};
 
+use command_executor::ssh::{SshHost, SshHostError};
+use service_orchestration::executors::HostCall;
+
+use super::directory::directory_of;
 use super::{HostBook, HostBookError, HostEntry};
 
 /// Why no way leads to a host.
@@ -31,6 +35,28 @@ impl HostBook {
     /// [`HostWayError`] when a part of it is wrong, or a jump host is not known.
     pub fn way(&self, entry: &HostEntry) -> Result<SshHost, HostWayError> {
         self.hop(entry, 0)
+    }
+
+    /// The host that is meant, with what the call says otherwise.
+    ///
+    /// # Errors
+    /// [`HostBookError::Unknown`].
+    pub fn called(&self, call: &HostCall) -> Result<HostEntry, HostBookError> {
+        let entry = self.find(&call.name)?.clone();
+        Ok(HostEntry {
+            user: call.user.clone().or(entry.user),
+            port: call.port.unwrap_or(entry.port),
+            key: call.key.clone().or(entry.key),
+            ..entry
+        })
+    }
+
+    /// Where the files of the client lie below `root` for a host that is not logged in to as it is written down.
+    ///
+    /// # Errors
+    /// As [`way`](Self::way).
+    pub fn own_directory(&self, root: &Path, entry: &HostEntry) -> Result<PathBuf, HostWayError> {
+        Ok(directory_of(root, &self.way(entry)?))
     }
 
     fn hop(&self, entry: &HostEntry, hops: usize) -> Result<SshHost, HostWayError> {

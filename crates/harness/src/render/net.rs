@@ -152,6 +152,7 @@ fn forwarder_words(
             format!("not needed: the program listens on all addresses, {listen} among them")
         }
         Some(Carriage::Forwarder) => format!("carries {listen} to {to}"),
+        Some(Carriage::Ssh) => format!("SSH carries {listen} there to {to}"),
         Some(Carriage::Planned) => format!(
             "nothing listens at {listen} yet: one is started with the container, and carries it to {to}"
         ),

@@ -91,6 +91,7 @@ fn unit(name: &str, kind: UnitKind, state: &str) -> UnitStatus {
         kind,
         target: "process".to_owned(),
         host: None,
+        login: None,
         state: state.to_owned(),
         phase: Phase::Unknown,
         ready: matches!(state, "ready" | "done"),

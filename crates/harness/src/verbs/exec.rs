@@ -12,6 +12,7 @@ use clap::Args;
 use command_executor::{Command, DockerLayer, OutputMode, StdinMode};
 use container_engine::{ContainerId, Discovery, Engine, EngineError};
 use harness_core::AutoStart;
+use harness_core::hosts::HostCall;
 use harness_core::report::UnitStatus;
 
 use super::exec_attend::Attended;
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure
     let mark = format!("{}-{}", std::process::id(), Utc::now().timestamp_micros());
     if let Some(host) = host(&args, &units)? {
         let terminals = (has_terminal, tty);
-        return exec_remote::run(args, host, mark, terminals, context).await;
+        return exec_remote::run(args, &host, mark, terminals, context).await;
     }
     let engine = Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?;
     let container = running(&engine, &units).await?;
@@ -89,7 +90,7 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure
 }
 
 /// The other host that one of these units runs on.
-fn host<'a>(args: &ExecArgs, units: &[&'a UnitStatus]) -> Result<Option<&'a str>, ExecFailure> {
+fn host(args: &ExecArgs, units: &[&UnitStatus]) -> Result<Option<HostCall>, ExecFailure> {
     let mut there = units.iter().filter(|unit| unit.host.is_some());
     let Some(unit) = there.next() else {
         return Ok(None);
@@ -99,7 +100,13 @@ fn host<'a>(args: &ExecArgs, units: &[&'a UnitStatus]) -> Result<Option<&'a str>
             unit: unit.name.clone(),
         });
     }
-    Ok(unit.host.as_deref())
+    let login = unit.login.clone();
+    Ok(unit.host.clone().map(|name| HostCall {
+        name,
+        user: login.as_ref().and_then(|login| login.user.clone()),
+        port: login.as_ref().and_then(|login| login.port),
+        key: login.and_then(|login| login.ssh_key),
+    }))
 }
 
 /// The first container of these units that runs.

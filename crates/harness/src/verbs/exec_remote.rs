@@ -1,11 +1,11 @@
 //! `exec` where a service runs on another host: a command there, by ssh.
 //!
-//! Owns: what of the surroundings the command gets there, and the connection for it. The daemon is not asked: it is run with the login that the list of
-//! hosts names.
+//! Owns: what of the surroundings the command gets there, and the connection for it. The daemon is not asked: it is run with the login that the
+//! service's file names, else the list of hosts.
 
 use command_executor::ssh::SshConnection;
 use command_executor::{Command, OutputMode, SshLayer, StdinMode};
-use harness_core::hosts::HostBook;
+use harness_core::hosts::{HostBook, HostCall};
 
 use super::exec::ExecArgs;
 use super::exec_attend::Attended;
@@ -21,15 +21,15 @@ use crate::failure::Failure;
 /// When the host is not in the list or cannot be reached; as the command ends.
 pub(super) async fn run(
     args: ExecArgs,
-    host: &str,
+    host: &HostCall,
     mark: String,
     terminals: (bool, bool),
     context: &Context,
 ) -> Result<(), Failure> {
     let dirs = context.dirs_here("exec")?;
     let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
-    let entry = book.find(host).map_err(HostFailure::from)?;
-    let connection = connection(&dirs, &book, entry).await?;
+    let entry = book.called(host).map_err(HostFailure::from)?;
+    let connection = connection(&dirs, &book, &entry).await?;
     let was_open = connection.is_open().await.map_err(HostFailure::from)?;
     connection.open().await.map_err(HostFailure::from)?;
     let ended = match attended(args, &connection, mark, terminals) {

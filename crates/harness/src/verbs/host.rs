@@ -150,5 +150,10 @@ pub(super) async fn connection(
     dirs.create()?;
     let host = book.way(entry)?;
     let known_hosts = HostBook::known_hosts(dirs);
-    Ok(SshConnection::prepare(host, dirs.run().join("ssh"), known_hosts).await?)
+    let directory = match book.get(&entry.name) {
+        // Not as it is written down: that is another connection.
+        Ok(written) if written != entry => book.own_directory(&dirs.run().join("ssh"), entry)?,
+        Ok(_) | Err(_) => dirs.run().join("ssh"),
+    };
+    Ok(SshConnection::prepare(host, directory, known_hosts).await?)
 }

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use async_channel::Receiver;
@@ -13,6 +15,7 @@ use command_executor::event::ProcessEventStream;
 use service_registry::{Attachment, HostId, HostNet};
 
 use super::RunningService;
+use super::carrier::Carrier;
 use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
 use super::one_off::{KnownOneOff, OneOffOrder, OneOffPlace};
 use super::order::{
@@ -140,6 +143,15 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
         Err(ControlError::NotInside)
     }
 
+    /// A connection to an address as the machine of the attempt reaches it, where that is another one; inside the result, what
+    /// came of connecting there.
+    ///
+    /// # Errors
+    /// As [`AttemptControl::run_inside`].
+    async fn dial(&self, _to: SocketAddr) -> Result<io::Result<UnixStream>, ControlError> {
+        Err(ControlError::NotInside)
+    }
+
     /// What its own check says of it; absent where it has none. It is only asked where nobody else does so.
     ///
     /// # Errors
@@ -253,6 +265,11 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
     /// What is started of units from now on, and what [`ServiceExecutor::known`] finds running, where others can start it, too.
     /// There is one listener: whoever asks again replaces it.
     fn starts(&self) -> Option<Receiver<Started>> {
+        None
+    }
+
+    /// Whoever reaches other hosts for what is launched, where this does.
+    fn carrier(&self) -> Option<Arc<dyn Carrier>> {
         None
     }
 

@@ -34,6 +34,18 @@ pub enum LaunchError {
         /// Who has it, and what can be done.
         reason: String,
     },
+    /// No way leads to what it needs, and none can be made.
+    #[error("connections from {from} to {target} of {to} cannot be carried by SSH: {reason}")]
+    NotCarried {
+        /// Where it would run.
+        from: String,
+        /// Whose the address is.
+        to: String,
+        /// The address.
+        target: std::net::SocketAddr,
+        /// Why.
+        reason: String,
+    },
     /// The environment or an argument names a unit that has no address yet.
     #[error("`{reference}` has no value: {reason}")]
     Unresolved {
@@ -108,6 +120,7 @@ impl LaunchError {
             | Self::NoSuchProcess(_)
             | Self::Log { .. }
             | Self::Unclear(_)
+            | Self::NotCarried { .. }
             | Self::Unreachable { .. }
             | Self::Machine { .. } => false,
         }

@@ -4,12 +4,15 @@
 //! [`command_executor::agent`]; which hosts there are, a [`HostDirectory`] knows. See the ADR on services on other hosts.
 
 mod attempt;
+mod carry;
 mod control;
 mod directory;
+mod leftover;
 mod mirror;
 mod order;
 mod reach;
 mod slip;
+mod ways;
 
 pub use directory::{HostCall, HostDirectory, HostRefusal, KnownHost};
 
@@ -27,18 +30,21 @@ use futures_lite::future;
 use service_registry::HostId;
 
 use self::attempt::RemoteAttempt;
+use self::leftover::Traces;
 use self::order::Ordered;
 use self::reach::ReachError;
 use self::slip::Slips;
+use self::ways::Ways;
 use super::installation::Installation;
 use super::shimmed::launch_error;
 use super::{
-    AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, HostFacts, LaunchError,
-    LaunchOrder, RunningAttempt, RunningService, ServiceExecutor, Ticket, alone,
+    AdoptError, Adoption, AttemptEvent, Carrier, ControlError, Ground, GroundOrder, HostFacts,
+    LaunchError, LaunchOrder, LeftoverError, RunningAttempt, RunningService, ServiceExecutor,
+    Ticket, alone,
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
-use crate::spec::{RemoteTarget, TargetKind, TargetSpec, UnitId};
+use crate::spec::{RemoteTarget, StackName, TargetKind, TargetSpec, UnitId};
 
 /// Runs programs on hosts that SSH reaches, each beside a shim that outlives us and the connection.
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ pub struct SshExecutor {
     hosts: Arc<dyn HostDirectory>,
     home: Arc<Installation>,
     slips: Slips,
+    ways: Ways,
+    traces: Traces,
     /// Attempts that were looked for in vain. Behind a lock because each is looked for by a task of its own; held to look and
     /// to set.
     missed: Arc<Mutex<BTreeSet<String>>>,
@@ -62,6 +70,8 @@ impl SshExecutor {
         Self {
             hosts: Arc::new(hosts),
             slips: Slips::at(directory.join("attempts")),
+            ways: Ways::at(directory.join("ways")),
+            traces: Traces::at(directory.join("stacks")),
             home: Arc::new(Installation::at(directory)),
             missed: Arc::default(),
         }
@@ -142,6 +152,15 @@ impl SshExecutor {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Removes what a stack has left on a host.
+    async fn clear(&self, call: &HostCall, stack: &StackName, work: bool) -> Result<(), Failure> {
+        let host = self.hosts.find(call).await?;
+        let agent = reach::agent(&host.link).await?;
+        let root = order::root(&self.home.id()?, agent.hello());
+        leftover::remove(&agent, &root, stack, work).await?;
+        Ok(())
+    }
+
     async fn forget_attempt(&self, instance_id: &str) -> Result<(), Failure> {
         let Some(slip) = self.slips.find(instance_id).await? else {
             return Ok(());
@@ -197,10 +216,11 @@ impl ServiceExecutor for SshExecutor {
                 .await
                 .map_err(|error| not_reached(&unit, ReachError::Away(host.link.explain(error))))?;
         }
-        self.slips
-            .keep(&instance_id, &slip)
-            .await
-            .map_err(|error| machine(&unit, error))?;
+        let noted = async {
+            self.traces.keep(&unit.stack, &slip.host).await?;
+            self.slips.keep(&instance_id, &slip).await
+        };
+        noted.await.map_err(|error| machine(&unit, error))?;
         let shore = Shore::host(host.link.clone());
         let error = match supervised::launch(launch, &shore).await {
             Ok(process) => {
@@ -248,6 +268,37 @@ impl ServiceExecutor for SshExecutor {
 
     async fn known(&self) -> BTreeSet<String> {
         self.slips.all().await
+    }
+
+    async fn forget_stack(
+        &self,
+        stack: &StackName,
+        volumes: bool,
+    ) -> Result<Vec<String>, LeftoverError> {
+        let mut left = None;
+        for call in self.traces.of(stack).await {
+            if let Err(error) = self.clear(&call, stack, volumes).await {
+                let reason = format!("its files on {} are left", call.name);
+                left = Some(LeftoverError {
+                    stack: stack.clone(),
+                    source: format!("{reason}: {}", crate::error_chain(&*error.0)).into(),
+                });
+            }
+        }
+        match left {
+            Some(left) => Err(left),
+            None => {
+                // Without its volumes, what it has written stays, and may go another time.
+                if volumes {
+                    self.traces.forget(stack).await;
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn carrier(&self) -> Option<Arc<dyn Carrier>> {
+        Some(Arc::new(self.clone()))
     }
 
     async fn start(&self, config: ServiceConfig) -> Result<RunningService, LaunchError> {

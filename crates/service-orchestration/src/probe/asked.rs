@@ -11,6 +11,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use super::command::Program;
+use super::dial::FarPort;
 use super::http::HttpQuestion;
 use super::inside::{InsideProgram, OwnCheck};
 use super::pushed::{Awaited, Latch};
@@ -38,6 +39,8 @@ pub struct Surroundings {
     pub reached: BTreeMap<u16, SocketAddr>,
     /// Where its other ports are reached, where that is somewhere else.
     pub elsewhere: Option<IpAddr>,
+    /// The attempt, when its ports are reached from its own host only.
+    pub dialer: Option<Arc<dyn AttemptControl>>,
     /// The attempt, when commands are run inside of it and not here.
     pub inside: Option<Arc<dyn AttemptControl>>,
     /// The identity of the attempt that is asked, by which [`Prober::sweep`](super::Prober::sweep) finds the programs
@@ -57,6 +60,7 @@ impl Default for Surroundings {
             address: Ipv4Addr::LOCALHOST.into(),
             reached: BTreeMap::new(),
             elsewhere: None,
+            dialer: None,
             inside: None,
             instance_id: None,
         }
@@ -66,15 +70,19 @@ impl Default for Surroundings {
 impl Surroundings {
     /// Where a port of the unit itself is reached from here, when that is not where the unit would ask for it.
     pub(super) fn way(&self, host: Option<&str>, port: u16) -> Option<SocketAddr> {
-        let is_own = match host {
+        let declared = self.reached.get(&port).copied();
+        let way = declared.or(self.elsewhere.map(|ip| SocketAddr::new(ip, port)));
+        way.filter(|_| self.is_own(host))
+    }
+
+    /// Whether the unit itself is meant.
+    pub(super) fn is_own(&self, host: Option<&str>) -> bool {
+        match host {
             None | Some("localhost") => true,
             Some(host) => host.parse().is_ok_and(|ip: IpAddr| {
                 ip.is_loopback() || ip.is_unspecified() || ip == self.address
             }),
-        };
-        let declared = self.reached.get(&port).copied();
-        let way = declared.or(self.elsewhere.map(|ip| SocketAddr::new(ip, port)));
-        way.filter(|_| is_own)
+        }
     }
 }
 
@@ -190,14 +198,17 @@ impl Asked {
                 let port = text(port)?;
                 let number = port.parse().ok().filter(|port| *port != 0);
                 let number = number.ok_or(PrepareError::Port(port))?;
+                let far = FarPort::of(from, host.as_deref(), number);
                 Question::Tcp(match from.way(host.as_deref(), number) {
                     Some(way) => TcpQuestion {
                         host: way.ip().to_string(),
                         port: way.port(),
+                        far: None,
                     },
                     None => TcpQuestion {
                         host: host.unwrap_or_else(|| from.address.to_string()),
                         port: number,
+                        far,
                     },
                 })
             }

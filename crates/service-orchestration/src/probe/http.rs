@@ -11,6 +11,7 @@ use harness_http::{
     Address, Bytes, Excess, HttpError, HttpUrl, Limits, Request, Response, StatusCode, Uri, send,
 };
 
+use super::dial::FarPort;
 use super::output::Tail;
 use super::tcp::not_connected;
 use super::{Answer, PrepareError, Surroundings};
@@ -22,6 +23,8 @@ pub(crate) struct HttpQuestion {
     headers: HeaderMap,
     /// Which are good; empty: 200 to 399.
     status: Vec<u16>,
+    /// The same server, where no way leads to it from here.
+    far: Option<FarPort>,
 }
 
 impl HttpQuestion {
@@ -53,16 +56,20 @@ impl HttpQuestion {
             path,
             headers: all,
             status,
+            far: None,
         })
     }
 
     /// The same question, asked where the unit's port is reached from here. What the unit is asked for stays the same.
     pub(crate) fn by(mut self, from: &Surroundings) -> Self {
-        if let Address::Tcp { host, port } = &mut self.address
-            && let Some(way) = from.way(Some(host), *port)
-        {
-            *host = way.ip().to_string();
-            *port = way.port();
+        if let Address::Tcp { host, port } = &mut self.address {
+            match from.way(Some(host), *port) {
+                Some(way) => {
+                    *host = way.ip().to_string();
+                    *port = way.port();
+                }
+                None => self.far = FarPort::of(from, Some(host), *port),
+            }
         }
         self
     }
@@ -76,7 +83,14 @@ impl HttpQuestion {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = self.headers.clone();
-        match send(&self.address, request, &limits).await {
+        let answered = match &self.far {
+            None => send(&self.address, request, &limits).await,
+            Some(far) => match far.connect().await {
+                Ok(stream) => harness_http::request(stream, request, &limits).await,
+                Err(answer) => return answer,
+            },
+        };
+        match answered {
             Ok(response) if self.accepts(response.status()) => Answer::Good,
             Ok(response) => refused(&response),
             Err(error) => failed(&error, timeout),

@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 mod asked;
 mod command;
+mod dial;
 mod http;
 mod inside;
 mod output;

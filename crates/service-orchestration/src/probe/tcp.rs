@@ -8,15 +8,24 @@ use async_net::TcpStream;
 use rustix::io::Errno;
 
 use super::Answer;
+use super::dial::FarPort;
 
 #[derive(Clone, Debug)]
 pub(crate) struct TcpQuestion {
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// The same, where no way leads to it from here.
+    pub(crate) far: Option<FarPort>,
 }
 
 impl TcpQuestion {
     pub(crate) async fn ask(&self) -> Answer {
+        if let Some(far) = &self.far {
+            return match far.connect().await {
+                Ok(_) => Answer::Good,
+                Err(answer) => answer,
+            };
+        }
         match self.connect().await {
             Ok(stream) if is_own_end(&stream) => Answer::bad(format!("nobody listens on {self}")),
             Ok(_) => Answer::Good,

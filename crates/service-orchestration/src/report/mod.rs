@@ -15,6 +15,6 @@ pub use net::{
 };
 pub use phase::Phase;
 pub use status::{
-    Blocked, ExitInfo, Health, OneOffStatus, SCHEMA_VERSION, StackStatus, StopInfo, UnitStatus,
-    WaitingFor, Why, WhyReason,
+    Blocked, ExitInfo, Health, HostLogin, OneOffStatus, SCHEMA_VERSION, StackStatus, StopInfo,
+    UnitStatus, WaitingFor, Why, WhyReason,
 };

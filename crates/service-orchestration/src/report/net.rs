@@ -156,6 +156,8 @@ pub enum Carriage {
     Forwarder,
     /// Nothing yet: a forwarder is started together with the container, unless the program listens there by then.
     Planned,
+    /// A connection of SSH, from loopback of one host to what another one sees.
+    Ssh,
     /// One that only a newer daemon knows.
     #[serde(other)]
     Other,

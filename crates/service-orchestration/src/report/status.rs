@@ -3,6 +3,7 @@
 //! Owns: the shape of `status -o json`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,17 @@ pub struct OneOffStatus {
     pub since: DateTime<Utc>,
 }
 
+/// How a host is logged in to, as far as the file of a stack says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLogin {
+    /// Who does.
+    pub user: Option<String>,
+    /// The port of its sshd.
+    pub port: Option<u16>,
+    /// The private key.
+    pub ssh_key: Option<PathBuf>,
+}
+
 /// How one unit stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitStatus {
@@ -54,6 +66,9 @@ pub struct UnitStatus {
     /// The host that it runs on, when that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// How that is logged in to, where its file says otherwise than the list of hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<HostLogin>,
     /// The model's state, lower-case kebab.
     pub state: String,
     /// The same in the older vocabulary.

@@ -67,6 +67,7 @@ impl Supervisor {
         supervisor.prober.sweep(attempts);
         supervisor.listen_to_starts();
         supervisor.look_for_one_offs();
+        supervisor.resume_ways();
         supervisor.clear_away(&alive);
         supervisor.adoption = Adoption {
             pending: alive.iter().map(|(unit, _)| *unit).collect(),
@@ -190,6 +191,15 @@ impl Supervisor {
             }
             for instance_id in left {
                 self.cleaner.forget(Arc::clone(executor), instance_id);
+            }
+        }
+        let living: BTreeSet<&str> = alive
+            .iter()
+            .map(|(_, ticket)| &*ticket.instance_id)
+            .collect();
+        for instance_id in self.hosts.carried_for() {
+            if !living.contains(&*instance_id) {
+                self.release_ways(&instance_id);
             }
         }
     }

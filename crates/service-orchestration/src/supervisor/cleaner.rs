@@ -12,7 +12,7 @@ use async_executor::{Executor, Task};
 use async_io::Timer;
 use futures_lite::future;
 
-use crate::executors::ServiceExecutor;
+use crate::executors::{Carrier, ServiceExecutor};
 use crate::spec::UnitId;
 
 #[derive(Debug)]
@@ -23,14 +23,14 @@ pub(super) struct Cleaner {
     task: Task<()>,
 }
 
-type Rubbish = (Arc<dyn ServiceExecutor>, Whose);
-
-/// Whose rubbish it is.
-enum Whose {
+/// Whose rubbish it is, and who knows where it lies.
+enum Rubbish {
     /// Of the attempt of this identity.
-    Attempt(String),
+    Attempt(Arc<dyn ServiceExecutor>, String),
     /// Of a unit that is gone, beyond its attempts.
-    Unit(UnitId),
+    Unit(Arc<dyn ServiceExecutor>, UnitId),
+    /// Ways that were made for the attempt of this identity.
+    Ways(Arc<dyn Carrier>, String),
 }
 
 /// How long the rubbish may lie. A stop of a hundred services takes about as long.
@@ -53,14 +53,20 @@ impl Cleaner {
         // Unbounded, and its task lives as long as this value: it cannot fail.
         drop(
             self.rubbish
-                .try_send((executor, Whose::Attempt(instance_id))),
+                .try_send(Rubbish::Attempt(executor, instance_id)),
         );
     }
 
     /// This unit is gone, and that was kept.
     pub(super) fn forget_unit(&self, executor: Arc<dyn ServiceExecutor>, unit: UnitId) {
         // As above.
-        drop(self.rubbish.try_send((executor, Whose::Unit(unit))));
+        drop(self.rubbish.try_send(Rubbish::Unit(executor, unit)));
+    }
+
+    /// This attempt has ended, and its end was kept.
+    pub(super) fn release(&self, carrier: Arc<dyn Carrier>, instance_id: String) {
+        // As above.
+        drop(self.rubbish.try_send(Rubbish::Ways(carrier, instance_id)));
     }
 
     /// Clears away what is still there.
@@ -84,10 +90,11 @@ async fn clean(pile: Receiver<Rubbish>, hurried: Receiver<()>) {
         };
         future::or(at_once, at_leisure).await;
         let mut next = Some(first);
-        while let Some((executor, whose)) = next {
-            match whose {
-                Whose::Attempt(instance_id) => executor.forget(&instance_id).await,
-                Whose::Unit(unit) => executor.forget_unit(&unit).await,
+        while let Some(rubbish) = next {
+            match rubbish {
+                Rubbish::Attempt(executor, id) => executor.forget(&id).await,
+                Rubbish::Unit(executor, unit) => executor.forget_unit(&unit).await,
+                Rubbish::Ways(carrier, id) => carrier.release(&id).await,
             }
             next = pile.try_recv().ok();
         }

@@ -137,12 +137,18 @@ pub(super) fn ways(from: &Place, other: &UnitEntry, resolved: &Resolved) -> Ways
     // On this machine's own network its loopback is the container's, too.
     let is_apart = !matches!(from, Place::Host(_));
     let is_behind_loopback = is_apart && entry.place == Place::local() && entry.ip.is_loopback();
+    // What SSH carries listens on loopback, too.
+    let is_carried_on = is_apart && resolved.route.reason == Reason::Forward;
     let protocols = other.numbered_ports().map(|(_, port, _)| port.protocol);
     let forward = |((endpoint, listen), protocol): ((&Endpoint, SocketAddr), Protocol)| {
-        let is_carried = is_behind_loopback && protocol == Protocol::Tcp;
-        is_carried.then(|| Forward {
+        let to = match is_carried_on {
+            true => Some((Ipv4Addr::LOCALHOST.into(), listen.port())),
+            false => is_behind_loopback.then_some((entry.ip, endpoint.port)),
+        };
+        let to = to.filter(|_| protocol == Protocol::Tcp);
+        to.map(|to| Forward {
             listen,
-            to: SocketAddr::new(entry.ip, endpoint.port),
+            to: to.into(),
         })
     };
     // Our own containers on its networks are resolved by the engine, which follows them when they move.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::hosts::host_of;
+use super::hosts::{host_of, login_of};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::model::{Because, Cause, Goal, Index, Reason, State, Verdict, Waiting};
@@ -54,6 +54,7 @@ impl Supervisor {
             kind: entry.spec.kind,
             target: entry.described().target.kind().to_string(),
             host: host_of(entry).map(|host| host.to_string()),
+            login: login_of(entry),
             state: self.state_name(entry.index, view.state).to_owned(),
             phase: Phase::of(
                 view.state,

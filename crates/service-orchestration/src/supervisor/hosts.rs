@@ -3,32 +3,39 @@
 //! Owns: what was found on each when it was reached last, and the topology that follows from it. Which way leads where is the
 //! registry's business.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
-use service_registry::{HostId, Sight, Topology};
+use service_registry::{Detour, HostId, Sight, Topology};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::HostFacts;
+use crate::report::HostLogin;
 use crate::spec::TargetSpec;
 
-/// The machines that were reached since this daemon runs.
+/// What is known of other machines.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(BTreeMap<HostId, HostFacts>);
+pub(super) struct Hosts {
+    /// Those that were reached since this daemon runs.
+    found: BTreeMap<HostId, HostFacts>,
+    /// Which reaches which, as far as somebody has looked.
+    seen: BTreeMap<(HostId, HostId), Sight>,
+    /// The ways that were made: where each listens, and which attempts need it.
+    carried: BTreeMap<Detour, (SocketAddr, BTreeSet<String>)>,
+}
 
 impl Supervisor {
     /// A machine was reached.
     pub(super) fn learn_host(&mut self, facts: HostFacts) {
-        if self.hosts.0.get(&facts.host) != Some(&facts) {
-            self.hosts.0.insert(facts.host.clone(), facts);
+        if self.hosts.learn(facts) {
             self.registry.set_topology(self.hosts.topology());
         }
     }
 
     /// Where others reach the machine of a unit that runs on another one.
     pub(super) fn host_address(&self, entry: &UnitEntry) -> Option<IpAddr> {
-        self.hosts.0.get(&host_of(entry)?)?.address
+        self.hosts.found.get(&host_of(entry)?)?.address
     }
 }
 
@@ -40,15 +47,89 @@ pub(super) fn host_of(entry: &UnitEntry) -> Option<HostId> {
     }
 }
 
+/// How that is logged in to, where its file says so.
+pub(super) fn login_of(entry: &UnitEntry) -> Option<HostLogin> {
+    let TargetSpec::Remote(target) = &entry.described().target else {
+        return None;
+    };
+    let login = HostLogin {
+        user: target.user.clone(),
+        port: target.port,
+        ssh_key: target.ssh_key.clone(),
+    };
+    let is_said = login.user.is_some() || login.port.is_some() || login.ssh_key.is_some();
+    is_said.then_some(login)
+}
+
 impl Hosts {
-    fn topology(&self) -> Topology {
+    /// Whether that is news.
+    fn learn(&mut self, facts: HostFacts) -> bool {
+        let known = self.found.get(&facts.host);
+        if known == Some(&facts) {
+            return false;
+        }
+        if known.is_none_or(|known| (&known.net, known.address) != (&facts.net, facts.address)) {
+            // It may be somewhere else now.
+            self.seen
+                .retain(|(from, to), _| *from != facts.host && *to != facts.host);
+        }
+        self.found.insert(facts.host.clone(), facts);
+        true
+    }
+
+    /// Whether it is known what networks the two are on.
+    pub(super) fn are_known(&self, one: &HostId, other: &HostId) -> bool {
+        let mut both = [one, other].into_iter();
+        both.all(|host| *host == HostId::local() || self.found.contains_key(host))
+    }
+
+    /// Where the first is said to reach the second on a LAN, while nobody has looked.
+    pub(super) fn to_look_at(&self, from: &HostId, to: &HostId) -> Vec<IpAddr> {
+        self.topology().unseen(from, to)
+    }
+
+    /// Somebody has looked.
+    pub(super) fn seen(&mut self, from: HostId, to: HostId, sight: Sight) {
+        self.seen.insert((from, to), sight);
+    }
+
+    /// A way was made for an attempt, or one that was made is its, too.
+    pub(super) fn carried(&mut self, detour: Detour, listen: SocketAddr, instance_id: String) {
+        let way = self.carried.entry(detour);
+        let (_, users) = way.or_insert_with(|| (listen, BTreeSet::new()));
+        users.insert(instance_id);
+    }
+
+    /// Whether this way is made, and known to be needed by this attempt.
+    pub(super) fn is_carried(&self, detour: &Detour, instance_id: &str) -> bool {
+        let way = self.carried.get(detour);
+        way.is_some_and(|(_, users)| users.contains(instance_id))
+    }
+
+    /// The attempts that need ways.
+    pub(super) fn carried_for(&self) -> BTreeSet<String> {
+        let users = self.carried.values().flat_map(|(_, users)| users);
+        users.cloned().collect()
+    }
+
+    /// An attempt needs its ways no more. Whether one is gone by that.
+    pub(super) fn release(&mut self, instance_id: &str) -> bool {
+        let had = self.carried.len();
+        self.carried.retain(|_, (_, users)| {
+            users.remove(instance_id);
+            !users.is_empty()
+        });
+        self.carried.len() < had
+    }
+
+    pub(super) fn topology(&self) -> Topology {
         let mut topology = Topology::new();
         for HostFacts {
             host,
             address,
             net,
             here,
-        } in self.0.values()
+        } in self.found.values()
         {
             topology = topology
                 .with_host(host.clone(), net.clone())
@@ -58,6 +139,12 @@ impl Hosts {
                 let answers = Sight::Answers(*address);
                 topology = topology.with_sight(HostId::local(), host.clone(), answers);
             }
+        }
+        for ((from, to), sight) in &self.seen {
+            topology = topology.with_sight(from.clone(), to.clone(), *sight);
+        }
+        for (Detour { from, to, target }, (listen, _)) in &self.carried {
+            topology = topology.with_forward(from.clone(), to.clone(), *target, *listen);
         }
         topology
     }
@@ -102,7 +189,10 @@ mod tests {
             near("b", 3),
             facts("far", [10, 0, 2, 2], false),
         ];
-        let hosts = Hosts(all.map(|one| (one.host.clone(), one)).into());
+        let mut hosts = Hosts::default();
+        for one in all {
+            assert!(hosts.learn(one));
+        }
         let topology = hosts.topology();
         let way = |from: &str, to: &str| {
             let place = |name: &str| Place::Host(HostId::new(name));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Request;
 use super::imaging::ImageNews;
 use super::one_off::OneOffNews;
+use super::ways::Done;
 use crate::executors::{
     AdoptError, AttemptControl, AttemptFacts, ControlError, Ground, LaunchError, Making, Started,
 };
@@ -45,6 +46,8 @@ pub(crate) enum AttemptNews {
     Preparing(Making),
     /// What it will stand on is there: it can be launched.
     Prepared(Ground),
+    /// What its launch needs of hosts was found out and made.
+    Errands(Vec<Done>),
     /// Whoever runs it cannot be reached.
     Unreachable(String),
     /// It can be reached again.

@@ -39,6 +39,7 @@ mod timers;
 mod turn;
 mod units;
 mod wait;
+mod ways;
 
 pub use one_off::{BeginError, OneOffLeft, OneOffReady, OneOffWish};
 pub use request::{

@@ -23,6 +23,7 @@ use crate::report::{
 use crate::spec::{Protocol, StackName, TargetKind, TargetSpec, UnitKind};
 use crate::supervisor::NetError;
 
+mod detour;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,10 @@ impl Supervisor {
                     from.clone()
                 },
                 other,
+                can_carry: self.carrier().is_some()
+                    && self
+                        .hosts
+                        .are_known(from.host(), self.place_of(other).host()),
                 place: is_placed(other).then(|| self.place_to_be(other)),
                 listing: match is_itself {
                     true => Some(self.own_listing(other)),
@@ -118,6 +123,8 @@ struct Sight<'a> {
     /// Absent where nothing can be known before it runs.
     listing: Option<Listing>,
     is_told: bool,
+    /// Whether what leads nowhere by itself can be carried by SSH.
+    can_carry: bool,
 }
 
 impl Sight<'_> {
@@ -128,7 +135,10 @@ impl Sight<'_> {
             _ if pending.is_some() => Err(pending.clone().expect("it was just looked at")),
             Some(entry) => registry
                 .reach(Arc::clone(entry), &self.from)
-                .map_err(|error| self.refusal(&error)),
+                .map_err(|error| {
+                    let carried = self.to_be_carried(registry, entry);
+                    carried.unwrap_or_else(|| self.refusal(&error))
+                }),
             None => Err(self.unknown()),
         };
         let found = resolved.as_ref().ok();
@@ -203,7 +213,11 @@ impl Sight<'_> {
             };
             let seen = registry.reach(Arc::new(alone), &self.from);
             let way = seen.as_ref().ok().filter(|_| pending.is_none());
-            let refusal = || seen.as_ref().err().map(|error| self.refusal(error));
+            let refusal = || {
+                let error = seen.as_ref().err()?;
+                let carried = self.to_be_carried(registry, entry);
+                Some(carried.unwrap_or_else(|| self.refusal(error)))
+            };
             let forward = ways.and_then(|ways| *ways.forwards.get(position)?);
             NetEndpoint {
                 protocol,
@@ -211,11 +225,16 @@ impl Sight<'_> {
                 url: way.and_then(Resolved::url),
                 reason: way.map(|way| net_reason(way.route.reason)),
                 refusal: pending.cloned().or_else(refusal),
-                forwarder: forward.map(|Forward { listen, to }| NetForwarder {
-                    listen,
-                    to,
-                    carriage: None,
-                }),
+                forwarder: match forward {
+                    Some(Forward { listen, to }) => Some(NetForwarder {
+                        listen,
+                        to,
+                        carriage: None,
+                    }),
+                    None => {
+                        way.and_then(|way| detour::carried(registry, way, &self.from, endpoint))
+                    }
+                },
                 ..net_endpoint(endpoint)
             }
         })
@@ -368,6 +387,12 @@ impl Sight<'_> {
                     }
                 }
             }
+            _ if matches!(self.other.described().target, TargetSpec::Remote(_))
+                && !self.can_carry =>
+            {
+                let other = self.other.id.local_name();
+                format!("start `{other}`: what leads to its host is known once that was reached")
+            }
             _ => "put both on one machine, or on one network".to_owned(),
         }
     }
@@ -404,7 +429,9 @@ pub(crate) fn see_forwarders(view: &mut NetView, listeners: &[SocketAddr]) {
 /// The ways that may need a forwarder.
 pub(crate) fn forwarders(view: &mut NetView) -> impl Iterator<Item = &mut NetForwarder> {
     let endpoints = view.items.iter_mut().flat_map(|unit| &mut unit.endpoints);
-    endpoints.filter_map(|endpoint| endpoint.forwarder.as_mut())
+    let all = endpoints.filter_map(|endpoint| endpoint.forwarder.as_mut());
+    // Those are of this machine, and what SSH carries is known.
+    all.filter(|forwarder| forwarder.carriage.is_none())
 }
 
 /// Whether we know where it is at all: what runs elsewhere has no place here yet.

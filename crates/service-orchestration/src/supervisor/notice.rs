@@ -34,6 +34,11 @@ impl Supervisor {
                 self.launch_prepared(unit, attempt);
                 return;
             }
+            AttemptNews::Errands(done) => {
+                self.errands_done(unit, done);
+                self.launch_prepared(unit, attempt);
+                return;
+            }
             AttemptNews::Unreachable(reason) => {
                 let entry = self.units.get_mut(unit);
                 tracing::warn!(unit = %entry.id, reason, "it cannot be reached");

@@ -11,7 +11,7 @@ use super::address::key;
 use super::inbox::AttemptNews;
 use super::turn::Supervisor;
 use super::units::{Ending, Runner};
-use super::{ending, runner};
+use super::{ending, runner, ways};
 use crate::executors::LaunchError;
 use crate::model::{Attempt, Effect, Index, Report, State};
 use crate::report::{EventKind, ExitInfo};
@@ -60,7 +60,23 @@ impl Supervisor {
             }
             return;
         }
-        self.launch_now(unit, attempt);
+        self.go_on_to_launch(unit, attempt);
+    }
+
+    /// Launches an attempt once all is there that its launch needs of hosts.
+    fn go_on_to_launch(&mut self, unit: Index, attempt: Attempt) {
+        let errands = self.errands(unit);
+        let Some(carrier) = self.carrier().filter(|_| !errands.is_empty()) else {
+            return self.launch_now(unit, attempt);
+        };
+        let reporter = self.reporter(unit, attempt);
+        let entry = self.units.get(unit);
+        let instance_id = entry.facts.instance_id.clone();
+        let instance_id = instance_id.expect("an attempt is named when its launch is decided");
+        let span = runner::span(&entry.id, attempt.0);
+        let running = ways::run(carrier, instance_id, errands, reporter);
+        self.watch(unit, attempt, running.instrument(span));
+        self.units.get_mut(unit).is_preparing = true;
     }
 
     /// Nobody can be asked for its launch now: that is no failure of it, and it goes on once somebody can be.
@@ -90,7 +106,7 @@ impl Supervisor {
     pub(super) fn launch_prepared(&mut self, unit: Index, attempt: Attempt) {
         // Its end may have been ordered meanwhile: then it was told to be over.
         if self.is_in(unit, attempt, |state| state == State::Starting) {
-            self.launch_now(unit, attempt);
+            self.go_on_to_launch(unit, attempt);
         }
     }
 
@@ -234,6 +250,7 @@ impl Supervisor {
 
     /// What an attempt that ended left behind may go, now that its end is kept.
     pub(super) fn forget_attempt(&mut self, kind: TargetKind, instance_id: String) {
+        self.release_ways(&instance_id);
         if let Some(executor) = self.setting.executors.get(kind) {
             self.cleaner.forget(Arc::clone(executor), instance_id);
         }

@@ -148,7 +148,11 @@ impl Supervisor {
             let ways = resolved.endpoints();
             ways.map(|(endpoint, way)| (endpoint.port, way)).collect()
         });
-        let inside = is_apart.then(|| entry.runner.as_ref()?.control.clone());
+        let inside = is_apart
+            .then(|| entry.runner.as_ref()?.control.clone())
+            .flatten();
+        // Where no way leads from here, its own host asks.
+        let dialer = inside.clone().filter(|_| resolved.is_none());
         let address = resolved.map(|resolved| resolved.ip());
         let mut from = Surroundings {
             env,
@@ -157,7 +161,8 @@ impl Supervisor {
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             reached: reached.unwrap_or_default(),
             elsewhere,
-            inside: inside.flatten(),
+            dialer,
+            inside,
             instance_id: entry.facts.instance_id.clone(),
             ..Surroundings::default()
         };

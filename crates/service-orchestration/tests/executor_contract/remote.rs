@@ -45,6 +45,7 @@ impl HostDirectory for One {
             "there" => Ok(KnownHost {
                 link: self.0.clone(),
                 address: None,
+                port: 22,
                 jump: None,
             }),
             other => Err(HostRefusal {

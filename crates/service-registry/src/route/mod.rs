@@ -6,4 +6,4 @@ mod reason;
 mod rule;
 
 pub use reason::{Reason, Route, RouteError};
-pub use rule::{route, route_to_port};
+pub use rule::{detour, route, route_to_port};

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::reason::{Reason, Route, RouteError};
 use crate::topology::Way;
-use crate::{Attachment, Endpoint, Place, Topology};
+use crate::{Attachment, Detour, Endpoint, Place, Topology};
 
 /// How `from` reaches something at `to` that listens on `ip`, whatever the port.
 ///
@@ -106,6 +106,27 @@ fn straight(
     Ok((SocketAddr::new(outside.address, published.port()), reason))
 }
 
+/// What has to be carried so that `from` reaches this port, where no way leads there by itself: to where the other's own host
+/// reaches it. `None` where one does, where both are on one host, and where not even its own host reaches it.
+pub fn detour(
+    from: &Place,
+    to: &Place,
+    ip: IpAddr,
+    endpoint: &Endpoint,
+    topology: &Topology,
+) -> Option<Detour> {
+    if from.host() == to.host() || straight(from, to, ip, endpoint, topology).is_ok() {
+        return None;
+    }
+    let beside = Place::Host(to.host().clone());
+    let (target, _) = straight(&beside, to, ip, endpoint, topology).ok()?;
+    Some(Detour {
+        from: from.host().clone(),
+        to: to.host().clone(),
+        target,
+    })
+}
+
 /// Where the forward listens, as `from` sees it, that carries to where the other's own host reaches it.
 fn forward(
     from: &Place,
@@ -114,9 +135,8 @@ fn forward(
     endpoint: &Endpoint,
     topology: &Topology,
 ) -> Option<SocketAddr> {
-    let beside = Place::Host(to.host().clone());
-    let (target, _) = straight(&beside, to, ip, endpoint, topology).ok()?;
-    let listen = topology.forward(from.host(), to.host(), target)?;
+    let detour = detour(from, to, ip, endpoint, topology)?;
+    let listen = topology.forward(&detour)?;
     let own = Place::Host(from.host().clone());
     let address = route(from, &own, listen.ip(), topology).ok()?.address;
     Some(SocketAddr::new(address, listen.port()))

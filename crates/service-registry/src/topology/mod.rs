@@ -8,5 +8,5 @@ mod state;
 
 pub use host::{DefaultRoute, HostNet, Sight};
 pub use interface::{Interface, InterfaceAddress, InterfaceKind};
-pub use state::Topology;
 pub(crate) use state::Way;
+pub use state::{Detour, Topology};

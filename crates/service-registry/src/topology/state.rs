@@ -17,7 +17,18 @@ pub struct Topology {
     seen: BTreeMap<(HostId, HostId), Sight>,
     mesh: BTreeMap<HostId, IpAddr>,
     joined: BTreeSet<(HostId, HostId)>,
-    forwards: BTreeMap<(HostId, HostId, SocketAddr), SocketAddr>,
+    forwards: BTreeMap<Detour, SocketAddr>,
+}
+
+/// A way that has to be made: connections on one host, carried to an address as another host sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Detour {
+    /// Where those are who connect.
+    pub from: HostId,
+    /// Who sees the address.
+    pub to: HostId,
+    /// The address.
+    pub target: SocketAddr,
 }
 
 /// An address at which a host is reached by another.
@@ -74,8 +85,20 @@ impl Topology {
         target: SocketAddr,
         listen: SocketAddr,
     ) -> Self {
-        self.forwards.insert((from, to, target), listen);
+        self.forwards.insert(Detour { from, to, target }, listen);
         self
+    }
+
+    /// The addresses of `to` on LANs that both have an interface in, while nobody has looked whether they answer.
+    pub fn unseen(&self, from: &HostId, to: &HostId) -> Vec<IpAddr> {
+        let pair = (from.clone(), to.clone());
+        if from == to || self.seen.contains_key(&pair) {
+            return Vec::new();
+        }
+        match (self.hosts.get(from), self.hosts.get(to)) {
+            (Some(own), Some(other)) => shared(own, other).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What was found on a host.
@@ -125,15 +148,9 @@ impl Topology {
         })
     }
 
-    /// Where on `from` a forward to this target of `to` listens.
-    pub(crate) fn forward(
-        &self,
-        from: &HostId,
-        to: &HostId,
-        target: SocketAddr,
-    ) -> Option<SocketAddr> {
-        let key = (from.clone(), to.clone(), target);
-        self.forwards.get(&key).copied()
+    /// Where a forward listens that makes this way.
+    pub(crate) fn forward(&self, detour: &Detour) -> Option<SocketAddr> {
+        self.forwards.get(detour).copied()
     }
 
     /// Whether the host is known to be where nobody gets in.
@@ -172,11 +189,7 @@ impl Topology {
             });
         }
         if let (Some(own), Some(other)) = (own, self.hosts.get(to)) {
-            let shared = other.outward().filter(|(ip, prefix)| {
-                let network = Network::around(*ip, *prefix);
-                own.outward_networks().any(|net| net == network)
-            });
-            ways.extend(shared.map(|(ip, _)| way(ip, Reason::Lan)));
+            ways.extend(shared(own, other).map(|ip| way(ip, Reason::Lan)));
             if own.default_route.is_some() && !other.is_behind_nat {
                 let public = other.outward().map(|(ip, _)| ip);
                 let public = public.filter(|ip| is_public(*ip) && !is_beside(*ip));
@@ -189,4 +202,13 @@ impl Topology {
     fn jump(&self, host: &HostId) -> Option<&HostId> {
         self.hosts.get(host)?.jump.as_ref()
     }
+}
+
+/// The other's addresses on the networks that both have an interface in.
+fn shared(own: &HostNet, other: &HostNet) -> impl Iterator<Item = IpAddr> {
+    let beside = other.outward().filter(|(ip, prefix)| {
+        let network = Network::around(*ip, *prefix);
+        own.outward_networks().any(|net| net == network)
+    });
+    beside.map(|(ip, _)| ip)
 }

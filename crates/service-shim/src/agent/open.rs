@@ -2,7 +2,7 @@
 //!
 //! Owns: the translation of requests. Never keeps anything.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub(super) fn open(request: Request, program: &OwnProgram) -> Result<Opened, Fai
             follow,
         } => Ok(working(Follow::open(&dir, attempt, since_ns, follow)?)),
         Request::Tcp { address, port } => tcp(address, port),
+        Request::FreePort { udp, taken } => free_port(udp, &taken),
         Request::Facts => Ok(answered(Answer::Facts(Box::new(facts::gather())))),
         Request::Put {
             path,
@@ -119,6 +120,30 @@ fn look(run_dir: &Path, program: &OwnProgram) -> Result<Opened, Failure> {
             let child = Some(child);
             Ok(Opened { child, ..opened })
         }
+    }
+}
+
+/// On all addresses, as services on hosts mostly listen. Those that are refused stay bound, so that each is offered once.
+fn free_port(udp: bool, taken: &[u16]) -> Result<Opened, Failure> {
+    let bound = || -> std::io::Result<(OwnedFd, u16)> {
+        let anywhere = (Ipv4Addr::UNSPECIFIED, 0);
+        if udp {
+            let socket = UdpSocket::bind(anywhere)?;
+            let port = socket.local_addr()?.port();
+            return Ok((socket.into(), port));
+        }
+        let listener = TcpListener::bind(anywhere)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener.into(), port))
+    };
+    let mut refused = Vec::new();
+    loop {
+        let (socket, port) =
+            bound().map_err(|error| Failure::system("cannot find a free port", &error))?;
+        if !taken.contains(&port) {
+            return Ok(answered(Answer::FreePort { port }));
+        }
+        refused.push(socket);
     }
 }
 

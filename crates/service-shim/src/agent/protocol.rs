@@ -120,6 +120,13 @@ pub enum Request {
         /// When it is killed.
         timeout_ms: Option<u64>,
     },
+    /// Which port is free?
+    FreePort {
+        /// For UDP, instead of TCP.
+        udp: bool,
+        /// None of these.
+        taken: Vec<u16>,
+    },
     /// What is this host?
     Facts,
     /// Take a file: its bytes are sent, then the end, which is answered by an end once the file has its name. It is refused
@@ -163,6 +170,11 @@ pub enum Answer {
     Listed {
         /// Their names.
         instance_ids: Vec<String>,
+    },
+    /// To [`Request::FreePort`].
+    FreePort {
+        /// Nothing listened on it, on any address, when it was looked for.
+        port: u16,
     },
     /// To [`Request::Facts`].
     Facts(Box<Facts>),

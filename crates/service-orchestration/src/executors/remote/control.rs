@@ -3,6 +3,9 @@
 //! Owns: that an order to end reaches it, however long its host is out of reach; and running commands beside it.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -64,6 +67,16 @@ impl AttemptControl for RemoteControl {
 
     async fn signal(&self, number: i32) -> Result<(), ControlError> {
         given(self.control.signal(number).await)
+    }
+
+    async fn dial(&self, to: SocketAddr) -> Result<io::Result<UnixStream>, ControlError> {
+        let agent = self.host.agent();
+        let agent = agent.map_err(|error| ControlError::Unreached(error.into()))?;
+        match agent.tcp(to.ip(), to.port()).await {
+            Ok(stream) => Ok(Ok(stream)),
+            Err(StreamError::Failed(failure)) => Ok(Err(io::Error::other(failure))),
+            Err(error) => Err(ControlError::Unreached(self.host.explain(error).into())),
+        }
     }
 
     async fn run_inside(&self, command: InsideCommand) -> Result<InsideEnd, ControlError> {

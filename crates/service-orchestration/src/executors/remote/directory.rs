@@ -47,6 +47,8 @@ pub struct KnownHost {
     pub link: HostLink,
     /// Where other machines reach it, as far as that is known: neither loopback, nor behind another host.
     pub address: Option<IpAddr>,
+    /// The port of its sshd.
+    pub port: u16,
     /// The host that it is reached through.
     pub jump: Option<String>,
 }

@@ -99,7 +99,7 @@ pub(super) fn translate(
 }
 
 /// Where all that is of this installation lies on a host.
-fn root(home: &str, hello: &Hello) -> PathBuf {
+pub(super) fn root(home: &str, hello: &Hello) -> PathBuf {
     hello.home.join(".local/state/harness").join(home)
 }
 

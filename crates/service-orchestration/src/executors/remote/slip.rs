@@ -92,7 +92,16 @@ impl Slips {
     }
 }
 
-fn write(directory: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
+/// What stands in each of our files there.
+pub(super) fn read_all(directory: &Path) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path());
+    let ours = files.filter(|path| path.extension().is_some_and(|suffix| suffix == SUFFIX));
+    ours.filter_map(|path| fs::read(path).ok()).collect()
+}
+
+/// Writes a file that is whole, and on the disk, before it has its name.
+pub(super) fn write(directory: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let new = file.with_extension("new");
     let mut options = fs::OpenOptions::new();

@@ -124,6 +124,7 @@ fn seen(asker: Option<&Unit>, other: &Unit) -> NetUnit {
         place: Some(other.place.clone()),
         listing: Some(other.listing()),
         is_told: true,
+        can_carry: false,
     };
     sight.look(&Registry::new())
 }
