@@ -134,7 +134,7 @@ fn a_way_from_a_host_is_there_again_after_a_cut() {
     let works = || {
         let url = format!("http://{at}/");
         let ask = [
-            "exec", "near", "--", "busybox", "wget", "-T", "5", "-q", "-O", "-", &url,
+            "exec", "near", "--", "timeout", "5", "busybox", "wget", "-q", "-O", "-", &url,
         ];
         home.run(&ask).code == 0
     };

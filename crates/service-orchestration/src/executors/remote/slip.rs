@@ -103,7 +103,8 @@ pub(super) fn read_all(directory: &Path) -> Vec<Vec<u8>> {
 /// Writes a file that is whole, and on the disk, before it has its name.
 pub(super) fn write(directory: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    let new = file.with_extension("new");
+    // Of one caller only: several attempts of a stack may note the same at once.
+    let new = file.with_extension(format!("{}.new", crate::host::instance_id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut writer = options.open(&new)?;
