@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use service_orchestration::spec::TargetKind;
+use service_orchestration::spec::{StackSources, TargetKind};
 
 /// The names of the stack file that [`discover`] looks for, the first wins.
 pub const FILE_NAMES: [&str; 3] = ["harness.yaml", "services.yaml", "services.yml"];
@@ -122,6 +122,18 @@ impl Sources {
     pub fn here(mut self) -> Self {
         self.is_here = true;
         self
+    }
+
+    /// What the stack is read from again.
+    pub(crate) fn stack_sources(&self) -> StackSources {
+        let path = |input: &Input| match input {
+            Input::Path(path) => path.clone(),
+            Input::Text { name, .. } => PathBuf::from(name),
+        };
+        StackSources {
+            files: self.inputs.iter().map(path).collect(),
+            env_files: self.env_files.clone(),
+        }
     }
 
     /// The directory of the stack: what was said, else that of the first file, else the current one.

@@ -225,6 +225,7 @@ impl Stage<'_> {
             description: decoded.description.clone(),
             directory: self.directory.clone(),
             files: self.files.files().iter().map(stack_file).collect(),
+            sources: self.sources.stack_sources(),
             environment: inherited(&self.sources.environment),
             networks: networks.collect(),
             units: units.collect(),

@@ -307,3 +307,24 @@ fn a_long_list_of_fields_is_told_once_and_not_where_one_comes_near() {
         "{help}"
     );
 }
+
+#[test]
+fn what_a_stack_is_read_from_is_told_apart_from_what_that_leads_to() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    write(path, ".env", "A=1\n");
+    write(path, "a.env", "B=1\n");
+    write(path, "base.yaml", "services: {b: {image: base}}");
+    write(
+        path,
+        "compose.yaml",
+        "services: {a: {extends: {file: base.yaml, service: b}, env_file: a.env}}",
+    );
+    write(path, "more.yaml", "services: {a: {image: x}}");
+    let files = ["compose.yaml", "more.yaml"].map(|name| path.join(name));
+    let sources = files.iter().fold(Sources::new(), Sources::file);
+    let stack = stack(load(&sources));
+    assert_eq!(stack.files.len(), 5, "{:?}", stack.files);
+    assert_eq!(stack.sources.files, files);
+    assert!(stack.sources.env_files.is_empty());
+}

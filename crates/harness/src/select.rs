@@ -1,7 +1,7 @@
 //! Which stack is meant, and its file.
 //!
-//! Owns: the order `--file`, `HARNESS_FILE`, the nearest file from here upwards; and the name behind the files, which
-//! needs no parsing when the daemon knows them.
+//! Owns: the order `--file`, `HARNESS_FILE`, what the daemon keeps of the stack that `-p` names, the nearest file from here
+//! upwards; and the name behind the files, which needs no parsing when the daemon knows them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use harness_config::{Code, Diagnostic, Loaded, Sources, count, load, render_human, summary};
 use harness_core::hosts::HostBook;
 use harness_core::protocol::StackSummary;
-use harness_core::spec::{StackName, StackSpec};
+use harness_core::spec::{StackName, StackSources, StackSpec};
 use harness_core::{AutoStart, HarnessClient};
 
 use crate::context::Context;
@@ -51,12 +51,20 @@ pub(crate) fn found() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The files of the stack that `-p` names, when the daemon knows it and no file was named: whatever lies in this
-/// directory is then not what is meant.
+/// What the stack that is meant is read from: that of `-p`, when the daemon knows it and no file was named, because
+/// whatever lies in this directory is then not what is meant; else the files that are named or found.
 ///
 /// # Errors
-/// When the daemon runs and cannot be asked.
-pub(crate) async fn files_of_project(context: &Context) -> Result<Option<Vec<PathBuf>>, Failure> {
+/// When the daemon runs and cannot be asked; [`Failure::NoStackFile`].
+pub(crate) async fn meant(context: &Context) -> Result<Sources, Failure> {
+    match of_project(context).await? {
+        Some(known) => sources_again(context, &known),
+        None => sources(context, &required_files(context)?),
+    }
+}
+
+/// What the stack that `-p` names was read from.
+async fn of_project(context: &Context) -> Result<Option<StackSources>, Failure> {
     let is_named = !context.globals.files.is_empty()
         || std::env::var_os("HARNESS_FILE").is_some_and(|files| !files.is_empty());
     let (Some(project), false) = (&context.globals.project, is_named) else {
@@ -70,16 +78,27 @@ pub(crate) async fn files_of_project(context: &Context) -> Result<Option<Vec<Pat
     let known = stacks
         .into_iter()
         .find(|stack| stack.name.as_str() == project);
-    Ok(known
-        .map(|stack| stack.files)
-        .filter(|files| !files.is_empty()))
+    let known = known.map(known_sources);
+    Ok(known.filter(|known| !known.is_unknown()))
 }
 
-/// The same, where there must be some.
+/// What a stack that is known was read from. Where that was not kept, its stack files are the first of all.
+fn known_sources(stack: StackSummary) -> StackSources {
+    if !stack.sources.is_unknown() {
+        return stack.sources;
+    }
+    let files = stack.files.into_iter();
+    StackSources {
+        files: files.take_while(|file| is_stack_file(file)).collect(),
+        env_files: Vec::new(),
+    }
+}
+
+/// The files of the stack that is meant, of which there must be some.
 ///
 /// # Errors
 /// [`Failure::NoStackFile`].
-pub(crate) fn required_files(context: &Context) -> Result<Vec<PathBuf>, Failure> {
+fn required_files(context: &Context) -> Result<Vec<PathBuf>, Failure> {
     let files = files(context);
     if files.is_empty() {
         return Err(Failure::NoStackFile {
@@ -121,6 +140,13 @@ pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, F
         };
     }
     Ok(sources)
+}
+
+/// The same, from what a stack was read from before.
+fn sources_again(context: &Context, known: &StackSources) -> Result<Sources, Failure> {
+    let sources = sources(context, &known.files)?;
+    let env_files = known.env_files.iter();
+    Ok(env_files.fold(sources, Sources::env_file))
 }
 
 /// Whether this is the name of a stack file of ours.
@@ -172,7 +198,10 @@ pub(crate) fn stack(
             summary: summary(&loaded.diagnostics, &loaded.files),
         });
     };
-    for file in &mut stack.files {
+    let read = stack.files.iter_mut();
+    let sources = &mut stack.sources;
+    let again = sources.files.iter_mut().chain(&mut sources.env_files);
+    for file in read.chain(again) {
         *file = absolute(file);
     }
     Ok((stack, loaded))
@@ -313,8 +342,11 @@ fn by_parsing(
     })
 }
 
-/// Whether the stack was read from these files. Those that it read besides (environment files) do not count.
+/// Whether the stack was read from these files. Those that they lead to (environment files) do not count.
 fn is_made_of(stack: &StackSummary, files: &[PathBuf]) -> bool {
+    if !stack.sources.is_unknown() {
+        return stack.sources.files == files;
+    }
     !files.is_empty()
         && stack.files.starts_with(files)
         && stack.files[files.len()..]

@@ -77,6 +77,39 @@ fn a_known_stack_is_started_by_its_name_from_its_own_files() {
 }
 
 #[test]
+fn a_known_stack_is_read_again_from_its_stack_files_and_not_from_what_those_lead_to() {
+    let home = Home::empty();
+    home.write(".env", "GREETING=hey\n");
+    home.write("a.env", "B=1\n");
+    home.write(
+        "one.yaml",
+        "name: twice\nservices: {a: {type: process, binary: FIXTURE, args: [hold], env_file: a.env}}\n",
+    );
+    home.write("two.yaml", "services: {a: {env: {G: \"${GREETING}\"}}}\n");
+    home.ok(&["start", "-f", "one.yaml", "-f", "two.yaml"]);
+    home.write("elsewhere/.env", "GREETING=other\n");
+    let elsewhere = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.current_dir(home.path().join("elsewhere"));
+        support::Run::of(command.output().expect("runs")).expect(0)
+    };
+    elsewhere(&["-p", "twice", "start"]).says("twice: 1 as before");
+    elsewhere(&["-p", "twice", "graph"]);
+    elsewhere(&["-p", "twice", "validate"]);
+    let config = elsewhere(&["-p", "twice", "config"]);
+    assert!(config.stdout.contains("G: hey"), "{}", config.stdout);
+    let listed = home.ok(&["ls", "-o", "json"]).json();
+    let files = |list: &serde_json::Value| list.as_array().expect("a list").len();
+    assert_eq!(files(&listed["items"][0]["files"]), 4, "{listed}");
+    assert_eq!(
+        files(&listed["items"][0]["sources"]["files"]),
+        2,
+        "{listed}"
+    );
+    home.ok(&["-p", "twice", "down", "--yes"]);
+}
+
+#[test]
 fn an_override_beside_the_file_is_laid_over_it_unless_files_are_named() {
     let home = Home::new(PROFILED);
     home.write(

@@ -34,6 +34,7 @@ fn stack() -> StackSpec {
         description: None,
         directory: "/srv/shop".into(),
         files: Vec::new(),
+        sources: Default::default(),
         environment: [("PATH".to_owned(), "/usr/bin".to_owned())].into(),
         networks: BTreeMap::new(),
         units: [(name, unit)].into(),

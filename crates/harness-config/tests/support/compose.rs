@@ -52,6 +52,7 @@ pub fn set(mut sources: Sources, found: &[Diagnostic]) -> Sources {
 /// Without what a file's name and place make different.
 pub fn without_places(mut stack: StackSpec) -> StackSpec {
     stack.files.clear();
+    stack.sources = Default::default();
     stack.name = StackName::new("any").expect("a name");
     stack.environment.clear();
     for unit in stack.units.values_mut() {

@@ -15,6 +15,7 @@ pub(super) async fn summaries(manager: &ServiceManager) -> Vec<StackSummary> {
         description: overview.stack.description.clone(),
         directory: overview.stack.directory.clone(),
         files: overview.stack.files.clone(),
+        sources: overview.stack.sources.clone(),
         units: overview.units,
         active: overview.active,
         ready: overview.ready,

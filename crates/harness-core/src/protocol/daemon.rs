@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use service_orchestration::spec::StackName;
+use service_orchestration::spec::{StackName, StackSources};
 
 /// Parameters of `daemon.status`: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +50,11 @@ pub struct StackSummary {
     pub description: Option<String>,
     /// What its relative paths are relative to.
     pub directory: PathBuf,
-    /// The files that it was read from.
+    /// Every file that was read for it.
     pub files: Vec<PathBuf>,
+    /// What it is read from, when it is read again. Daemons that do not say so have not kept it.
+    #[serde(default, skip_serializing_if = "StackSources::is_unknown")]
+    pub sources: StackSources,
     /// How many units it has, each replica counted.
     pub units: u32,
     /// How many of them may have a process.

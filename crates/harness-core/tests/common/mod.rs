@@ -111,6 +111,7 @@ pub fn stack(stack: &str, directory: &Path, scripts: &[(&str, &str)]) -> StackSp
         description: None,
         directory: directory.to_owned(),
         files: Vec::new(),
+        sources: Default::default(),
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         networks: Default::default(),
         units: scripts.iter().map(service).collect(),

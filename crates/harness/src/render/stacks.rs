@@ -82,6 +82,7 @@ mod tests {
             description: None,
             directory: "/work".into(),
             files: vec![format!("/home/{name}/harness.yaml").into()],
+            sources: Default::default(),
             units: 5,
             active,
             ready: active,

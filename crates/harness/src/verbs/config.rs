@@ -62,10 +62,10 @@ Examples:
   # then, as the first line of harness.yaml:
   # yaml-language-server: $schema=harness.schema.json";
 
-pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
     let is_list = args.services || args.images || args.volumes || args.profiles;
     if is_list {
-        let mut names = names(&args, &stack(context)?);
+        let mut names = names(&args, &stack(context).await?);
         names.dedup();
         return print(
             &names
@@ -78,7 +78,7 @@ pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
         show_secrets: false,
     }) {
         What::Render { show_secrets } => {
-            let stack = stack(context)?;
+            let stack = stack(context).await?;
             let secrets = if show_secrets {
                 Secrets::Show
             } else {
@@ -95,9 +95,8 @@ pub(crate) fn run(args: ConfigArgs, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn stack(context: &Context) -> Result<StackSpec, Failure> {
-    let files = select::required_files(context)?;
-    let sources = select::sources(context, &files)?;
+async fn stack(context: &Context) -> Result<StackSpec, Failure> {
+    let sources = select::meant(context).await?;
     let (stack, _) = select::stack(context, &sources, OfCompose::Untold)?;
     Ok(stack)
 }

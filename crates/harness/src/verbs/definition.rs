@@ -71,11 +71,7 @@ struct Read {
 }
 
 async fn load(context: &Context, wish: Wish<'_>, told: OfCompose) -> Result<Read, Failure> {
-    let files = match select::files_of_project(context).await? {
-        Some(files) => files,
-        None => select::required_files(context)?,
-    };
-    let mut sources = select::sources(context, &files)?;
+    let mut sources = select::meant(context).await?;
     for profile in wish.profiles {
         sources = sources.profile(profile);
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use harness_config::{
-    Diagnostic, Loaded, count, examine_secrets, load, render_github, render_human, summary, to_json,
+    Diagnostic, Loaded, Sources, count, examine_secrets, load, render_github, render_human,
+    summary, to_json,
 };
 
 use crate::context::Context;
@@ -62,16 +63,19 @@ impl ValidateArgs {
     }
 }
 
-pub(crate) fn run(args: ValidateArgs, context: &Context) -> Result<(), Failure> {
-    let groups: Vec<Vec<PathBuf>> = match args.stacks.as_slice() {
-        [] => vec![select::required_files(context)?],
-        several => several.iter().map(|file| vec![file.clone()]).collect(),
+pub(crate) async fn run(args: ValidateArgs, context: &Context) -> Result<(), Failure> {
+    let stacks = match args.stacks.as_slice() {
+        [] => vec![select::meant(context).await?],
+        several => several
+            .iter()
+            .map(|file| select::sources(context, std::slice::from_ref(file)))
+            .collect::<Result<Vec<Sources>, Failure>>()?,
     };
     let mut all: Vec<Diagnostic> = Vec::new();
     let mut is_refused = false;
     let mut summaries = Vec::new();
-    for files in groups {
-        let mut loaded = load(&select::sources(context, &files)?);
+    for sources in stacks {
+        let mut loaded = load(&sources);
         loaded.diagnostics.extend(examine_secrets(&loaded));
         let place = |found: &Diagnostic| (found.file.clone(), found.line, found.column);
         loaded.diagnostics.sort_by_key(place);

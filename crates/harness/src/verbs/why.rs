@@ -42,11 +42,7 @@ pub(crate) async fn run(args: WhyArgs, context: &Context) -> Result<(), Failure>
 /// That this unit is in the stack's file, though in no profile that was started; nothing when it is not so, or cannot be
 /// read now.
 async fn behind_profile(context: &Context, stack: &StackName, unit: &str) -> Option<Failure> {
-    let files = match select::files_of_project(context).await.ok()? {
-        Some(files) => files,
-        None => select::files(context),
-    };
-    let sources = select::sources(context, &files).ok()?;
+    let sources = select::meant(context).await.ok()?;
     let file = harness_config::load(&sources).stack?;
     let name = UnitName::new(base(unit)).ok()?;
     let inactive = file.inactive.get(&name).filter(|_| file.name == *stack)?;

@@ -161,6 +161,7 @@ fn one_unit(stack: &StackName, unit: crate::spec::ServiceSpec) -> StackSpec {
         description: None,
         directory: crate::host::own_directory(),
         files: Vec::new(),
+        sources: Default::default(),
         environment: crate::host::own_environment(),
         networks: std::collections::BTreeMap::new(),
         units: [(unit.name.clone(), unit)].into(),

@@ -28,7 +28,7 @@ pub use policy::{Log, LogMode, OnFull, Stop, StopScope};
 pub use probe::{Probe, ProbeAction};
 pub use secret::{MASK, Secret, SecretName, SecretSource, SecretSpec, SecretValues, exposed};
 pub use service_model::{Backoff, CrashLoop, Gate, Restart, RestartWhen, UnitKind};
-pub use stack::{NetworkKind, NetworkSpec, Origin, StackSpec};
+pub use stack::{NetworkKind, NetworkSpec, Origin, StackSources, StackSpec};
 pub use target::{PackageTarget, ProcessTarget, RemoteRun, RemoteTarget, TargetKind, TargetSpec};
 pub use template::{Attribute, Part, Placeholder, Reference, Template};
 pub use unit::{Dependency, OnUnhealthy, PortNumber, PortSpec, Protocol, Published, ServiceSpec};

@@ -18,8 +18,11 @@ pub struct StackSpec {
     pub description: Option<String>,
     /// What relative paths are relative to.
     pub directory: PathBuf,
-    /// The files it was read from, in the order they were merged.
+    /// Every file that was read for it: those of [`Self::sources`], and what those lead to.
     pub files: Vec<PathBuf>,
+    /// What it is read from, when it is read again.
+    #[serde(default, skip_serializing_if = "StackSources::is_unknown")]
+    pub sources: StackSources,
     /// What every local process of it finds in its environment: the allow-listed part of the environment of whoever
     /// ran `start` (PATH, HOME, LANG, …).
     pub environment: BTreeMap<String, String>,
@@ -40,6 +43,23 @@ pub struct StackSpec {
     /// Where its secrets come from. Their values are [`super::SecretValues`], and never in here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<SecretName, SecretSpec>,
+}
+
+/// What a stack is read from. Nothing is known of one that came from no file, or was defined before this was kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackSources {
+    /// The stack files, in the order in which they are laid over each other.
+    pub files: Vec<PathBuf>,
+    /// The environment files that stand in for `.env` beside the first, later ones before earlier ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<PathBuf>,
+}
+
+impl StackSources {
+    /// Whether nothing is known.
+    pub fn is_unknown(&self) -> bool {
+        self.files.is_empty()
+    }
 }
 
 /// A network that units can be on.

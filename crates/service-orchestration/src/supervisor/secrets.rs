@@ -135,6 +135,7 @@ mod tests {
             description: None,
             directory: "/".into(),
             files: Vec::new(),
+            sources: Default::default(),
             environment: Default::default(),
             networks: Default::default(),
             units: [(spec.name.clone(), spec.clone())].into(),

@@ -324,6 +324,7 @@ pub(crate) fn stack(text: &str) -> StackSpec {
         description: None,
         directory: "/".into(),
         files: vec![],
+        sources: Default::default(),
         environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         networks: BTreeMap::new(),
         units,

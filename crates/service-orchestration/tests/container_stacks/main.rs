@@ -63,6 +63,7 @@ impl Yard {
             description: None,
             directory: "/".into(),
             files: vec![],
+            sources: Default::default(),
             environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
             networks: BTreeMap::new(),
             units: units.collect(),

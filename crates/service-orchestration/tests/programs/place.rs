@@ -151,6 +151,7 @@ pub(crate) fn stack(units: impl IntoIterator<Item = ServiceSpec>) -> StackSpec {
         description: None,
         directory: "/".into(),
         files: vec![],
+        sources: Default::default(),
         environment: service_orchestration::allowed_environment(std::env::vars()),
         networks: std::collections::BTreeMap::new(),
         units: units
