@@ -1,34 +1,10 @@
 //! How Compose files are laid over each other, and services over what they extend.
 
-use crate::yaml::Rules;
+use crate::yaml::{Joined, Rules};
 
-/// Compose's rules: mappings merge, these lists are joined, everything else is replaced.
+/// Compose's rules: mappings merge, lists are joined but for those that are a command, everything else is replaced.
 pub(crate) static RULES: Rules = Rules {
-    joined: &[
-        "ports",
-        "expose",
-        "volumes",
-        "secrets",
-        "configs",
-        "dns",
-        "dns_search",
-        "cap_add",
-        "cap_drop",
-        "tmpfs",
-        "env_file",
-        "security_opt",
-        "profiles",
-        "devices",
-        "group_add",
-        "links",
-        "external_links",
-        "extra_hosts",
-        "environment",
-        "labels",
-        "depends_on",
-        "networks",
-        "include",
-    ],
+    joined: Joined::AllBut(&["command", "entrypoint", "test"]),
     mappable: &[
         "environment",
         "labels",
@@ -37,6 +13,19 @@ pub(crate) static RULES: Rules = Rules {
         "args",
         "sysctls",
         "annotations",
+        "additional_contexts",
     ],
+    listed: &["extra_hosts"],
+    single: &[
+        "env_file",
+        "label_file",
+        "tmpfs",
+        "dns",
+        "dns_opt",
+        "dns_search",
+        "include",
+    ],
+    leading: &[("build", "context")],
+    decided_by: &[("logging", "driver")],
     canonical: str::to_owned,
 };

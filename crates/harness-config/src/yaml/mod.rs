@@ -8,5 +8,5 @@ mod overlay;
 mod tree;
 
 pub(crate) use build::{MAX_TEXT_BYTES, parse};
-pub(crate) use overlay::{Rules, STACK_RULES, overlay};
+pub(crate) use overlay::{Joined, Rules, STACK_RULES, overlay};
 pub(crate) use tree::{Entry, Node, Resolved, Scalar, Value, is_text, shorten};
