@@ -5,7 +5,9 @@ mod support;
 use std::path::Path;
 
 use harness_config::{Code, Diagnostic, Imported, Sources, import_compose, load};
-use service_orchestration::spec::{Gate, ProbeAction, RestartWhen, TargetSpec, UnitKind};
+use service_orchestration::spec::{
+    Gate, MountKind, ProbeAction, RestartWhen, TargetSpec, UnitKind,
+};
 use support::compose::{STACKS, directory, of, set, without_places};
 
 /// A stack under a name without a path, with nothing set but what it insists on.
@@ -416,4 +418,47 @@ fn a_duration_without_a_unit_is_an_error_as_in_compose() {
     let (_, imported) =
         import("services: {web: {image: x, healthcheck: {test: x, interval: 0, timeout: 0s}}}\n");
     assert!(imported.diagnostics.is_empty(), "{}", lines(&imported));
+}
+
+#[test]
+fn a_directory_that_must_be_there_still_must() {
+    let text = "services: {web: {image: x, volumes: [{type: bind, source: data, target: /d, read_only: true, bind: {create_host_path: false, propagation: rslave}}]}}";
+    let (made, imported) = import(text);
+    assert!(imported.diagnostics.is_empty(), "{}", lines(&imported));
+    assert!(made.contains("create_host_path: false"), "{made}");
+    let strict = load(&of(text)).stack.expect("a stack");
+    let TargetSpec::Docker(target) = &strict.units["web"].target else {
+        panic!("a container")
+    };
+    let expected = MountKind::Bind {
+        source: "./data".into(),
+        create: false,
+        propagation: Some("rslave".into()),
+    };
+    assert_eq!(target.mounts[0].kind, expected);
+    assert!(target.mounts[0].read_only);
+    let made = load(&named_text(&made)).stack.expect("a stack");
+    assert_eq!(without_places(made).units, without_places(strict).units);
+}
+
+#[test]
+fn containers_on_networks_of_others_are_not_among_those_that_reach_each_other() {
+    let told = |services: &str| {
+        let networks = "networks: {out: {external: true}, one: , two: }";
+        let loaded = load(&of(&format!("{networks}\nservices: {{{services}}}")));
+        let mut found = loaded.diagnostics.into_iter();
+        let found = found.find(|found| found.message.contains("the networks are one here"));
+        found.map(|found| found.message)
+    };
+    let alone = "a: {image: x, networks: [out]}, b: {image: x}";
+    assert_eq!(told(alone), None, "as under Compose");
+    let apart = "b: {image: x, networks: [one]}, c: {image: x, networks: [two]}";
+    let message = told(apart).expect("they are one here");
+    assert!(message.ends_with("reaches every other"), "{message}");
+    let message = told(&format!("{apart}, a: {{image: x, networks: [out]}}"));
+    let message = message.expect("they are one here");
+    assert!(
+        message.ends_with("but for those on external networks alone"),
+        "{message}"
+    );
 }

@@ -124,12 +124,9 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
         );
         options.extend(converter.value_of(bind, "propagation"));
         options.extend(converter.value_of(bind, "selinux"));
-        if converter.value_of(bind, "create_host_path").as_deref() == Some("false") {
-            converter.changed(
-                mount.span,
-                format!("{of} is made when its source is missing"),
-                "make sure that it is there",
-            );
+        let create = converter.value_of(bind, "create_host_path");
+        if kind == "bind" && create.as_deref() == Some("false") {
+            return Some(strict(converter, mount, bind, &of));
         }
     }
     if let Some(volume) = get(mount, "volume") {
@@ -168,6 +165,35 @@ fn long(converter: &mut Converter<'_>, draft: &mut Draft<'_>, mount: &Node) -> O
         said.push(options.join(","));
     }
     Some(short(converter, draft, mount, &said.join(":")))
+}
+
+/// A bind whose source must be there, which only the long form can say.
+fn strict(converter: &mut Converter<'_>, mount: &Node, bind: &Node, of: &str) -> Node {
+    let of_mount = |key: &&str| mount.entry(key).filter(|part| !part.value.is_null());
+    let mut made: Vec<Entry> = ["type", "source", "target", "read_only"]
+        .iter()
+        .filter_map(of_mount)
+        .cloned()
+        .collect();
+    for part in made.iter_mut().filter(|part| part.key == "source") {
+        if let Some(path) = written(&part.value) {
+            part.value = text(part.value.span, as_path(path));
+        }
+    }
+    let mut more = bind.entries().to_vec();
+    more.retain(|part| matches!(part.key.as_str(), "create_host_path" | "propagation"));
+    if let Some(selinux) = bind.entry("selinux") {
+        let what = format!("`selinux` of {of}");
+        let means = "beside `create_host_path: false` the stack file cannot say it";
+        converter.lost(
+            selinux.key_span,
+            &what,
+            means,
+            "label the directory with `chcon`",
+        );
+    }
+    made.push(entry("bind", bind.span, map(bind.span, more)));
+    map(mount.span, made)
 }
 
 /// A relative path that no one takes for the name of a volume.

@@ -14,19 +14,22 @@ use crate::yaml::{Entry, Node, Value, shorten};
 
 /// `networks` of the top level.
 pub(super) fn declared(converter: &mut Converter<'_>, top: &Entry) {
-    let services = converter
-        .root
-        .entry("services")
-        .map(|entry| entry.value.entries());
-    let sets: BTreeSet<Vec<&str>> = services
-        .unwrap_or_default()
-        .iter()
-        .filter(|service| get(&service.value, "network_mode").is_none())
+    let services = converter.root.entry("services");
+    let services = services.map(|entry| entry.value.entries());
+    let services = services.unwrap_or_default().iter();
+    let services = services.filter(|service| get(&service.value, "network_mode").is_none());
+    let (elsewhere, here): (Vec<_>, Vec<_>) = services
         .map(|service| joined(&service.value))
-        .collect();
+        .partition(|names| is_elsewhere(converter, top, names));
+    let sets: BTreeSet<Vec<&str>> = here.into_iter().collect();
     if sets.len() > 1 {
-        let message = "the networks are one here: every container of the stack reaches every other"
-            .to_owned();
+        let but = match elsewhere.is_empty() {
+            true => "",
+            false => ", but for those on external networks alone",
+        };
+        let message = format!(
+            "the networks are one here: every container of the stack reaches every other{but}"
+        );
         converter.changed(
             top.key_span,
             message,
@@ -99,7 +102,7 @@ fn joined(service: &Node) -> Vec<&str> {
 }
 
 /// The name at the engine of a network that somebody else made.
-fn external(converter: &mut Converter<'_>, network: &Entry) -> Option<Node> {
+fn external(converter: &Converter<'_>, network: &Entry) -> Option<Node> {
     let own = get(&network.value, "external")?;
     let name = match &own.value {
         // As it was written once.
@@ -109,6 +112,15 @@ fn external(converter: &mut Converter<'_>, network: &Entry) -> Option<Node> {
     };
     let key = || text(network.key_span, &network.key);
     Some(name.cloned().unwrap_or_else(key))
+}
+
+/// Whether a service with these networks is on one of somebody else's alone.
+fn is_elsewhere(converter: &Converter<'_>, networks: &Entry, names: &[&str]) -> bool {
+    let [name] = names else {
+        return false;
+    };
+    let network = networks.value.entry(name);
+    network.is_some_and(|network| external(converter, network).is_some())
 }
 
 /// Whether a network is somebody else's, and whoever is on it is on no other: then that can be said of each.
