@@ -17,6 +17,7 @@ pub(crate) use profiles::leave_out;
 pub use runnable::{Unsupported, unsupported, unsupported_with};
 pub(crate) use secrets::in_clear;
 
+use crate::compose::Refused;
 use crate::decode::Decoded;
 use crate::input::Sources;
 use crate::report::Sink;
@@ -26,9 +27,11 @@ use crate::text::ReferenceUse;
 pub(crate) fn graph(
     decoded: &Decoded,
     references: &[ReferenceUse],
+    refused: &[Refused],
     sources: &Sources,
     sink: &mut Sink,
 ) {
+    let kept = profiles::kept(decoded, sources);
     edges::check(decoded, sink);
     let index = index::Index::new(decoded);
     cycles::check(&index, sink);
@@ -36,7 +39,8 @@ pub(crate) fn graph(
     addresses::check(decoded, sink);
     containers::names(decoded, sink);
     if sources.is_here {
-        containers::builds(decoded, &index, &sources.stack_directory(), sink);
+        containers::builds(decoded, &kept, &index, &sources.stack_directory(), sink);
     }
+    profiles::refuse(decoded, &kept, refused, sink);
     runnable::check(decoded, sources, sink);
 }

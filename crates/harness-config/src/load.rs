@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use service_orchestration::spec::{SecretName, StackName, StackSpec, UnitKind};
 
 use crate::check;
-use crate::compose;
+use crate::compose::{self, Refused};
 use crate::decode::{Decoded, Decoder};
 use crate::input::{Input, Sources, read_text};
 use crate::keys::STACK;
@@ -57,8 +57,9 @@ pub fn load(sources: &Sources) -> Loaded {
     let variables = variables(sources, &directory, &layers, &mut files, &mut sink);
     let mut secrets = BTreeMap::new();
     let sources = &with_profiles(sources, &layers, &variables);
-    let (root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
-    let stack = root.and_then(|root| {
+    let merged = merged(layers, &mut files, &mut sink, &variables, &directory);
+    let compose = merged.compose;
+    let stack = merged.root.and_then(|root| {
         let mut stage = Stage {
             secrets: &mut secrets,
             sources,
@@ -66,6 +67,7 @@ pub fn load(sources: &Sources) -> Loaded {
             sink: &mut sink,
             variables: &variables,
             compose: &compose,
+            refused: &merged.refused,
             directory,
         };
         stage.run(root)
@@ -89,7 +91,8 @@ pub(crate) fn examine_compose(sources: &Sources) -> (Option<Node>, Vec<Diagnosti
     let directory = sources.stack_directory();
     let layers = read_stack(sources, |_, _| true, &mut files, &mut sink);
     let variables = variables(sources, &directory, &layers, &mut files, &mut sink);
-    let (mut root, compose) = merged(layers, &mut files, &mut sink, &variables, &directory);
+    let merged = merged(layers, &mut files, &mut sink, &variables, &directory);
+    let (mut root, compose) = (merged.root, merged.compose);
     if let Some(root) = &mut root {
         compose::keep_name(root, &variables, &directory, &directory_name(&directory));
         let mut stage = Stage {
@@ -99,6 +102,7 @@ pub(crate) fn examine_compose(sources: &Sources) -> (Option<Node>, Vec<Diagnosti
             sink: &mut sink,
             variables: &variables,
             compose: &compose,
+            refused: &merged.refused,
             directory,
         };
         stage.run(root.clone());
@@ -119,6 +123,7 @@ struct Stage<'a> {
     variables: &'a Variables,
     secrets: &'a mut BTreeMap<SecretName, Span>,
     compose: &'a BTreeSet<u32>,
+    refused: &'a [Refused],
     directory: PathBuf,
 }
 
@@ -140,7 +145,7 @@ impl Stage<'_> {
                 "there are no services and no tasks",
             );
         }
-        check::graph(&decoded, &references, self.sources, self.sink);
+        check::graph(&decoded, &references, self.refused, self.sources, self.sink);
         let name = self.name(&decoded, root.span.file)?;
         let spans = decoded.secrets.iter();
         *self.secrets = spans
@@ -297,6 +302,16 @@ fn read_stack(
     (layers.len() == sources.inputs.len() && !layers.is_empty()).then_some(layers)
 }
 
+/// The files as one.
+#[derive(Debug, Default)]
+struct Merged {
+    root: Option<Node>,
+    /// The Compose files.
+    compose: BTreeSet<u32>,
+    /// What cannot be left out of them.
+    refused: Vec<Refused>,
+}
+
 /// The files laid over each other. Compose files in a row are laid over each other by Compose's rules, and then turned.
 fn merged(
     layers: Option<Vec<Layer>>,
@@ -304,29 +319,31 @@ fn merged(
     sink: &mut Sink,
     variables: &Variables,
     directory: &Path,
-) -> (Option<Node>, BTreeSet<u32>) {
-    let mut compose = BTreeSet::new();
-    let mut merged: Option<Node> = None;
+) -> Merged {
+    let mut merged = Merged::default();
     let mut layers = layers.unwrap_or_default().into_iter().peekable();
     while let Some((mut tree, is_compose)) = layers.next() {
         if is_compose {
             let before = files.files().len();
-            compose.insert(tree.span.file);
+            merged.compose.insert(tree.span.file);
             while let Some((over, _)) = layers.next_if(|(_, is_compose)| *is_compose) {
-                compose.insert(over.span.file);
+                merged.compose.insert(over.span.file);
                 yaml::overlay(&mut tree, over, &compose::RULES);
             }
             let mut reading = compose::Reading::new(files, sink, variables, directory);
-            tree = compose::convert(tree, &mut reading, merged.is_none());
+            tree = compose::convert(tree, &mut reading, merged.root.is_none());
+            merged.refused.append(&mut reading.refused);
             let read = before..files.files().len();
-            compose.extend(read.filter_map(|file| u32::try_from(file).ok()));
+            merged
+                .compose
+                .extend(read.filter_map(|file| u32::try_from(file).ok()));
         }
-        match &mut merged {
+        match &mut merged.root {
             Some(base) => yaml::overlay(base, tree, &yaml::STACK_RULES),
-            None => merged = Some(tree),
+            None => merged.root = Some(tree),
         }
     }
-    (merged, compose)
+    merged
 }
 
 fn is_stack(tree: &Node, sink: &mut Sink) -> bool {

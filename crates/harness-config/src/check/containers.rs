@@ -45,9 +45,16 @@ fn may_meet(one: &Unit, two: &Unit) -> bool {
     one.is_empty() || two.is_empty() || one.iter().any(|profile| two.contains(profile))
 }
 
-/// What images are built from and is not there.
-pub(super) fn builds(decoded: &Decoded, index: &Index<'_>, directory: &Path, sink: &mut Sink) {
-    for unit in decoded.units.values() {
+/// What images of these units are built from and is not there.
+pub(super) fn builds(
+    decoded: &Decoded,
+    kept: &BTreeSet<UnitName>,
+    index: &Index<'_>,
+    directory: &Path,
+    sink: &mut Sink,
+) {
+    let units = decoded.units.values();
+    for unit in units.filter(|unit| kept.contains(&unit.spec.name)) {
         let Some(container) = container(unit) else {
             continue;
         };

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use service_orchestration::spec::{StackSpec, UnitName};
 
+use crate::compose::Refused;
 use crate::decode::Decoded;
 use crate::input::Sources;
 use crate::report::{Code, Sink};
@@ -20,7 +21,7 @@ pub(crate) fn leave_out(
     sources: &Sources,
     sink: &mut Sink,
 ) {
-    let kept = kept(stack, sources);
+    let kept = kept(decoded, sources);
     for used in references {
         let owner = used
             .owner
@@ -47,16 +48,35 @@ pub(crate) fn leave_out(
     }
 }
 
-fn kept(stack: &StackSpec, sources: &Sources) -> BTreeSet<UnitName> {
+/// Says of what cannot be left out that it is an error, where its unit is taken in.
+pub(super) fn refuse(
+    decoded: &Decoded,
+    kept: &BTreeSet<UnitName>,
+    refused: &[Refused],
+    sink: &mut Sink,
+) {
+    for found in refused {
+        let unit = decoded.units.get_key_value(found.unit.as_str());
+        let is_left_out = unit.is_some_and(|(name, _)| !kept.contains(name));
+        let message = found.message.clone();
+        match is_left_out {
+            true => sink.warning(Code::ComposeLost, found.span, message),
+            false => sink.error(Code::ComposeRefused, found.span, message),
+        }
+        .help(found.help);
+    }
+}
+
+/// The units that are taken in.
+pub(super) fn kept(decoded: &Decoded, sources: &Sources) -> BTreeSet<UnitName> {
     let is_active = |profile: &String| {
         sources
             .profiles
             .iter()
             .any(|active| active == "*" || active == profile)
     };
-    let mut open: Vec<&UnitName> = stack
-        .units
-        .values()
+    let units = decoded.units.values().map(|unit| &unit.spec);
+    let mut open: Vec<&UnitName> = units
         .filter(|unit| {
             unit.profiles.is_empty()
                 || unit.profiles.iter().any(is_active)
@@ -66,12 +86,13 @@ fn kept(stack: &StackSpec, sources: &Sources) -> BTreeSet<UnitName> {
         .collect();
     let mut kept = BTreeSet::new();
     while let Some(name) = open.pop() {
-        let Some(unit) = stack.units.get(name).filter(|_| !kept.contains(name)) else {
+        let Some(unit) = decoded.units.get(name).filter(|_| !kept.contains(name)) else {
             continue;
         };
         kept.insert(name.clone());
         open.extend(
-            unit.dependencies
+            unit.spec
+                .dependencies
                 .iter()
                 .filter(|d| d.required)
                 .map(|d| &d.unit),

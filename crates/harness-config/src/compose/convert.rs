@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::extends::{self, Reading};
-use super::findings::Findings;
+use super::findings::{Findings, Refused};
 use super::interpolate::interpolate;
 use super::keys::Key;
 use super::nodes::{entry, get, map, plain, written};
@@ -34,12 +34,14 @@ pub(crate) fn convert(mut root: Node, reading: &mut Reading<'_>, is_whole: bool)
         variables: reading.variables,
         sink: reading.sink,
         findings: Findings::default(),
+        refused: Vec::new(),
         owner: None,
         is_whole,
         has_told_of_ports: false,
     };
     let stack = converter.stack();
     converter.findings.tell(converter.sink);
+    reading.refused.extend(converter.refused);
     stack
 }
 
@@ -52,6 +54,7 @@ pub(super) struct Converter<'a> {
     variables: &'a Variables,
     pub(super) sink: &'a mut Sink,
     findings: Findings,
+    refused: Vec<Refused>,
     /// The service that is being turned.
     owner: Option<String>,
     pub(super) is_whole: bool,
@@ -122,7 +125,17 @@ impl Converter<'_> {
         self.findings.lost(span, what, owner, means, instead);
     }
 
-    /// The same, of a key of a service.
+    /// Says that something of the service cannot be left out.
+    pub(super) fn refuse(&mut self, span: Span, what: &str, means: &str, help: &'static str) {
+        self.refused.push(Refused {
+            unit: self.owner.clone().unwrap_or_default(),
+            span,
+            message: format!("{what} is not carried over: {means}"),
+            help,
+        });
+    }
+
+    /// The same as [`Self::lost`], of a key of a service.
     pub(super) fn lost_key(&mut self, entry: &Entry, owner: &str, key: &Key) {
         let what = format!("`{}` of `{}`", key.name, shorten(owner));
         self.lost(entry.key_span, &what, key.means, key.instead);

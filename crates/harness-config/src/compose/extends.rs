@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::findings::Refused;
 use super::interpolate::interpolate;
 use super::nodes::{get, map, one_or_more, text, written};
 use super::rules::RULES;
@@ -22,6 +23,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) variables: &'a Variables,
     /// What relative paths are relative to.
     pub(crate) directory: &'a Path,
+    /// What cannot be left out.
+    pub(crate) refused: Vec<Refused>,
     /// What was read already.
     known: BTreeMap<PathBuf, Option<Node>>,
     /// Values that `extends` has repeated.
@@ -46,6 +49,7 @@ impl<'a> Reading<'a> {
             sink,
             variables,
             directory,
+            refused: Vec::new(),
             known: BTreeMap::new(),
             repeated: 0,
         }

@@ -78,6 +78,16 @@ impl Findings {
     }
 }
 
+/// Something that cannot be left out where its service is taken in.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The service.
+    pub(crate) unit: String,
+    pub(crate) span: Span,
+    pub(crate) message: String,
+    pub(crate) help: &'static str,
+}
+
 /// As many names as one reads.
 fn named(owners: &[String]) -> String {
     match owners {

@@ -4,6 +4,7 @@
 //! keep their places in the Compose file, so that everything said later about the stack points there. Never runs
 //! anything; reads only the files that `include` and `extends` name.
 
+mod build;
 mod convert;
 mod depends;
 mod deploy;
@@ -32,6 +33,7 @@ pub(crate) use detect::is_compose;
 pub use environment::compose_files;
 pub(crate) use environment::{directory_name, keep_name, profiles, project_name};
 pub(crate) use extends::Reading;
+pub(crate) use findings::Refused;
 pub use import::{Imported, import_compose};
 pub(crate) use interpolate::with_braces;
 pub(crate) use rules::RULES;

@@ -3,11 +3,11 @@
 //! Owns: which rule turns which key, and the defaults in which the two formats differ. What a service of Compose does not
 //! say about restarts is said here: it is not started again.
 
-use super::convert::{Converter, fields_of, stack_field};
+use super::convert::{Converter, stack_field};
 use super::keys::{self, Fate, Key, Rule};
 use super::nodes::{entry, get, list, map, one_or_more, plain, text, written};
 use super::plan::retries;
-use super::{depends, deploy, health, inner, mounts, networks, ports, tmpfs};
+use super::{build, depends, deploy, health, mounts, networks, ports, tmpfs};
 use crate::keys::{COMMON, SERVICE, TASK, signal};
 use crate::report::Code;
 use crate::source::Span;
@@ -121,7 +121,7 @@ impl Converter<'_> {
             Fate::Turned(rule) => rule,
         };
         match rule {
-            Rule::Build => self.build(own, draft),
+            Rule::Build => build::turn(self, draft, own),
             Rule::Command => self.command(own, draft),
             Rule::EnvFile => self.env_file(own, draft),
             Rule::Labels => with_nothing_as(own, draft, "labels", text),
@@ -159,49 +159,6 @@ impl Converter<'_> {
             Some(_) => draft.put(name, own.key_span, own.value.clone()),
             None => self.lost_key(own, draft.name, key),
         }
-    }
-
-    /// `build: DIR`, or a mapping.
-    fn build(&mut self, own: &Entry, draft: &mut Draft<'_>) {
-        let build = &own.value;
-        if build.scalar().is_some() {
-            let context = entry("context", own.key_span, build.clone());
-            draft.put("build", own.key_span, map(build.span, vec![context]));
-            return;
-        }
-        let known = stack_field("build", draft.is_task).and_then(|field| fields_of(&field.shape));
-        let taken: Vec<&str> = match known {
-            Some(fields) => fields
-                .iter()
-                .filter(|field| !matches!(field.shape, Shape::NotBuilt(_)))
-                .map(|field| field.key)
-                .collect(),
-            None => BUILD.to_vec(),
-        };
-        let of = format!("`build` of `{}`", shorten(draft.name));
-        let context = self.value_of(build, "context").unwrap_or_default();
-        let is_remote = context.contains("://") || context.starts_with("git@");
-        if is_remote && get(draft.source, "image").is_some() {
-            let what = format!("`build` of `{}`", shorten(draft.name));
-            let means = "images are built from directories of this machine";
-            let instead = "fetch what is elsewhere first, and name its directory";
-            return self.lost(own.key_span, &what, means, instead);
-        }
-        self.rest_is_lost(
-            build,
-            (&taken, inner::BUILD),
-            &of,
-            (
-                "the stack file cannot say it",
-                "build the image before, and name it by `image`",
-            ),
-        );
-        let mut kept: Vec<Entry> = build.entries().to_vec();
-        kept.retain(|part| taken.contains(&part.key.as_str()) && !part.value.is_null());
-        if get(build, "context").is_none() {
-            kept.insert(0, entry("context", own.key_span, text(build.span, ".")));
-        }
-        draft.put("build", own.key_span, map(build.span, kept));
     }
 
     /// An empty entry point is none. An empty command cannot be said: engines take the image's for it.
@@ -357,9 +314,6 @@ fn has_word(key: &str, word: &str, is_task: bool) -> bool {
         _ => false,
     })
 }
-
-/// Of `build`, until the stack file says more exactly what it takes.
-const BUILD: [&str; 4] = ["context", "dockerfile", "args", "target"];
 
 /// A mapping in which nothing, however it is written, is nothing: of a label empty text, of a variable the caller's.
 fn with_nothing_as(

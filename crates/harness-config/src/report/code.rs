@@ -143,6 +143,8 @@ codes! {
         "The stack file has nothing that says this, so the stack runs without it. The message says what that means, the help what can be done; docs/compose.md lists every key.";
     ComposeChanged "H0702" "something of a Compose file that means something else here"
         "It is carried over, and does not do quite the same. The message says what differs; docs/compose.md lists every key.";
+    ComposeRefused "H0703" "something of a Compose file that cannot be left out"
+        "Without it something else would run under the same name, such as another image. The help says how to say it in another way.";
 }
 
 /// The code of this number (`H0204`), if there is one; case does not matter.
