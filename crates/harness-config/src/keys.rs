@@ -18,7 +18,7 @@ mod unit;
 mod unit_check;
 
 pub(crate) use container::BUILD;
-pub(crate) use container_formats::{cpus, extra_host, octal, tmpfs, tmpfs_option};
+pub(crate) use container_formats::{cpus, extra_host, image_name, octal, tmpfs, tmpfs_option};
 pub(crate) use formats::{name, port, signal};
 pub(crate) use limits::{DEPLOY, DEPLOY_LIMITS, DEVICE, LIMITS, RESOURCES, ULIMIT};
 pub(crate) use mount::{MOUNT, MOUNT_BIND, MOUNT_TMPFS, VOLUME};

@@ -206,12 +206,17 @@ pub(crate) fn parse() -> Cli {
     parsed.unwrap_or_else(|error| compose_words::exit(error, &words))
 }
 
-/// As Compose has it, `ps -q` shows ids; `HARNESS_QUIET` of the environment takes away no answer.
+/// As Compose has it, `ps -q` shows ids, `ls -q` names, and `config -q` nothing; `HARNESS_QUIET` of the environment takes away no answer.
 fn of_matches(matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
     let mut cli = Cli::from_arg_matches(matches)?;
     let is_typed = matches.value_source("quiet") == Some(ValueSource::CommandLine);
-    if let (Verb::Status(args), true) = (&mut cli.verb, is_typed) {
-        args.show_ids();
+    if is_typed {
+        match &mut cli.verb {
+            Verb::Status(args) => args.show_ids(),
+            Verb::Ls(args) => args.show_names(),
+            Verb::Config(args) => args.only_check(),
+            _ => {}
+        }
     }
     Ok(cli)
 }
@@ -231,16 +236,21 @@ mod tests {
     }
 
     #[test]
-    fn quiet_among_the_words_of_status_means_ids() {
-        for (line, expected) in [
-            ("harness ps -q", true),
-            ("harness -q status", true),
-            ("harness ps", false),
+    fn quiet_among_the_words_of_a_verb_means_what_it_means_in_compose() {
+        for (line, word, expected) in [
+            ("harness ps -q", "ids: true", true),
+            ("harness -q status", "ids: true", true),
+            ("harness ps", "ids: true", false),
+            ("harness ls -q", "output: Name", true),
+            ("harness ls", "output: Name", false),
+            ("harness ls -q -o json", "output: Json", true),
+            ("harness config -q", "only_check: true", true),
+            ("harness config", "only_check: true", false),
         ] {
             let matches = command().try_get_matches_from(line.split(' '));
             let cli = of_matches(&matches.expect(line)).expect(line);
-            let shown = format!("{:?}", cli.verb).contains("ids: true");
-            assert_eq!(shown, expected, "{line}");
+            let is_said = format!("{:?}", cli.verb).contains(word);
+            assert_eq!(is_said, expected, "{line}");
         }
     }
 

@@ -2,22 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use service_orchestration::spec::{Build, ContainerTarget, Pull};
+use service_orchestration::spec::{Build, ContainerTarget, Pull, Template};
 
 use super::Decoder;
 use super::limits::security;
 use super::target::{flag, literal, owned};
-use crate::keys::{BUILD, Form, LOG, STOP, extra_host};
+use crate::keys::{BUILD, Form, LOG, STOP, extra_host, image_name};
 use crate::report::Code;
 use crate::table::{Fields, Object, size, text};
-use crate::yaml::{Node, Scalar, Value};
+use crate::yaml::{Node, Scalar, Value, shorten};
 
 impl Decoder<'_> {
+    /// What is known of an image's name before the stack runs must be one.
+    fn image(&mut self, node: Option<&Node>) -> Option<Template> {
+        let node = node?;
+        let known = node.scalar().and_then(Scalar::literal);
+        if let Some(Err(expected)) = known.map(image_name) {
+            let message = format!(
+                "`{}` is no name of an image: {expected}",
+                shorten(known.unwrap_or_default())
+            );
+            self.sink.error(Code::Invalid, node.span, message);
+        }
+        text(node)
+    }
+
     pub(super) fn container(&mut self, form: Form<'_>) -> ContainerTarget {
         ContainerTarget {
             // Known once the rest of the unit is read.
             image_signal: false,
-            image: form.node("image").and_then(text),
+            image: self.image(form.node("image")),
             build: form.node("build").map(|node| self.build(node)),
             pull: self.pull(form),
             command: self.words(form.node("command")),

@@ -79,6 +79,24 @@ pub(super) fn published(text: &str) -> Result<(), String> {
         .map_err(|_| "expected a port from 1 to 65535, or `auto`".into())
 }
 
+/// What engines refuse whatever is behind it. That nothing stands where a variable is empty is told of the variable.
+pub(crate) fn image_name(text: &str) -> Result<(), String> {
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "._-/:@+[]".contains(c);
+    if !text.chars().all(is_known) {
+        return Err("it has letters, digits and `._-/:@`, as in `registry:5000/name:tag`".into());
+    }
+    let name = text.split('@').next().unwrap_or(text);
+    let (registry, path) = name.split_once('/').unwrap_or(("", name));
+    let is_registry = registry.contains(['.', ':']) || registry.chars().any(char::is_uppercase);
+    let path = if is_registry { path } else { name };
+    let last = path.rfind('/').map_or(0, |at| at + 1);
+    let end = path[last..].find(':').map_or(path.len(), |at| last + at);
+    if path[..end].chars().any(char::is_uppercase) {
+        return Err("it is written in lower case, up to its tag".into());
+    }
+    Ok(())
+}
+
 pub(super) fn address(text: &str) -> Result<(), String> {
     text.parse::<std::net::IpAddr>()
         .map(drop)
@@ -239,6 +257,24 @@ mod tests {
             "", ".", "0", "0.0", "-1", "1.2345", "x", "1e3", "+1", "9999999",
         ] {
             assert!(cpus(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_images_are_in_lower_case_up_to_their_tags() {
+        for text in [
+            "a",
+            "a/b_c:V1",
+            "localhost:5000/a.b",
+            "Reg/a:x",
+            "r.Io/a@sha256:0a",
+            "a:",
+            "",
+        ] {
+            assert_eq!(image_name(text), Ok(()), "{text}");
+        }
+        for text in ["Bad Image", "a b", "Bad", "r.io/Bad:x", "a/B", "a;b", "ä"] {
+            assert!(image_name(text).is_err(), "{text}");
         }
     }
 

@@ -28,6 +28,16 @@ pub(crate) struct ConfigArgs {
     /// Print the profiles, one in a line
     #[arg(long, group = "names")]
     profiles: bool,
+    /// Only say what is wrong: `-q` among the words, and not in the environment.
+    #[arg(skip)]
+    only_check: bool,
+}
+
+impl ConfigArgs {
+    /// Has nothing shown but what is wrong.
+    pub(crate) fn only_check(&mut self) {
+        self.only_check = true;
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +58,7 @@ const EXAMPLES: &str = "\
 Examples:
   harness config render
   harness config --services
+  harness config -q                      only what is wrong, if anything is
   harness config schema > harness.schema.json";
 
 const RENDER_EXAMPLES: &str = "\
@@ -79,6 +90,9 @@ pub(crate) async fn run(args: ConfigArgs, context: &Context) -> Result<(), Failu
     }) {
         What::Render { show_secrets } => {
             let stack = stack(context).await?;
+            if args.only_check {
+                return Ok(());
+            }
             let secrets = if show_secrets {
                 Secrets::Show
             } else {

@@ -32,9 +32,9 @@ pub(crate) struct LogsArgs {
     units: Vec<String>,
     #[command(flatten)]
     lines: Lines,
-    /// Only the last lines of each service, not of all together
-    #[arg(short = 'n', long, value_name = "LINES")]
-    tail: Option<u64>,
+    /// Only the last lines of each service, not of all together; `all` is what none says
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = tail)]
+    tail: Option<Tail>,
     /// Nothing older: 10m, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     since: Option<DateTime<Utc>>,
@@ -59,6 +59,23 @@ pub(crate) struct LogsArgs {
     /// Only the lines; byte for byte where that is no terminal
     #[arg(long, alias = "no-log-prefix")]
     no_prefix: bool,
+}
+
+/// How many of the last lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    All,
+    Last(u64),
+}
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        "all" => Ok(Tail::All),
+        count => count
+            .parse()
+            .map(Tail::Last)
+            .map_err(|_| "expected a number of lines, or `all`".into()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,11 +115,18 @@ impl LogsArgs {
         self
     }
 
+    fn last_lines(&self) -> Option<u64> {
+        match self.tail? {
+            Tail::All => None,
+            Tail::Last(count) => Some(count),
+        }
+    }
+
     fn params(&self, stack: &StackName) -> LogParams {
         LogParams {
             units: self.units.clone(),
             // The last lines that match are not among the last lines, so they are picked here.
-            tail: self.tail.filter(|_| self.grep.is_none()),
+            tail: self.last_lines().filter(|_| self.grep.is_none()),
             since: self.since,
             until: self.until,
             stream: self.stream.map(|stream| match stream {
@@ -158,7 +182,7 @@ async fn show(
     pattern: Option<&Regex>,
     sink: &mut Sink,
 ) -> Result<(), Failure> {
-    if let (Some(pattern), Some(tail)) = (pattern, args.tail) {
+    if let (Some(pattern), Some(tail)) = (pattern, args.last_lines()) {
         let reader = client.read_logs(params.clone()).await?;
         params.after = last_matching(reader, pattern, tail, sink).await?;
         if !args.lines.follow {

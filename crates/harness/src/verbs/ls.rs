@@ -45,6 +45,13 @@ impl LsArgs {
     pub(crate) fn is_json(&self) -> bool {
         self.output == Format::Json
     }
+
+    /// Has only names shown, where that is not for programs.
+    pub(crate) fn show_names(&mut self) {
+        if !self.is_json() {
+            self.output = Format::Name;
+        }
+    }
 }
 
 pub(crate) async fn run(args: LsArgs, context: &Context) -> Result<(), Failure> {

@@ -230,11 +230,11 @@ impl View<'_> {
     }
 }
 
-/// The id of each that runs, one in a line: of a container the engine's, of a process its number.
+/// The engine's id of each container that runs, one in a line: nothing else has an id that `docker` would take.
 fn ids(units: &[&UnitStatus]) -> String {
     let id = |unit: &&UnitStatus| {
-        let pid = unit.pid?;
-        Some(unit.container_id.clone().unwrap_or_else(|| pid.to_string()))
+        unit.pid?;
+        unit.container_id.clone()
     };
     let ids = units.iter().filter_map(id);
     ids.map(|id| format!("{id}\n")).collect()
@@ -258,12 +258,12 @@ mod tests {
     use crate::render::sample;
 
     #[test]
-    fn ids_are_those_of_what_runs() {
+    fn ids_are_those_of_containers_that_run() {
         let ended = sample::stopped("seed", None, "none", &[]);
         let mut process = ended.clone();
         process.pid = Some(42);
         let mut container = process.clone();
         container.container_id = Some("0123abcd".to_owned());
-        assert_eq!(ids(&[&process, &ended, &container]), "42\n0123abcd\n");
+        assert_eq!(ids(&[&process, &ended, &container]), "0123abcd\n");
     }
 }
