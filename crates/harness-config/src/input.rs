@@ -69,7 +69,7 @@ impl Sources {
         self
     }
 
-    /// An environment file (`--env-file`): it must exist, later ones win, and all win over `.env`.
+    /// An environment file (`--env-file`): it must exist, later ones win, and `.env` is not read then.
     pub fn env_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.env_files.push(path.into());
         self

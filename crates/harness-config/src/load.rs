@@ -47,7 +47,7 @@ impl Loaded {
 /// Reads a stack.
 ///
 /// All that is wrong is in the diagnostics, in one run; the stack is there when none of them is an error. Reads the files
-/// that the sources name, `.env` beside the first of them, and the environment files that units name; nothing else. Of what
+/// that the sources name, `.env` beside the first of them unless other environment files are named, and the environment files that units name; nothing else. Of what
 /// images are built from it looks whether it is there, where the sources say that the stack runs [here](Sources::here).
 pub fn load(sources: &Sources) -> Loaded {
     let mut files = SourceMap::default();
@@ -376,7 +376,7 @@ fn is_compose_stack(layers: &Option<Vec<Layer>>) -> bool {
     first.is_some_and(|(_, is_compose)| *is_compose)
 }
 
-/// The layers of variables: the caller's environment, `--env-file`, `.env`.
+/// The layers of variables: the caller's environment, then the files of `--env-file`, or `.env` where there are none.
 fn variables(
     sources: &Sources,
     directory: &Path,
@@ -384,13 +384,20 @@ fn variables(
     files: &mut SourceMap,
     sink: &mut Sink,
 ) -> Variables {
-    let mut layers = vec![sources.environment.clone()];
-    let known = is_compose_stack(stack).then_some(&sources.environment);
-    for path in sources.env_files.iter().rev() {
-        layers.push(env_file(path, true, known, files, sink));
+    let is_compose = is_compose_stack(stack);
+    let mut said = BTreeMap::new();
+    for path in &sources.env_files {
+        // What an earlier file says can be put into the values of a later one.
+        let mut known: BTreeMap<String, String> = said.clone();
+        known.extend(sources.environment.clone());
+        let known = is_compose.then_some(&known);
+        said.extend(env_file(path, true, known, files, sink));
     }
-    layers.push(env_file(&directory.join(".env"), false, known, files, sink));
-    Variables::new(layers)
+    if sources.env_files.is_empty() {
+        let known = is_compose.then_some(&sources.environment);
+        said = env_file(&directory.join(".env"), false, known, files, sink);
+    }
+    Variables::new(vec![sources.environment.clone(), said])
 }
 
 /// What a file says; beside a Compose file, with what is known put into its values.

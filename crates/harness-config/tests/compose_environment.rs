@@ -67,7 +67,7 @@ fn the_files_are_those_that_the_environment_names() {
         let pairs = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        harness_config::compose_files(home.path(), &pairs.collect())
+        harness_config::compose_files(home.path(), &[], &pairs.collect())
     };
     assert_eq!(files(&[]), None);
     let of = |names: &[&str]| {
@@ -92,6 +92,37 @@ fn the_files_are_those_that_the_environment_names() {
     let expected = ["one.yaml", "two.yaml"].map(|name| home.path().join(name));
     assert_eq!(files(&[]), Some(expected.to_vec()));
     assert_eq!(files(&[("COMPOSE_FILE", "a.yaml")]), of(&["a.yaml"]));
+    let named = home.path().join("prod.env");
+    std::fs::write(&named, "BASE=three\nCOMPOSE_FILE=${BASE}.yaml\n").expect("written");
+    let found = harness_config::compose_files(home.path(), &[named], &Default::default());
+    assert_eq!(found, Some(vec![home.path().join("three.yaml")]));
+}
+
+#[test]
+fn environment_files_that_are_named_stand_in_for_dotenv() {
+    let home = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    write(".env", "TAG=dotenv\nONLY=dotenv\n");
+    let one = write("one.env", "TAG=one\nNAME=web\n");
+    let two = write("two.env", "TAG=${NAME}-2\n");
+    let compose = write(
+        "compose.yaml",
+        "services: {a: {image: 'x:${TAG}', hostname: 'h${ONLY:-}'}}",
+    );
+    let shown = |sources: Sources| {
+        let stack = load(&sources.file(&compose)).stack.expect("a stack");
+        format!("{:?}", stack.units["a"].target)
+    };
+    let plain = shown(Sources::new());
+    assert!(plain.contains("x:dotenv"), "{plain}");
+    assert!(plain.contains("hdotenv"), "{plain}");
+    let named = shown(Sources::new().env_file(&one).env_file(&two));
+    assert!(named.contains("x:web-2"), "{named}");
+    assert!(!named.contains("hdotenv"), "{named}");
 }
 
 #[test]

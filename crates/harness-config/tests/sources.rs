@@ -92,16 +92,28 @@ fn variables_come_from_the_caller_then_files_then_defaults() {
     );
     write(path, ".env", "V=dotenv\nW=dotenv\nX=dotenv\n");
     write(path, "given.env", "V=given\nW=given\n");
+    write(path, "later.env", "X=later\n");
     write(path, "one.env", "export P=one\nQ=one\nR='${V}'\n");
     write(path, "two.env", "Q=two # later wins\n");
     let sources = Sources::new()
         .file(path.join("s.yaml"))
         .env_file(path.join("given.env"))
         .variable("V", "caller");
-    let stack = stack(load(&sources));
+    // They stand in for `.env`.
+    let loaded = load(&sources);
+    let message = "the variable `X` is not set";
+    assert!(
+        loaded
+            .diagnostics
+            .iter()
+            .any(|found| found.message == message)
+    );
+    let stack = stack(load(&sources.env_file(path.join("later.env"))));
+    let names = ["given.env", "later.env"].map(|name| path.join(name));
+    assert_eq!(stack.sources.env_files, names);
     let a = &stack.units["a"];
     let json = serde_json::to_string(&a.target).expect("plain data");
-    assert!(json.contains("caller given dotenv default"), "{json}");
+    assert!(json.contains("caller given later default"), "{json}");
     let env: Vec<String> = a
         .env
         .iter()

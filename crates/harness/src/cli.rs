@@ -56,6 +56,14 @@ pub(crate) struct Globals {
         hide_env_values = true
     )]
     pub(crate) project: Option<String>,
+    /// Environment file that stands in for `.env`; may be repeated, later ones win [env: COMPOSE_ENV_FILES]
+    #[arg(
+        long = "env-file",
+        hide_short_help = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub(crate) env_files: Vec<PathBuf>,
     /// A daemon elsewhere, at which `daemon enroll` has enrolled
     #[arg(
         long,

@@ -84,10 +84,15 @@ fn of_files(words: &[String]) -> Vec<String> {
         .or_else(|| std::env::var("HARNESS_FILE").ok())
         .filter(|file| !file.is_empty())
         .map(|file| file.split(':').map(PathBuf::from).collect());
-    let files: Vec<PathBuf> = named.unwrap_or_else(crate::select::found);
+    let env_file = value(words, &["--env-file"]).map(PathBuf::from);
+    let env_files = crate::select::env_files(env_file.as_slice());
+    let files: Vec<PathBuf> = named.unwrap_or_else(|| crate::select::found(&env_files));
+    let sources = env_files
+        .iter()
+        .fold(Sources::new().profile("*"), Sources::env_file);
     let sources = files
         .into_iter()
-        .fold(Sources::new().profile("*"), Sources::file)
+        .fold(sources, Sources::file)
         .environment(std::env::vars());
     let stack = load(&sources).stack;
     let units = stack.into_iter().flat_map(|stack| stack.units);

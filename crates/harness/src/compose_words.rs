@@ -158,6 +158,8 @@ const RENEW: &str =
 
 const PROFILE: &str = "it stands behind `up`, `start`, `run`, `build` or `pull`: `harness up --profile NAME`; COMPOSE_PROFILES=NAME holds for every verb";
 
+const DIRECTORY: &str = "paths and `.env` are those of the first file's directory: `harness -f DIR/compose.yaml`, or `cd DIR` before; `--env-file FILE` stands in for `.env`";
+
 /// Ends the program as the command line was wrong, with a hint where it is one of Compose's.
 pub(crate) fn exit(mut error: clap::Error, words: &[OsString]) -> ! {
     let instead = instead(&error, words);
@@ -199,12 +201,21 @@ fn instead(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
             let mut verbs = verbs.filter(|word| find(&format!("{word} {option}")).is_some());
             match verbs.next() {
                 Some(verb) => format!("{verb} {option}"),
-                None => return (option == "--profile").then_some(PROFILE),
+                None => return everywhere(option),
             }
         }
         _ => return None,
     };
     find(&asked)
+}
+
+/// What to use instead of an option that Compose has before every verb.
+fn everywhere(option: &str) -> Option<&'static str> {
+    match option {
+        "--profile" => Some(PROFILE),
+        "--project-directory" => Some(DIRECTORY),
+        _ => None,
+    }
 }
 
 fn find(asked: &str) -> Option<&'static str> {
@@ -251,6 +262,7 @@ mod tests {
             "rm web",
             "up --force-recreate",
             "--profile debug up",
+            "--project-directory /srv up",
             "ps --services",
         ] {
             let words = std::iter::once("harness").chain(line.split(' '));
@@ -318,6 +330,9 @@ mod tests {
             "config",
             "config --services",
             "config -q",
+            "--env-file prod.env up",
+            "up --env-file a.env --env-file b.env",
+            "logs --tail all",
             "port web 80",
             "port web 80/tcp",
             "build",

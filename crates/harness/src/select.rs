@@ -25,18 +25,30 @@ pub(crate) fn files(context: &Context) -> Vec<PathBuf> {
     }
     match std::env::var_os("HARNESS_FILE") {
         Some(files) if !files.is_empty() => std::env::split_paths(&files).collect(),
-        Some(_) | None => found(),
+        Some(_) | None => found(&env_files(&context.globals.env_files)),
     }
 }
 
+/// The files that stand in for `.env`: those that are given, else those of the environment.
+pub(crate) fn env_files(given: &[PathBuf]) -> Vec<PathBuf> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    let files = std::env::var("COMPOSE_ENV_FILES").unwrap_or_default();
+    let files = files.split(',').filter(|file| !file.is_empty());
+    files.map(PathBuf::from).collect()
+}
+
 /// The nearest stack file from here upwards, and what is laid over it. Where there is none, the Compose files that
-/// `COMPOSE_FILE` names, else the nearest one.
-pub(crate) fn found() -> Vec<PathBuf> {
+/// `COMPOSE_FILE` names, also in the files that stand in for `.env`, else the nearest one.
+pub(crate) fn found(env_files: &[PathBuf]) -> Vec<PathBuf> {
     let here = working_directory();
     let found = harness_config::discover(&here);
     if !found.as_deref().is_some_and(is_own) {
         let directory = found.as_deref().and_then(Path::parent).unwrap_or(&here);
-        if let Some(files) = harness_config::compose_files(directory, &environment().collect()) {
+        if let Some(files) =
+            harness_config::compose_files(directory, env_files, &environment().collect())
+        {
             return files.into_iter().map(shorten).collect();
         }
     }
@@ -128,6 +140,9 @@ pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, F
     if let Some(project) = &context.globals.project {
         sources = sources.project(project);
     }
+    for file in env_files(&context.globals.env_files) {
+        sources = sources.env_file(file);
+    }
     for file in files {
         sources = if file == Path::new("-") {
             let mut text = String::new();
@@ -145,8 +160,11 @@ pub(crate) fn sources(context: &Context, files: &[PathBuf]) -> Result<Sources, F
 /// The same, from what a stack was read from before.
 fn sources_again(context: &Context, known: &StackSources) -> Result<Sources, Failure> {
     let sources = sources(context, &known.files)?;
-    let env_files = known.env_files.iter();
-    Ok(env_files.fold(sources, Sources::env_file))
+    if !env_files(&context.globals.env_files).is_empty() {
+        return Ok(sources);
+    }
+    let kept = known.env_files.iter();
+    Ok(kept.fold(sources, Sources::env_file))
 }
 
 /// Whether this is the name of a stack file of ours.

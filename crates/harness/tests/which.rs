@@ -110,6 +110,46 @@ fn a_known_stack_is_read_again_from_its_stack_files_and_not_from_what_those_lead
 }
 
 #[test]
+fn environment_files_stand_in_for_dotenv_and_are_kept_with_the_stack() {
+    let home = Home::new(
+        "name: env\nservices: {a: {type: process, binary: FIXTURE, args: [hold], env: {G: \"${G}\"}}}\n",
+    );
+    home.write(".env", "G=dotenv\n");
+    home.write("one.env", "G=one\n");
+    home.write("two.env", "G=two\n");
+    let shows = |arguments: &[&str], expected: &str| {
+        let shown = home.ok(arguments).stdout;
+        let line = format!("G: {expected}\n");
+        assert!(shown.contains(&line), "{arguments:?}: {shown}");
+    };
+    shows(&["config"], "dotenv");
+    let both = ["--env-file", "one.env", "--env-file", "two.env", "config"];
+    shows(&both, "two");
+    let mut command = home.command(&["config"]);
+    command.env("COMPOSE_ENV_FILES", "two.env,one.env");
+    let shown = support::Run::of(command.output().expect("runs")).expect(0);
+    assert!(shown.stdout.contains("G: one\n"), "{}", shown.stdout);
+    home.ok(&["start", "--env-file", "two.env"]);
+    shows(&["-p", "env", "config"], "two");
+    home.ok(&["-p", "env", "start"]).says("env: 1 as before");
+    shows(&["-p", "env", "config", "--env-file", "one.env"], "one");
+    home.ok(&["down", "--yes"]);
+}
+
+#[test]
+fn quiet_and_all_are_what_they_are_in_compose() {
+    let home =
+        Home::new("name: quiet\nservices: {a: {type: process, binary: FIXTURE, args: [hold]}}\n");
+    home.ok(&["start"]);
+    assert_eq!(home.ok(&["config", "-q"]).stdout, "");
+    assert_eq!(home.ok(&["ls", "-q"]).stdout, "quiet\n");
+    let ids = home.ok(&["ps", "-q"]).stdout;
+    assert_eq!(ids, "", "a process has no id of a container");
+    home.ok(&["logs", "--tail", "all"]);
+    home.ok(&["down", "--yes"]);
+}
+
+#[test]
 fn an_override_beside_the_file_is_laid_over_it_unless_files_are_named() {
     let home = Home::new(PROFILED);
     home.write(

@@ -1,7 +1,7 @@
 //! What Compose takes from the environment and `.env`: names, profiles and files.
 //!
 //! Owns: what `COMPOSE_PROJECT_NAME`, `COMPOSE_PROFILES` and `COMPOSE_FILE` say, and the name that a directory gives a
-//! project. The environment comes with the question; of files only `.env` is read.
+//! project. The environment comes with the question; of files only `.env` is read, or what stands in for it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,15 +68,25 @@ pub(crate) fn profiles(variables: &Variables) -> Vec<String> {
         .collect()
 }
 
-/// The files that `COMPOSE_FILE` names, in the environment or in `.env` of this directory. Relative ones of `.env` are
-/// relative to the directory.
+/// The files that `COMPOSE_FILE` names, in the environment, or in `.env` of this directory or the files that stand in for
+/// it. Relative ones of a file are relative to the directory.
 pub fn compose_files(
     directory: &Path,
+    env_files: &[PathBuf],
     environment: &BTreeMap<String, String>,
 ) -> Option<Vec<PathBuf>> {
-    let known = |name: &str| environment.get(name).cloned();
-    let file = read_text(&directory.join(".env")).unwrap_or_default();
-    let file: BTreeMap<String, String> = expanded(&file, known).assignments.into_iter().collect();
+    let dotenv = [directory.join(".env")];
+    let env_files = match env_files {
+        [] => dotenv.as_slice(),
+        named => named,
+    };
+    let mut file: BTreeMap<String, String> = BTreeMap::new();
+    for path in env_files {
+        let text = read_text(path).unwrap_or_default();
+        let known = |name: &str| environment.get(name).or_else(|| file.get(name)).cloned();
+        let read = expanded(&text, known).assignments;
+        file.extend(read);
+    }
     let of_file = |name: &str| said(file.get(name).map(String::as_str));
     let given = |name: &str| said(environment.get(name).map(String::as_str));
     let separator = given("COMPOSE_PATH_SEPARATOR").or_else(|| of_file("COMPOSE_PATH_SEPARATOR"));
