@@ -93,7 +93,7 @@ fn a_known_stack_is_read_again_from_its_stack_files_and_not_from_what_those_lead
         command.current_dir(home.path().join("elsewhere"));
         support::Run::of(command.output().expect("runs")).expect(0)
     };
-    elsewhere(&["-p", "twice", "start"]).says("twice: 1 as before");
+    elsewhere(&["-p", "twice", "start"]).says("twice: already running");
     elsewhere(&["-p", "twice", "graph"]);
     elsewhere(&["-p", "twice", "validate"]);
     let config = elsewhere(&["-p", "twice", "config"]);
@@ -131,7 +131,8 @@ fn environment_files_stand_in_for_dotenv_and_are_kept_with_the_stack() {
     assert!(shown.stdout.contains("G: one\n"), "{}", shown.stdout);
     home.ok(&["start", "--env-file", "two.env"]);
     shows(&["-p", "env", "config"], "two");
-    home.ok(&["-p", "env", "start"]).says("env: 1 as before");
+    home.ok(&["-p", "env", "start"])
+        .says("env: already running");
     shows(&["-p", "env", "config", "--env-file", "one.env"], "one");
     home.ok(&["down", "--yes"]);
 }
