@@ -80,5 +80,6 @@ fn hello() -> Hello {
         os: "o".into(),
         boot_ns: 1,
         real_ns: 2,
+        program: Vec::new(),
     }
 }
