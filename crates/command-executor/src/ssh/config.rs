@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SshHost;
 
@@ -40,9 +41,10 @@ impl Files {
         }
         let file = self.config(host);
         // Others may write the same one meanwhile: each a file of its own, and each a whole one.
-        let fresh = self
-            .directory
-            .join(format!("{}.{}.new", host.name(), std::process::id()));
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let own = format!("{}.{}-{number}.new", host.name(), std::process::id());
+        let fresh = self.directory.join(own);
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -122,6 +124,30 @@ const FOR_ALL: &str = "\
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_may_write_it_at_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = Files {
+            directory: directory.path().join("ssh"),
+            known_hosts: "/etc/known".into(),
+        };
+        let host = SshHost::new("host1").expect("a name");
+        let all = std::sync::Barrier::new(16);
+        std::thread::scope(|scope| {
+            let write = || {
+                all.wait();
+                (0..20).try_for_each(|_| files.write(&host))
+            };
+            let writers: Vec<_> = (0..16).map(|_| scope.spawn(write)).collect();
+            for writer in writers {
+                let written = writer.join().expect("no panic");
+                written.expect("each has a file of its own");
+            }
+        });
+        let left = fs::read_dir(&files.directory).expect("it is there").count();
+        assert_eq!(left, 1, "only the configuration");
+    }
 
     #[test]
     fn the_configuration_names_every_host_on_the_way() {
