@@ -192,7 +192,7 @@ impl Engine {
         })?;
         let agreed = Agreed {
             version,
-            capabilities: Capabilities::of(answer.podman().is_some(), answer.newest()),
+            capabilities: Capabilities::of(answer.podman().is_some()),
         };
         *lock(&self.shared.agreed) = Some(agreed);
         Ok(agreed)
@@ -391,11 +391,6 @@ pub(crate) struct Component {
 }
 
 impl VersionAnswer {
-    /// The newest version of the API that it speaks, as far as that can be read.
-    fn newest(&self) -> Option<ApiVersion> {
-        ApiVersion::parse(&self.api_version)
-    }
-
     /// What podman calls itself, if that is what answers.
     pub(crate) fn podman(&self) -> Option<&str> {
         let mut names = self.components.iter().map(|component| &component.name);

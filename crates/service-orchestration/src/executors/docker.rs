@@ -25,7 +25,6 @@ mod record;
 mod starts;
 mod steps;
 mod sweep;
-mod tail;
 mod tool;
 mod volume;
 

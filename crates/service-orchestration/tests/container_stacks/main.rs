@@ -4,7 +4,6 @@
 
 mod behind;
 mod keeping;
-mod output;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -6,16 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_channel::Receiver;
 use async_io::Timer;
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, Known, LogAppender, Stream};
+use service_shim::log::{AppendError, LogAppender};
 
 use super::past::{Past, Sieve, stream_of};
 use super::record::Record;
-use super::tail::{Length, Mark};
 use crate::executors::LaunchOrder;
 use crate::executors::copy::{BATCH_BYTES, LogCopy, Piece};
 
@@ -83,11 +81,11 @@ impl Output {
         if is_bell {
             self.pump_by_bell(&engine, &id, tty).await
         } else {
-            self.take(&engine, &id, tty, follow).await.map(drop)
+            self.take(&engine, &id, tty, follow).await
         }
     }
 
-    /// For engines that lose records of whoever follows: what comes only says that there is something to take.
+    /// For engines that drop records for whoever follows: what comes only says that there is something to take.
     async fn pump_by_bell(
         &self,
         engine: &Engine,
@@ -101,120 +99,32 @@ impl Output {
             tty: Some(tty),
             ..LogsQuery::default()
         };
-        let mut bell = loop {
-            match engine.logs(id, &coming).await {
-                // It has not said anything for so long.
-                Err(EngineError::TimedOut { .. }) => {}
-                answer => break answer?,
-            }
-        };
-        // Whoever does not hear it in time makes the engine wait, which then falls behind its own files.
-        let (ring, rung) = async_channel::bounded(1);
-        let listen = async move {
-            while let Some(record) = bell.next().await {
-                record?;
-                // One ring is enough for all that has come.
-                let _ = ring.try_send(());
-            }
-            Ok(())
-        };
-        let answer = self.answer(engine, id, tty, &rung);
-        future::try_zip(listen, answer).await.map(drop)
-    }
-
-    /// Takes what there is whenever it rings, until it never will again.
-    async fn answer(
-        &self,
-        engine: &Engine,
-        id: &ContainerId,
-        tty: bool,
-        rung: &Receiver<()>,
-    ) -> Result<(), PumpError> {
-        let is_exact = engine.capabilities().await?.stamps_exactly;
-        let (mut mark, mut length) = (None, Length::new());
-        let mut is_news = false;
         loop {
-            // A follower may have lost what came last, as it loses others: after news, one look is taken in any case.
-            let ring = async { rung.recv().await.is_ok() };
-            let look = async {
-                match is_news {
-                    true => drop(Timer::after(ONE_MORE_LOOK).await),
-                    false => future::pending().await,
-                }
-                true
+            let mut bell = match engine.logs(id, &coming).await {
+                // It has not said anything for so long.
+                Err(EngineError::TimedOut { .. }) => continue,
+                answer => answer?,
             };
-            if !future::or(ring, look).await {
-                // Whoever knows that it has ended has the rest taken.
+            // The one that was there, or the first; what comes behind it rings.
+            let rung = bell.next().await.transpose()?;
+            self.take(engine, id, tty, false).await?;
+            if rung.is_none() || bell.next().await.transpose()?.is_none() {
                 return Ok(());
             }
-            let before = mark;
-            let taken = match (mark, is_exact) {
-                (Some(last), true) => self.take_last(engine, id, tty, last, length).await?,
-                _ => None,
-            };
-            (mark, length) = match taken {
-                Some(taken) => taken,
-                None => (self.take(engine, id, tty, false).await?, length),
-            };
-            is_news = mark != before;
             Timer::after(UNTIL_MORE_HAS_COME).await;
         }
     }
 
-    /// What came after the last record that was taken; nothing is done when that is too long ago.
-    async fn take_last(
-        &self,
-        engine: &Engine,
-        id: &ContainerId,
-        tty: bool,
-        last: Mark,
-        length: Length,
-    ) -> Result<Option<(Option<Mark>, Length)>, PumpError> {
-        let mut length = length;
-        loop {
-            let query = LogsQuery {
-                tail: Some(length.records()),
-                tty: Some(tty),
-                ..LogsQuery::default()
-            };
-            let records = engine.logs(id, &query).await?;
-            let mut records: Vec<LogRecord> = records.try_collect().await?;
-            let is_all = u64::try_from(records.len()).is_ok_and(|count| count < length.records());
-            let Some(behind) = last.behind(&records, is_all) else {
-                match length.longer() {
-                    Some(longer) => length = longer,
-                    None => return Ok(None),
-                }
-                continue;
-            };
-            let new = records.split_off(behind);
-            let mark = new
-                .iter()
-                .fold(last, |mark, record| Mark::after(Some(mark), record));
-            let bytes = new.iter().map(|record| record.bytes.len()).sum();
-            let length = length.after(new.len(), bytes);
-            if !new.is_empty() {
-                let log = self.open().await?;
-                if log.is_ended() {
-                    return Ok(Some((Some(mark), length)));
-                }
-                self.store(log, new, |_, _| Known::New).await?;
-            }
-            return Ok(Some((Some(mark), length)));
-        }
-    }
-
-    /// What is there and not here yet, and what comes if it is followed. Answers with the last record that was sent.
     async fn take(
         &self,
         engine: &Engine,
         id: &ContainerId,
         tty: bool,
         follow: bool,
-    ) -> Result<Option<Mark>, PumpError> {
+    ) -> Result<(), PumpError> {
         let mut log = self.open().await?;
         if log.is_ended() {
-            return Ok(None);
+            return Ok(());
         }
         let mut sieve = Sieve::new(self.past, log.resume_point());
         let query = LogsQuery {
@@ -224,16 +134,11 @@ impl Output {
             ..LogsQuery::default()
         };
         let mut records = engine.logs(id, &query).await?;
-        let mut mark = None;
         while let Some(first) = records.next().await {
             let batch = gather(first?, &mut records).await?;
-            mark = batch
-                .iter()
-                .fold(mark, |mark, record| Some(Mark::after(mark, record)));
-            let judge = |stream, at_ns| sieve.judge(stream, at_ns);
-            log = self.store(log, batch, judge).await?;
+            log = self.store(log, batch, &mut sieve).await?;
         }
-        Ok(mark)
+        Ok(())
     }
 
     /// Records that the attempt is over, after its last byte.
@@ -258,7 +163,7 @@ impl Output {
         &self,
         log: LogAppender,
         batch: Vec<LogRecord>,
-        judge: impl FnMut(Stream, u64) -> Known,
+        sieve: &mut Sieve,
     ) -> Result<LogAppender, PumpError> {
         let pieces = batch.into_iter().map(|record| Piece {
             stream: stream_of(record.source),
@@ -266,6 +171,7 @@ impl Output {
             bytes: record.bytes,
             after_gap: false,
         });
+        let judge = |stream, at_ns| sieve.judge(stream, at_ns);
         let stored = self.copy.store(log, pieces.collect(), judge).await;
         stored.map_err(PumpError::Piece)
     }
@@ -298,6 +204,3 @@ async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogReco
 
 /// After the first record that says that there are some, so that many are taken at once.
 const UNTIL_MORE_HAS_COME: Duration = Duration::from_millis(50);
-
-/// Long after an engine has written what it was writing.
-const ONE_MORE_LOOK: Duration = Duration::from_secs(1);
