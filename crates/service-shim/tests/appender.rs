@@ -118,6 +118,37 @@ fn bytes_without_a_record_are_cut_off_but_for_those_of_an_earlier_attempt() {
 }
 
 #[test]
+fn where_the_attempts_before_end_is_known_to_the_next_also_when_some_said_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = LogPolicy::new(dir.path());
+    let mut first = LogAppender::open(&policy, 1).expect("open");
+    assert_eq!(first.earlier_point().expect("readable"), None);
+    first.begin(1);
+    first
+        .append(&[
+            out(5, b"a\n"),
+            err(6, b"b\n"),
+            out(7, b"c\n"),
+            out(7, b"d\n"),
+        ])
+        .expect("room");
+    first.end(8).expect("room");
+    let end = first.resume_point();
+    assert!(end.is_some());
+    drop(first);
+    let mut silent = LogAppender::open(&policy, 2).expect("open");
+    assert_eq!(silent.earlier_point().expect("readable"), end);
+    silent.begin(9);
+    assert_eq!(silent.earlier_point().expect("readable"), end);
+    silent.end(10).expect("room");
+    drop(silent);
+    let mut third = LogAppender::open(&policy, 3).expect("open");
+    third.begin(11);
+    third.append(&[out(12, b"e\n")]).expect("room");
+    assert_eq!(third.earlier_point().expect("readable"), end);
+}
+
+#[test]
 fn a_pipe_and_records_may_take_turns_in_one_log() {
     let dir = tempfile::tempdir().expect("a directory");
     let policy = LogPolicy::new(dir.path());

@@ -9,7 +9,7 @@
 use std::io;
 
 use super::format::{Header, Kind, RECORD_LEN, Record, Stream};
-use super::recall::{carried, recall};
+use super::recall::{carried, recall, speaker_before};
 use super::resume::{ResumePoint, Tail};
 use super::segments::{Ends, Segments};
 use super::writer::LogWriter;
@@ -207,6 +207,18 @@ impl LogAppender {
     /// From where on records are to be sent; none when nothing of this attempt is here.
     pub fn resume_point(&self) -> Option<ResumePoint> {
         ResumePoint::new(&self.tail)
+    }
+
+    /// Where the output of the attempts before this one ends, should their keeper have more of it; none when they said
+    /// nothing.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn earlier_point(&self) -> io::Result<Option<ResumePoint>> {
+        let Some(earlier) = speaker_before(&self.segments, self.attempt)? else {
+            return Ok(None);
+        };
+        Ok(ResumePoint::new(&recall(&self.segments, earlier)?))
     }
 
     /// Stores the first of the records, as many as go in one write, and says how many. None when there is no room.

@@ -21,7 +21,10 @@ pub(super) fn recall(segments: &Segments, attempt: u64) -> io::Result<Tail> {
             break;
         };
         let Some(record) = record else { continue };
-        if record.attempt != attempt || record.kind == Kind::Begin {
+        if record.attempt > attempt {
+            continue;
+        }
+        if record.attempt < attempt || record.kind == Kind::Begin {
             break;
         }
         if matches!(record.kind, Kind::Data | Kind::Carried) {
@@ -30,6 +33,19 @@ pub(super) fn recall(segments: &Segments, attempt: u64) -> io::Result<Tail> {
         }
     }
     Ok(tail)
+}
+
+/// The last attempt before this one that said anything.
+pub(super) fn speaker_before(segments: &Segments, attempt: u64) -> io::Result<Option<u64>> {
+    let (index, records) = segments.index();
+    let mut back = Backwards::new(index, records);
+    while let Some((_, record)) = back.next()? {
+        let said = record.filter(|record| matches!(record.kind, Kind::Data | Kind::Carried));
+        if let Some(record) = said.filter(|record| record.attempt < attempt) {
+            return Ok(Some(record.attempt));
+        }
+    }
+    Ok(None)
 }
 
 /// The records that tell a segment what stands last before it, oldest first.

@@ -261,8 +261,13 @@ impl<'a> Launch<'a> {
         // What runs has begun: any start that it has is this attempt's.
         let before_ns = seen.state.started_ns.filter(|_| !is_running);
         let past = match before_ns {
-            // Its end cannot be measured any more; the engine still tells when that was.
-            None if is_running => seen.state.finished_ns.map(Past::until),
+            // Its end cannot be measured any more; the engine still tells when that was, and the log what was taken since.
+            None if is_running => {
+                let taken = Output::new(self.order).taken().await;
+                let taken = taken.map_err(|error: PumpError| self.machine(error))?;
+                let ended = seen.state.finished_ns.map(Past::until);
+                ended.map(|past| past.and_taken(taken))
+            }
             Some(_) => Past::of(self.engine, &id, seen.tty)
                 .await
                 .map_err(Trouble::Again)?,

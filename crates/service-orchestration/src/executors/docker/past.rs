@@ -1,6 +1,6 @@
 //! What a container has said before the attempt that it is started for.
 //!
-//! Owns: where that ends, by the engine's own records: the time of the last one, and how many of each stream bear it. Some
+//! Owns: where that ends in each stream, by the engine's own records: the time of the last one, and how many bear it. Some
 //! engines tell whole seconds only, so that a time alone parts nothing.
 
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogSource, LogsQuery};
@@ -11,9 +11,9 @@ use service_shim::log::{Known, Resume, ResumePoint, Stream};
 /// The end of what is not this attempt's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Past {
-    /// The time of the last record, in nanoseconds since 1970 by the engine's clock.
-    pub(super) at_ns: u64,
-    /// How many records of each stream have it.
+    /// The time of the last record of each stream, in nanoseconds since 1970 by the engine's clock.
+    pub(super) at_ns: [u64; 2],
+    /// How many records of the stream have it.
     pub(super) counts: [u64; 2],
 }
 
@@ -21,9 +21,20 @@ impl Past {
     /// What was said before this time, of a container that runs again since.
     pub(super) fn until(at_ns: u64) -> Self {
         Self {
-            at_ns,
+            at_ns: [at_ns; 2],
             counts: [0, 0],
         }
+    }
+
+    /// And what an earlier attempt has taken of it: whoever read to the end after the next run had begun has some of that.
+    pub(super) fn and_taken(mut self, taken: Option<ResumePoint>) -> Self {
+        let streams = taken.map_or([None, None], |point| point.streams);
+        for (at, taken) in streams.into_iter().enumerate() {
+            let own = (self.at_ns[at], self.counts[at]);
+            let taken = taken.map_or(own, |taken| (taken.at_ns, taken.count));
+            (self.at_ns[at], self.counts[at]) = own.max(taken);
+        }
+        self
     }
 
     /// Looks at the output of a container that does not run; nothing when it has said nothing.
@@ -41,12 +52,13 @@ impl Past {
         let Some((past, seen, first_ns)) = last else {
             return Ok(None);
         };
-        if seen < ENOUGH || first_ns < past.at_ns {
+        let last_ns = past.at_ns[0];
+        if seen < ENOUGH || first_ns < last_ns {
             return Ok(Some(past));
         }
         // All that was asked for is of one time: there may be more of it.
         let query = LogsQuery {
-            since_ns: Some(past.at_ns),
+            since_ns: Some(last_ns),
             tty: Some(tty),
             ..LogsQuery::default()
         };
@@ -65,15 +77,12 @@ impl Past {
             let LogRecord {
                 source, time_ns, ..
             } = record?;
-            let none = Self {
-                at_ns: time_ns,
-                counts: [0, 0],
-            };
+            let none = Self::until(time_ns);
             let (past, seen, first_ns) = found.get_or_insert((none, 0, time_ns));
-            if time_ns > past.at_ns {
+            if time_ns > past.at_ns[0] {
                 *past = none;
             }
-            if time_ns == past.at_ns {
+            if time_ns == past.at_ns[0] {
                 past.counts[index(stream_of(source))] += 1;
             }
             *seen += 1;
@@ -94,7 +103,7 @@ pub(super) struct Sieve {
 
 impl Sieve {
     pub(super) fn new(past: Option<Past>, point: Option<ResumePoint>) -> Self {
-        let begin = past.map(|past| past.at_ns);
+        let begin = past.map(|past| past.at_ns[0].min(past.at_ns[1]));
         Self {
             past,
             seen: [0, 0],
@@ -112,11 +121,12 @@ impl Sieve {
     /// Judges the next record that is sent, in the order in which they are.
     pub(super) fn judge(&mut self, stream: Stream, at_ns: u64) -> Known {
         if let Some(past) = self.past {
+            let end_ns = past.at_ns[index(stream)];
             let seen = &mut self.seen[index(stream)];
-            if at_ns < past.at_ns {
+            if at_ns < end_ns {
                 return Known::Stored;
             }
-            if at_ns == past.at_ns && *seen < past.counts[index(stream)] {
+            if at_ns == end_ns && *seen < past.counts[index(stream)] {
                 *seen += 1;
                 return Known::Stored;
             }
@@ -159,7 +169,7 @@ mod tests {
     #[test]
     fn what_an_earlier_run_said_is_left_out_also_where_times_are_whole_seconds() {
         let past = Past {
-            at_ns: 50,
+            at_ns: [50, 50],
             counts: [2, 1],
         };
         let sent = [
@@ -179,7 +189,7 @@ mod tests {
     #[test]
     fn a_stream_that_said_nothing_yet_is_not_filled_with_what_was_before() {
         let past = Past {
-            at_ns: 50,
+            at_ns: [50, 50],
             counts: [0, 1],
         };
         // It asks from well before what it has, to find what was stamped late.
@@ -198,6 +208,37 @@ mod tests {
         assert_eq!(sieve.since_ns(), Some(50));
         let sent = [(Stderr, 40), (Stderr, 50), (Stdout, 60), (Stderr, 61)];
         assert_eq!(new(&mut sieve, &sent), [3]);
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_took_of_this_run_is_left_out() {
+        let taken = ResumePoint {
+            since_ns: 10,
+            streams: [
+                Some(StreamPoint {
+                    at_ns: 60,
+                    count: 1,
+                }),
+                Some(StreamPoint {
+                    at_ns: 40,
+                    count: 3,
+                }),
+            ],
+            last: Stdout,
+        };
+        let past = Past::until(50).and_taken(Some(taken));
+        assert_eq!(Past::until(50).and_taken(None), Past::until(50));
+        let sent = [
+            (Stderr, 49),
+            (Stderr, 50),
+            (Stdout, 55),
+            (Stderr, 57),
+            (Stdout, 60),
+            (Stdout, 60),
+        ];
+        let mut sieve = Sieve::new(Some(past), None);
+        assert_eq!(sieve.since_ns(), Some(50));
+        assert_eq!(new(&mut sieve, &sent), [1, 3, 5]);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_io::Timer;
+use command_executor::blocking;
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, LogAppender};
+use service_shim::log::{AppendError, LogAppender, ResumePoint};
 
 use super::past::{Past, Sieve, stream_of};
 use super::record::Record;
@@ -62,6 +63,13 @@ impl Output {
             copy: LogCopy::new(policy, attempt),
             past: None,
         })
+    }
+
+    /// What the attempts before this one have taken.
+    pub(super) async fn taken(&self) -> Result<Option<ResumePoint>, PumpError> {
+        let log = self.open().await?;
+        let point = blocking::unblock(move || log.earlier_point()).await;
+        point.map_err(PumpError::Log)
     }
 
     /// The container has ended.

@@ -118,7 +118,7 @@ mod tests {
             container: "c1".into(),
             before_ns: Some(7),
             past: Some(Past {
-                at_ns: 9,
+                at_ns: [9, 8],
                 counts: [2, 0],
             }),
             output: LogPolicy::new("/log"),
