@@ -1,6 +1,6 @@
 //! Why a recipe stopped.
 //!
-//! Owns: the one error type of this crate; every recipe ends on the first one. Never prints.
+//! Owns: the one error type of this crate; a recipe ends on the first one, unless it says otherwise. Never prints.
 
 use std::fmt;
 use std::io;
@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Missing { what: String, advice: String },
     /// Rules of the code policy that are broken, one line each.
     Untidy { findings: Vec<String> },
+    /// Parts of the gate that did not pass, each with its reason.
+    Parts { failed: Vec<String> },
 }
 
 impl Failure {
@@ -42,7 +44,8 @@ impl Failure {
             | Self::Unmet { .. }
             | Self::Overdue { .. }
             | Self::Missing { .. }
-            | Self::Untidy { .. } => 1,
+            | Self::Untidy { .. }
+            | Self::Parts { .. } => 1,
         }
     }
 }
@@ -68,6 +71,9 @@ impl fmt::Display for Failure {
                     findings.join("\n  ")
                 )
             }
+            Self::Parts { failed } => {
+                write!(f, "{} parts failed\n{}", failed.len(), failed.join("\n"))
+            }
         }
     }
 }
@@ -82,7 +88,8 @@ impl std::error::Error for Failure {
             | Self::Unmet { .. }
             | Self::Overdue { .. }
             | Self::Missing { .. }
-            | Self::Untidy { .. } => None,
+            | Self::Untidy { .. }
+            | Self::Parts { .. } => None,
         }
     }
 }

@@ -27,7 +27,9 @@ pub use processes::{
 pub use samples::{Sample, samples, samples_of};
 pub use tempfile::TempDir;
 pub use terminal::Terminal;
-pub use wait::{at_rest_blocking, eventually, eventually_async, eventually_blocking, within};
+pub use wait::{
+    at_rest_blocking, eventually, eventually_async, eventually_blocking, in_time, within,
+};
 
 /// A fresh directory that is removed when the value is dropped.
 ///

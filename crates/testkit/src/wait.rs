@@ -81,14 +81,18 @@ pub fn at_rest_blocking<T: PartialEq + std::fmt::Debug>(
 /// # Panics
 /// When it does not.
 pub async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    let output = in_time(deadline, future).await;
+    output.unwrap_or_else(|| panic!("not within {deadline:?}: {what}"))
+}
+
+/// The output of `future`; nothing when it does not come within `deadline`, for whoever has more to say of that than
+/// [`within`].
+pub async fn in_time<T>(deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
     let late = async {
         Timer::after(deadline).await;
         None
     };
-    match future::or(async { Some(future.await) }, late).await {
-        Some(output) => output,
-        None => panic!("not within {deadline:?}: {what}"),
-    }
+    future::or(async { Some(future.await) }, late).await
 }
 
 /// Short enough that a test does not feel it, long enough that looking costs nothing.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 
 use super::inbox::Inbox;
 use super::turn::Supervisor;
@@ -45,7 +45,7 @@ impl Supervisor {
         } else if self.is_over(unit, started.at_ns) || !self.needs_kept(&started.unit) {
             // It has ended again since.
         } else if sure {
-            self.take_over(unit);
+            self.take_over(unit, started.at_ns);
         } else {
             self.make_sure(started);
         }
@@ -64,9 +64,7 @@ impl Supervisor {
     /// Whether what was started then has ended since. Both are times by the clock of whoever runs it.
     fn is_over(&self, unit: Index, started_ns: Option<u64>) -> bool {
         let ended = self.units.get(unit).facts.stopped_at;
-        let started = started_ns
-            .and_then(|ns| i64::try_from(ns).ok())
-            .map(DateTime::from_timestamp_nanos);
+        let started = started_ns.and_then(time);
         matches!((started, ended), (Some(started), Some(ended)) if started <= ended)
     }
 
@@ -92,11 +90,19 @@ impl Supervisor {
     }
 
     /// It counts as running from now on, and what it needs does not hold back what runs already.
-    fn take_over(&mut self, unit: Index) {
+    ///
+    /// An order to stop may have come after the start, and before anybody knew of it: then it ends once it is taken.
+    fn take_over(&mut self, unit: Index, started_ns: Option<u64>) {
         if self.is_ending {
             return;
         }
         tracing::warn!(unit = %self.units.get(unit).id, "{BY_SOMEBODY_ELSE}");
+        let entry = self.units.get_mut(unit);
+        let started = started_ns.and_then(time);
+        entry.ends_when_taken = matches!(
+            (started, entry.stop_ordered_at),
+            (Some(started), Some(ordered)) if started <= ordered
+        );
         let command = Command::Start {
             again: true,
             gateless: true,
@@ -106,4 +112,37 @@ impl Supervisor {
             command,
         });
     }
+
+    /// What is found to have been started before now ends.
+    pub(super) fn note_stop_order(&mut self, units: &[Index]) {
+        let now = self.clock.wall();
+        for unit in units {
+            self.units.get_mut(*unit).stop_ordered_at = Some(now);
+        }
+    }
+
+    /// What is found to run is wanted.
+    pub(super) fn forget_stop_order(&mut self, units: &[Index]) {
+        for unit in units {
+            let entry = self.units.get_mut(*unit);
+            entry.stop_ordered_at = None;
+            entry.ends_when_taken = false;
+        }
+    }
+
+    /// It is taken: carries out the order to stop that came before it could be.
+    pub(super) fn end_if_ordered_before(&mut self, unit: Index) {
+        let ends = std::mem::take(&mut self.units.get_mut(unit).ends_when_taken);
+        if ends && self.world.unit(unit).state.is_active() {
+            self.step(Input::Command {
+                units: vec![unit],
+                command: Command::Stop,
+            });
+        }
+    }
+}
+
+/// From nanoseconds since 1970.
+fn time(ns: u64) -> Option<DateTime<Utc>> {
+    i64::try_from(ns).ok().map(DateTime::from_timestamp_nanos)
 }

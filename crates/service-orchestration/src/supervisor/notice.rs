@@ -127,6 +127,7 @@ impl Supervisor {
         self.take_control(unit, facts, &control);
         self.tell(unit, attempt, Report::Launched);
         self.give_pending_order(unit, attempt, control);
+        self.end_if_ordered_before(unit);
     }
 
     fn adopted(

@@ -205,6 +205,7 @@ impl Supervisor {
             } => {
                 let units = self.with_dependents(named, *with_dependents, *force)?;
                 self.set_grace(&units, *grace);
+                self.note_stop_order(&units);
                 // Whoever forces and gives no time at all does not want to be asked first what still stops in order.
                 let at_once = *force && *grace == Some(std::time::Duration::ZERO);
                 if at_once {
@@ -245,6 +246,7 @@ impl Supervisor {
         let reached: Vec<Index> = reached.into_iter().collect();
         self.refuse_unsupported(&reached)?;
         self.set_grace(&reached, None);
+        self.forget_stop_order(&reached);
         let command = |unit: Index| {
             let is_named = named.contains(&unit);
             // What runs by an older definition is brought up to date; what runs by this one is left alone.
@@ -267,6 +269,7 @@ impl Supervisor {
             again: false,
             gateless: false,
         };
+        self.forget_stop_order(named);
         let mut asked: BTreeMap<Index, Option<Command>> = BTreeMap::new();
         asked.extend(named.iter().map(|unit| (*unit, Some(Command::Restart))));
         let mut open = named.to_vec();

@@ -47,6 +47,10 @@ pub(crate) struct UnitEntry {
     pub(crate) inherited: bool,
     /// When it was started last where it runs, by whomever, since its latest end.
     pub(crate) started_ns: Option<u64>,
+    /// When somebody last ordered it to stop.
+    pub(crate) stop_ordered_at: Option<DateTime<Utc>>,
+    /// Whether it ends as soon as it is taken: what runs was started before that order.
+    pub(crate) ends_when_taken: bool,
     /// Asks whether what somebody else has started runs still.
     pub(crate) asking: Option<Task<()>>,
     /// Instead of the unit's own grace, for the stop that was asked for last.
@@ -139,6 +143,8 @@ impl UnitEntry {
             kept: None,
             inherited: false,
             started_ns: None,
+            stop_ordered_at: None,
+            ends_when_taken: false,
             asking: None,
             grace: None,
         }

@@ -158,12 +158,11 @@ fn one_that_somebody_starts_or_restarts_is_taken_as_it_runs_and_ended_by_a_stop(
         let at_once = Some(Duration::ZERO);
         yard.engine.stop(&id, at_once).await.expect("it runs");
         yard.engine.start(&id).await.expect("it is kept");
-        // Whoever looks late finds it running, and has seen no end of it.
+        // Whoever looks late finds it running, and knows that it is another run.
+        is_taken(&manager).await;
+        let seen = yard.engine.inspect(&id).await.expect("it is kept");
+        assert_eq!(yard.item(&manager, "db").await.pid, seen.state.pid);
         until_said(&yard, "db", &["layer 1 volume 1", "layer 2 volume 2"]).await;
-        eventually_async(SOON, "it runs", async || {
-            yard.item(&manager, "db").await.ready
-        })
-        .await;
         yard.order(&manager, &[], STOP).await;
         yard.reach(&manager, &[], Goal::Stopped).await;
         yard.engine.start(&id).await.expect("it is kept");

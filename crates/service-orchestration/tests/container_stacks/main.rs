@@ -14,7 +14,7 @@ use service_orchestration::report::UnitStatus;
 use service_orchestration::spec::*;
 use service_orchestration::supervisor::{ApplyMode, Order, Waited};
 use service_orchestration::{ServiceManager, ShimProgram, Volumes};
-use testkit::{TempDir, eventually_async, within};
+use testkit::{TempDir, eventually_async, in_time};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -83,9 +83,10 @@ impl Yard {
     async fn reach(&self, manager: &ServiceManager, names: &[&str], goal: Goal) {
         let names: Vec<_> = names.iter().map(|text| name(text)).collect();
         let waiting = manager.wait(&self.stack, &names, goal, false);
-        let waited = within(SOON, "the units to come so far", waiting).await;
+        let waited = in_time(SOON, waiting).await;
+        let waited = waited.map(|waited| waited.expect("known units"));
         let status = manager.status(&self.stack).await;
-        assert_eq!(waited.expect("known units"), Waited::Reached, "{status:?}");
+        assert_eq!(waited, Some(Waited::Reached), "{status:#?}");
     }
 
     async fn item(&self, manager: &ServiceManager, unit: &str) -> UnitStatus {

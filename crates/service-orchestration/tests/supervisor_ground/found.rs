@@ -5,7 +5,10 @@ use super::*;
 impl Yard {
     /// Whoever runs it tells of a start, at a time after now by so much.
     fn tells_of_a_start(&self, name: &str, after: chrono::TimeDelta) {
-        let at = chrono::Utc::now() + after;
+        self.tells_of_a_start_at(name, chrono::Utc::now() + after);
+    }
+
+    fn tells_of_a_start_at(&self, name: &str, at: chrono::DateTime<chrono::Utc>) {
         let at_ns = at.timestamp_nanos_opt().expect("a time of this century");
         let started = Started {
             unit: UnitId::single(stack_name(), unit(name)),
@@ -79,6 +82,26 @@ fn a_start_that_is_told_before_the_end_that_it_follows_is_not_lost() {
         yard.stage.exits("db", 143);
         eventually(PATIENCE, "it is taken", || yard.order("db").attempt == 2).await;
         comes_to(&manager, "db", "ready").await;
+    });
+}
+
+#[test]
+fn an_order_to_stop_that_comes_before_a_start_is_heard_of_ends_what_was_started() {
+    smol::block_on(async {
+        let (yard, world) = set_up();
+        let manager = yard.manager(&world).await;
+        begin(&manager, once("db", &["db"])).await;
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        yard.stage.exits("db", 143);
+        comes_to(&manager, "db", "failed").await;
+        let began = chrono::Utc::now();
+        yard.state().foreign.insert("db".into());
+        let order = manager.order(&stack_name(), &[], STOP).await;
+        order.expect("known units");
+        yard.tells_of_a_start_at("db", began);
+        eventually(PATIENCE, "it is taken", || yard.order("db").attempt == 2).await;
+        comes_to(&manager, "db", "idle").await;
+        assert!(yard.stage.actor("db").is_none(), "stopped means gone");
     });
 }
 

@@ -46,6 +46,8 @@ pub(super) struct RunningContainer {
     output: Option<Output>,
     /// When the container's run before this one began: while that is its last, this one never did.
     before_ns: Option<u64>,
+    /// When this one began, once it was seen to run: a container that began later is another attempt's.
+    run_ns: Option<Option<u64>>,
     /// What goes on, kept over a dropped `next`.
     pumping: Option<Task<Result<(), PumpError>>>,
     /// Whether it was begun after the end. Docker cuts off whoever follows the output of one that dies while it says much.
@@ -61,6 +63,8 @@ pub(super) struct RunningContainer {
     is_told_paused: bool,
     /// What the engine's event of its end said, should nobody be able to look any more.
     died_with: Option<i64>,
+    /// The same, of what it said before the last start that was heard of.
+    died_before: Option<i64>,
     end: Option<ExitInfo>,
 }
 
@@ -113,6 +117,7 @@ impl RunningContainer {
             orders,
             output,
             before_ns,
+            run_ns: None,
             pumping: None,
             is_last_pump: false,
             looking: None,
@@ -124,6 +129,7 @@ impl RunningContainer {
             is_paused: false,
             is_told_paused: false,
             died_with: None,
+            died_before: None,
             end: None,
         };
         this.pump(Duration::ZERO);
@@ -208,7 +214,11 @@ impl RunningContainer {
     fn digest(&mut self, step: Step) -> Option<AttemptEvent> {
         match step {
             Step::Heard(Some(Heard::Listening)) => self.look(),
-            Step::Heard(Some(Heard::Deaf(reason))) => return self.unreachable(reason),
+            Step::Heard(Some(Heard::Deaf(reason))) => {
+                // Whose end it was cannot be told, once others may have been missed.
+                self.died_before = None;
+                return self.unreachable(reason);
+            }
             Step::Heard(Some(Heard::Happened(action))) => self.happened(action),
             Step::Heard(None) => {
                 // Without a listener there is still the end of the output to go by.
@@ -287,8 +297,8 @@ impl RunningContainer {
             // Nobody but us removes what is ours, and we only what has been told to have ended.
             ContainerAction::Destroy if self.end.is_some() => self.blame_a_stranger(),
             ContainerAction::Start => {
-                // What was told of an end before is of an earlier run.
-                self.died_with = None;
+                // What was told of an end before is of the run before this start.
+                self.died_before = self.died_with.take();
                 self.look();
             }
             ContainerAction::Destroy | ContainerAction::Oom => self.look(),

@@ -4,14 +4,18 @@
 //! by the log itself, and the rest is asked for again.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use command_executor::blocking;
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, LogAppender, ResumePoint};
+use service_shim::log::{AppendError, Known, LogAppender, ResumePoint};
 
 use super::past::{Past, Sieve, stream_of};
 use super::record::Record;
@@ -25,6 +29,25 @@ pub(super) struct Output {
     copy: LogCopy,
     /// What it has said before this attempt.
     past: Option<Past>,
+    over: Arc<Over>,
+}
+
+/// The end of an attempt, as whoever takes its output has to know it.
+#[derive(Debug)]
+struct Over {
+    /// Nothing is ever sent: they close with the end.
+    ended: (Sender<Infallible>, Receiver<Infallible>),
+    /// What was said later than this is of another run; none as long as there is no other.
+    until_ns: AtomicU64,
+}
+
+impl Default for Over {
+    fn default() -> Self {
+        Self {
+            ended: async_channel::bounded(1),
+            until_ns: AtomicU64::new(u64::MAX),
+        }
+    }
 }
 
 /// Its label.
@@ -35,6 +58,7 @@ impl Output {
         Self {
             copy: LogCopy::new(order.log_policy(), order.attempt),
             past: None,
+            over: Arc::default(),
         }
     }
 
@@ -43,6 +67,7 @@ impl Output {
         Self {
             copy: LogCopy::new(record.output, attempt),
             past: record.past,
+            over: Arc::default(),
         }
     }
 
@@ -62,6 +87,7 @@ impl Output {
         Some(Self {
             copy: LogCopy::new(policy, attempt),
             past: None,
+            over: Arc::default(),
         })
     }
 
@@ -72,9 +98,25 @@ impl Output {
         point.map_err(PumpError::Log)
     }
 
-    /// The container has ended.
-    pub(super) fn is_over(&self) {
+    /// The attempt has ended: nobody follows it any more, and what is left is taken once. Where its container runs again,
+    /// what was said after this time, in nanoseconds since 1970 by the engine's clock, is not of this attempt.
+    pub(super) fn is_over(&self, until_ns: Option<u64>) {
         self.copy.is_over();
+        let until_ns = until_ns.unwrap_or(u64::MAX);
+        self.over.until_ns.store(until_ns, Ordering::Release);
+        self.over.ended.0.close();
+    }
+
+    /// What comes, unless somebody follows it and the attempt ends before.
+    async fn coming<T>(&self, follow: bool, coming: impl Future<Output = Option<T>>) -> Option<T> {
+        let over = async {
+            // It closes, and nothing ever comes.
+            if !follow || self.over.ended.1.recv().await.is_ok() {
+                future::pending::<()>().await;
+            }
+            None
+        };
+        future::or(over, coming).await
     }
 
     /// Takes what the container has said, and what it says until it says no more: it has ended, or the engine has.
@@ -108,15 +150,18 @@ impl Output {
             ..LogsQuery::default()
         };
         loop {
-            let mut bell = match engine.logs(id, &coming).await {
+            let bell = async { Some(engine.logs(id, &coming).await) };
+            let mut bell = match self.coming(true, bell).await {
+                None => return Ok(()),
                 // It has not said anything for so long.
-                Err(EngineError::TimedOut { .. }) => continue,
-                answer => answer?,
+                Some(Err(EngineError::TimedOut { .. })) => continue,
+                Some(answer) => answer?,
             };
             // The one that was there, or the first; what comes behind it rings.
-            let rung = bell.next().await.transpose()?;
+            let rung = self.coming(true, bell.next()).await.transpose()?;
             self.take(engine, id, tty, false).await?;
-            if rung.is_none() || bell.next().await.transpose()?.is_none() {
+            let again = self.coming(true, bell.next()).await.transpose()?;
+            if rung.is_none() || again.is_none() {
                 return Ok(());
             }
             Timer::after(UNTIL_MORE_HAS_COME).await;
@@ -141,8 +186,12 @@ impl Output {
             tty: Some(tty),
             ..LogsQuery::default()
         };
-        let mut records = engine.logs(id, &query).await?;
-        while let Some(first) = records.next().await {
+        let records = async { Some(engine.logs(id, &query).await) };
+        let Some(records) = self.coming(follow, records).await else {
+            return Ok(());
+        };
+        let mut records = records?;
+        while let Some(first) = self.coming(follow, records.next()).await {
             let batch = gather(first?, &mut records).await?;
             log = self.store(log, batch, &mut sieve).await?;
         }
@@ -179,7 +228,11 @@ impl Output {
             bytes: record.bytes,
             after_gap: false,
         });
-        let judge = |stream, at_ns| sieve.judge(stream, at_ns);
+        let until_ns = self.over.until_ns.load(Ordering::Acquire);
+        let judge = |stream, at_ns| match at_ns > until_ns {
+            true => Known::Stored,
+            false => sieve.judge(stream, at_ns),
+        };
         let stored = self.copy.store(log, pieces.collect(), judge).await;
         stored.map_err(PumpError::Piece)
     }

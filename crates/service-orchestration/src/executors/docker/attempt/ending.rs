@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_io::Timer;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use container_engine::{
     Container, ContainerAction, ContainerId, ContainerStatus, Engine, EngineError, EventKind,
     EventsQuery, Filters,
@@ -33,6 +33,10 @@ impl RunningContainer {
             .set(seen.state.health.as_ref().map(|health| health.status));
         self.is_paused = seen.state.status == ContainerStatus::Paused;
         if seen.state.status.is_alive() {
+            let began = *self.run_ns.get_or_insert(seen.state.started_ns);
+            if began != seen.state.started_ns {
+                self.overtaken(seen.state.finished_ns);
+            }
             return;
         }
         let has_run = self.before_ns.is_none() || seen.state.started_ns != self.before_ns;
@@ -49,29 +53,39 @@ impl RunningContainer {
             ContainerStatus::Removing | ContainerStatus::Dead => Some(REMOVED.to_owned()),
             _ => None,
         };
-        self.ended(ExitInfo {
+        let exit = ExitInfo {
             exit_code: code,
             exit_unknown: code.is_none(),
             detail,
-            ended_at: seen
-                .state
-                .finished_ns
-                .filter(|_| has_run)
-                .and_then(|ns| i64::try_from(ns).ok())
-                .map(DateTime::from_timestamp_nanos),
+            ended_at: seen.state.finished_ns.filter(|_| has_run).and_then(time),
             ..ExitInfo::default()
-        });
+        };
+        self.ended(exit, None);
+    }
+
+    /// It runs, but not since this attempt began: it has ended and was started again before anybody looked.
+    fn overtaken(&mut self, finished_ns: Option<u64>) {
+        let code = self.died_with.or(self.died_before);
+        let code = code.and_then(|code| i32::try_from(code).ok());
+        let exit = ExitInfo {
+            exit_code: code,
+            exit_unknown: code.is_none(),
+            ended_at: finished_ns.and_then(time),
+            ..ExitInfo::default()
+        };
+        self.ended(exit, finished_ns);
     }
 
     /// Removed behind our back: of its end is known what the engine said of it, if anything.
     pub(super) fn removed(&mut self) {
         let code = self.died_with.and_then(|code| i32::try_from(code).ok());
-        self.ended(ExitInfo {
+        let exit = ExitInfo {
             exit_code: code,
             exit_unknown: code.is_none(),
             detail: Some(REMOVED.to_owned()),
             ..ExitInfo::default()
-        });
+        };
+        self.ended(exit, None);
     }
 
     /// It was removed after its end was seen, and before it was told.
@@ -83,7 +97,8 @@ impl RunningContainer {
         }
     }
 
-    fn ended(&mut self, exit: ExitInfo) {
+    /// Where its container runs again already, what was said after `until_ns` is not its own.
+    fn ended(&mut self, exit: ExitInfo, until_ns: Option<u64>) {
         let stop = self.ladder.take().map(|ladder| StopInfo {
             escalation: if ladder.was_forced { "killed" } else { "none" }.into(),
             leftovers: Vec::new(),
@@ -97,7 +112,7 @@ impl RunningContainer {
             }
             self.end = Some(ExitInfo { stop, ..exit });
             if let Some(output) = &self.output {
-                output.is_over();
+                output.is_over(until_ns);
             }
             if self.pumping.is_none() {
                 self.pump(Duration::ZERO);
@@ -143,7 +158,7 @@ impl RunningContainer {
         }
         let end = self.end.as_ref().and_then(|exit| exit.ended_at);
         let at_ns = end
-            .or_else(|| Some(chrono::Utc::now()))
+            .or_else(|| Some(Utc::now()))
             .and_then(|at| at.timestamp_nanos_opt())
             .and_then(|ns| u64::try_from(ns).ok())
             .unwrap_or_default();
@@ -167,7 +182,7 @@ async fn blame(engine: &Engine, id: &ContainerId, ended_ns: u64) -> Result<Blame
     if engine.info().await?.live_restore {
         return Ok(Blame::Itself);
     }
-    let now = chrono::Utc::now().timestamp_nanos_opt();
+    let now = Utc::now().timestamp_nanos_opt();
     let query = EventsQuery {
         since_ns: Some(ended_ns.saturating_sub(A_LITTLE_NS)),
         until_ns: now.and_then(|ns| u64::try_from(ns).ok()),
@@ -183,6 +198,11 @@ async fn blame(engine: &Engine, id: &ContainerId, ended_ns: u64) -> Result<Blame
         }
     }
     Ok(Blame::Engine)
+}
+
+/// From nanoseconds since 1970.
+fn time(ns: u64) -> Option<DateTime<Utc>> {
+    i64::try_from(ns).ok().map(DateTime::from_timestamp_nanos)
 }
 
 const REMOVED: &str = "its container was removed by somebody else";

@@ -217,6 +217,32 @@ fn of_one_that_was_removed_is_known_what_was_heard_of_its_end() {
 }
 
 #[test]
+fn one_that_runs_again_before_anybody_looked_has_ended() {
+    let since = |started_ns| {
+        let mut seen = running();
+        seen.state.started_ns = Some(started_ns);
+        looked(Ok(seen))
+    };
+    let die = || ContainerAction::Die { exit_code: Some(9) };
+    let happened = |action| Step::Heard(Some(Heard::Happened(action)));
+    let heard = [vec![die(), ContainerAction::Start], vec![die()], Vec::new()];
+    for (heard, code) in heard.into_iter().zip([Some(9), Some(9), None]) {
+        let (mut attempt, _telling) = attempt(None);
+        attempt.run_ns = Some(Some(500));
+        attempt.digest(since(500));
+        assert!(attempt.end.is_none(), "it is the run that began then");
+        for action in heard {
+            attempt.digest(happened(action));
+        }
+        attempt.digest(since(2_000));
+        let exit = attempt.end.clone().expect("that run is over");
+        assert_eq!((exit.exit_code, exit.exit_unknown), (code, code.is_none()));
+        let ended = exit.ended_at.and_then(|at| at.timestamp_nanos_opt());
+        assert_eq!(ended, Some(1_000));
+    }
+}
+
+#[test]
 fn an_end_that_nobody_watched_is_its_own_unless_its_engine_took_it_along() {
     for (blame, is_its_own) in [(Blame::Itself, true), (Blame::Engine, false)] {
         let (mut attempt, _telling) = attempt(None);
