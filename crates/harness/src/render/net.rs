@@ -2,6 +2,8 @@
 //!
 //! Owns: what stands in them and in which order. The reasons are the daemon's.
 
+use std::net::SocketAddr;
+
 use harness_core::report::{
     Carriage, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetUnit, NetView, PlaceKind,
 };
@@ -131,13 +133,26 @@ fn endpoint_words(look: &Look, unit: &NetUnit, endpoint: &NetEndpoint) -> String
         text += &format!(", published at {published}");
     }
     let arrow = look.glyph("→", "->");
-    match (endpoint.address, &endpoint.refusal) {
+    // Whoever goes by where it is published comes to the container in the end.
+    let address = match (endpoint.address, own_address(unit, endpoint)) {
+        (address, Some(own)) if address.is_some() && address == endpoint.published => Some(own),
+        (address, _) => address,
+    };
+    match (address, &endpoint.refusal) {
         (Some(address), _) => text += &format!(" {arrow} {address}"),
         (None, Some(_)) if is_to_come(unit) => text += &format!(" {arrow} {TO_COME}"),
         (None, Some(refusal)) => text += &format!(" {arrow} {NO_WAY} ({})", refusal.code),
         (None, None) => {}
     }
     text
+}
+
+/// Of a container: the address and the port that it has on a network of its own.
+fn own_address(unit: &NetUnit, endpoint: &NetEndpoint) -> Option<SocketAddr> {
+    let place = unit.place.as_ref()?;
+    let ip = place.networks.values().find_map(|end| end.ip)?;
+    let is_container = place.kind == PlaceKind::Container;
+    is_container.then(|| SocketAddr::new(ip, endpoint.port))
 }
 
 fn forwarder_words(
@@ -338,6 +353,38 @@ mod tests {
             .iter()
             .map(|unit| net_page(&Look::plain(), &view, unit));
         insta::assert_snapshot!(pages.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_container_is_shown_with_the_address_and_port_of_its_own() {
+        let seen = |published: &str, address: &str| {
+            let text = WORKER
+                .replace(r#""ip":null,"gateway""#, r#""ip":"172.18.0.2","gateway""#)
+                .replace(
+                    r#""published":"127.0.0.1:40001","address":null"#,
+                    &format!(r#""published":{published},"address":"{address}""#),
+                );
+            let view: NetView = serde_json::from_str(&text).expect("a view");
+            net_page(&Look::plain(), &view, &view.items[1])
+        };
+        let own = "172.18.0.2:5432";
+        let published = "\"127.0.0.1:40001\"";
+        for (published, address, port) in [
+            (
+                published,
+                "127.0.0.1:40001",
+                "5432, published at 127.0.0.1:40001 → 172.18.0.2:5432",
+            ),
+            (
+                published,
+                own,
+                "5432, published at 127.0.0.1:40001 → 172.18.0.2:5432",
+            ),
+            ("null", own, "5432 → 172.18.0.2:5432"),
+        ] {
+            let page = seen(published, address);
+            assert!(page.contains(&format!("Port: {port}\n")), "{page}");
+        }
     }
 
     #[test]
