@@ -109,6 +109,8 @@ pub(super) struct Life {
     /// The attempt belongs to this world, or was found alive after it was restored.
     pub(super) confirmed: bool,
     pub(super) unhealthy: bool,
+    /// Nothing says how the attempt is: it counts as ready because it runs.
+    pub(super) unprobed: bool,
     pub(super) published: bool,
     /// By when it must be ready (a service) or ended (a task), or have gone when it was asked to.
     pub(super) deadline: Option<Duration>,
@@ -136,6 +138,7 @@ impl Default for Life {
             renew: false,
             confirmed: true,
             unhealthy: false,
+            unprobed: false,
             published: false,
             deadline: None,
             launched: false,
@@ -160,6 +163,12 @@ impl Life {
     /// Whether an attempt is alive or coming alive, and no end of it was ordered.
     pub(super) fn is_running(&self) -> bool {
         self.state().is_active() && !self.is_stopping() && self.phase != Phase::Lost
+    }
+
+    /// Whether being ready proves little: nothing asks it how it is, and it has ended more than once since it was ready
+    /// for long enough.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.unprobed && self.counters.failures > 1
     }
 
     pub(super) fn is_stopping(&self) -> bool {

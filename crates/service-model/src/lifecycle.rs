@@ -50,7 +50,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
     };
     use Report::{
         Dead, Exited, Healthy, LaunchFailed, Launched, NeverBegan, Paused, Postponed,
-        SetupComplete, SetupFailed, Unhealthy, Unlaunchable,
+        SetupComplete, SetupFailed, Unhealthy, Unlaunchable, Unprobed,
     };
 
     match (life.phase, event) {
@@ -87,6 +87,10 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         (Settling { .. } | Ready, Told(Paused)) => life.dim(turn),
         (SetupRequired | SettingUp, Told(Unhealthy | Paused)) => life.unhealthy = true,
         (Ready, Told(Healthy)) => life.regain_health(policy, turn),
+        (Settling { .. } | SetupRequired | SettingUp | Ready, Told(Unprobed)) => {
+            life.unprobed = true;
+            transition(life, Told(Healthy), policy, turn);
+        }
         (Settling { .. } | SetupRequired | SettingUp | Ready, Told(Dead)) => {
             life.stop(Purpose::Fault(Cause::Dead), policy, turn);
         }
@@ -154,6 +158,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
                 | Exited(_)
                 | Healthy
                 | Unhealthy
+                | Unprobed
                 | Paused
                 | Postponed
                 | Dead
@@ -175,6 +180,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
             Told(
                 Healthy
                 | Unhealthy
+                | Unprobed
                 | Paused
                 | Dead
                 | SetupComplete
@@ -196,6 +202,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
             | Told(
                 Healthy
                 | Unhealthy
+                | Unprobed
                 | Paused
                 | Postponed
                 | Dead

@@ -94,6 +94,7 @@ impl Life {
     pub(super) fn settle(&mut self, policy: &Policy, turn: &mut Turn<'_>) {
         self.allow_a_look(policy, turn);
         (self.launched, self.confirmed) = (true, true);
+        self.unprobed = !policy.probed;
         if policy.kind == UnitKind::Service && self.deadline.is_none() {
             // Its launch was postponed, or it has no limit.
             self.deadline = policy
@@ -199,6 +200,7 @@ impl Life {
         }
         self.allow_a_look(policy, turn);
         self.confirmed = true;
+        self.unprobed = !policy.probed;
         match self.phase {
             Phase::Settling { .. } => self.observe(policy, turn),
             Phase::SetupRequired => {

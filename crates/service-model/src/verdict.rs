@@ -15,7 +15,9 @@ pub enum Goal {
     Launched,
     /// It is launched and has not ended.
     Running,
-    /// A service is ready and healthy, or has ended with success as it may; a task is done.
+    /// A service is ready and healthy, or has ended with success as it may; a task is done. Of a service that nothing asks
+    /// how it is, and that has ended again and again, being up is not enough: it must have lasted until its failures are
+    /// forgotten (`reset_after`).
     Ready,
     /// It has ended with success.
     Completed,
@@ -86,7 +88,10 @@ impl World {
             },
             Goal::Running => life.is_up() && life.confirmed,
             Goal::Ready => match policy.kind {
-                UnitKind::Service => is_done || (life.state() == State::Ready && life.published),
+                UnitKind::Service => {
+                    let is_ready = life.state() == State::Ready && life.published;
+                    is_done || (is_ready && !life.is_doubtful())
+                }
                 UnitKind::Task => is_done,
             },
             Goal::Completed => is_done,

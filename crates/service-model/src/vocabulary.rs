@@ -209,6 +209,8 @@ pub enum Report {
     Exited(End),
     /// Its readiness is proven.
     Healthy,
+    /// It has turned out that nothing says how it is: it is ready because it runs.
+    Unprobed,
     /// Its readiness is lost, or could not be proven in as many tries as it has.
     Unhealthy,
     /// It was frozen from outside: it answers nobody, which is no fault of its own. `Healthy` ends that.

@@ -238,7 +238,7 @@ impl Chaos {
         let unit = Index(self.dice.below(self.policies.len() as u64 + 1) as u32);
         let attempt = Attempt(self.dice.below(4));
         let end = [End::Success, End::Failure][self.dice.below(2) as usize];
-        let input = match self.dice.below(17) {
+        let input = match self.dice.below(18) {
             0 => Input::Timer {
                 unit,
                 token: Token(self.dice.below(20)),
@@ -256,6 +256,7 @@ impl Chaos {
                     Report::Unlaunchable,
                     Report::Exited(end),
                     Report::Healthy,
+                    Report::Unprobed,
                     Report::Unhealthy,
                     Report::Paused,
                     Report::Postponed,

@@ -1,7 +1,7 @@
 //! Health: what readiness, liveness and timeouts do, and what they do not.
 
 use service_model::Gate;
-use service_model::{Cause, Goal, Report, State, Verdict, Waiting};
+use service_model::{Cause, End, Goal, Report, State, Verdict, Waiting};
 
 use super::sim::{Sim, ms, secs};
 
@@ -172,4 +172,81 @@ fn reports_about_an_earlier_attempt_change_nothing() {
     }
     assert!(sim.history.is_empty());
     assert_eq!(sim.state("db"), State::Ready);
+}
+
+#[test]
+fn what_turns_out_to_be_asked_by_nobody_is_ready_because_it_runs() {
+    let mut sim = Sim::parse("db probed; api needs db:ready");
+    sim.behave("db").healthy = None;
+    sim.up("api").settle();
+    assert_eq!(
+        (sim.state("db"), sim.state("api")),
+        (State::Settling, State::Idle)
+    );
+    sim.tell("db", Report::Unprobed).settle();
+    assert_eq!(
+        (sim.state("db"), sim.state("api")),
+        (State::Ready, State::Ready)
+    );
+    sim.tell("db", Report::Paused).settle();
+    assert!(!sim.is_published("db"));
+    sim.tell("db", Report::Unprobed).settle();
+    assert!(sim.is_published("db"));
+}
+
+#[test]
+fn what_ends_again_and_again_is_not_waited_out_in_one_of_the_moments_in_which_it_runs() {
+    for (stack, healthy) in [("api", Some(true)), ("api probed", None)] {
+        let mut sim = Sim::parse(stack);
+        sim.behave("api").healthy = healthy;
+        let is_told = healthy.is_none();
+        let begin = |sim: &mut Sim| {
+            sim.run_for(secs(1));
+            if is_told {
+                sim.tell("api", Report::Unprobed);
+            }
+            assert_eq!(sim.state("api"), State::Ready);
+        };
+        sim.up("api");
+        begin(&mut sim);
+        assert_eq!(sim.verdict("api", Goal::Ready), Verdict::Reached);
+        sim.ends("api", End::Failure);
+        begin(&mut sim);
+        assert_eq!(sim.verdict("api", Goal::Ready), Verdict::Reached);
+        sim.ends("api", End::Failure);
+        begin(&mut sim);
+        assert!(sim.is_published("api"), "others may use it");
+        assert_eq!(sim.verdict("api", Goal::Running), Verdict::Reached);
+        assert_eq!(sim.verdict("api", Goal::Ready), Verdict::Pending);
+        sim.run_for(secs(10));
+        assert_eq!(sim.verdict("api", Goal::Ready), Verdict::Reached);
+    }
+}
+
+#[test]
+fn a_probe_that_says_so_is_believed_after_any_number_of_ends() {
+    let mut sim = Sim::parse("db probed");
+    sim.up("db").run_for(secs(1));
+    for _ in 0..3 {
+        sim.ends("db", End::Failure).run_for(secs(2));
+    }
+    assert_eq!(sim.view("db").failures, 3);
+    assert_eq!(sim.verdict("db", Goal::Ready), Verdict::Reached);
+}
+
+#[test]
+fn a_loop_is_told_as_one_to_whoever_waits_for_it() {
+    let mut sim = Sim::parse("api");
+    sim.behave("api").ends = Some((ms(1500), End::Failure));
+    sim.up("api");
+    let mut verdicts = Vec::new();
+    for _ in 0..200 {
+        sim.run_for(ms(100));
+        verdicts.push(sim.verdict("api", Goal::Ready));
+    }
+    let last = verdicts
+        .iter()
+        .rposition(|verdict| *verdict == Verdict::Reached);
+    assert!(last < Some(40), "only while it had ended once at most");
+    assert!(matches!(verdicts[199], Verdict::Never { .. }));
 }
