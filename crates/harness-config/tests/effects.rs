@@ -179,6 +179,19 @@ fn probes_ask_what_they_say() {
         assert_eq!(asked(rest), expected, "{rest}");
     }
     assert_eq!(service("healthcheck: {test: [NONE]}").readiness, None);
+    for (says, is_off) in [
+        ("healthcheck: {test: [NONE]}", true),
+        ("healthcheck: {disable: true}", true),
+        ("healthcheck: {test: x, disable: true}", true),
+        ("healthcheck: {test: x, disable: false}", false),
+        ("restart: no", false),
+    ] {
+        let text = format!("services: {{a: {{type: docker, image: x, {says}}}}}");
+        let TargetSpec::Docker(container) = unit(&text).target else {
+            panic!("a container")
+        };
+        assert_eq!(container.no_check, is_off, "{says}");
+    }
     assert_eq!(
         service("healthcheck: {test: x, disable: true}").readiness,
         None

@@ -34,8 +34,8 @@ pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
 pub use one_off::{KnownOneOff, OneOffOrder, OneOffPlace, ProgramFile};
 pub use order::{
-    Activity, ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder,
-    Making, OwnHealth, PortOrder, Progress, StopOrder, Ticket,
+    Activity, CheckOrder, ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd,
+    LaunchOrder, Making, OwnCheck, OwnHealth, PortOrder, Progress, StopOrder, Ticket,
 };
 pub use process::ProcessExecutor;
 pub use remote::{HostCall, HostDirectory, HostRefusal, KnownHost, SshExecutor};

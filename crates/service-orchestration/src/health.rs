@@ -37,7 +37,7 @@ impl From<Answer> for HealthStatus {
         match answer {
             Answer::Good => Self::Healthy,
             Answer::Bad(reason) => Self::Unhealthy(reason),
-            Answer::Unknown(_) => Self::Unknown,
+            Answer::NotYet(_) | Answer::Unknown(_) => Self::Unknown,
         }
     }
 }
@@ -197,6 +197,7 @@ pub fn every(interval: Duration, timeout: Duration) -> Rule {
         start_period: Duration::ZERO,
         start_interval: interval.min(Duration::from_millis(250)),
         success_threshold: 1,
+        is_counted: false,
         pushed: false,
     }
 }

@@ -19,6 +19,7 @@ fn rule() -> Rule {
         start_period: ms(0),
         start_interval: ms(250),
         success_threshold: 1,
+        is_counted: false,
         pushed: false,
     }
 }
@@ -284,5 +285,29 @@ proptest! {
             }
             prop_assert_eq!(health, set.health());
         }
+    }
+}
+
+#[test]
+fn an_answer_that_was_counted_already_is_a_verdict_at_once() {
+    let counted = Rule {
+        is_counted: true,
+        retries: 5,
+        success_threshold: 5,
+        start_period: Duration::from_secs(60),
+        ..rule()
+    };
+    let mut tally = Tally::new(counted, Duration::ZERO, Duration::ZERO, 0);
+    assert_eq!(
+        tally.feed(&Answer::not_yet("it starts"), Duration::ZERO),
+        None
+    );
+    assert_eq!(tally.verdict(), None, "too early is no verdict");
+    for (answer, verdict) in [
+        (Answer::bad("no"), Verdict::Unhealthy),
+        (Answer::Good, Verdict::Healthy),
+        (Answer::bad("no"), Verdict::Unhealthy),
+    ] {
+        assert_eq!(tally.feed(&answer, Duration::ZERO), Some(verdict));
     }
 }

@@ -353,14 +353,22 @@ fn a_restart_in_a_stopped_stack_starts_what_is_needed() {
         wait(&manager, &[], Goal::Stopped).await;
         let before = stage.acts().len();
         let ordered = manager
-            .order(&stack_name(), &[unit("api")], Order::Restart)
+            .order(
+                &stack_name(),
+                &[unit("api")],
+                Order::Restart { grace: None },
+            )
             .await
             .expect("known units");
         assert_eq!((ordered.units.len(), ordered.moved.len()), (1, 2));
         assert_eq!(wait(&manager, &["api"], Goal::Ready).await, Waited::Reached);
         assert_eq!(stage.acts()[before..], ["launch db", "launch api"]);
         manager
-            .order(&stack_name(), &[unit("api")], Order::Restart)
+            .order(
+                &stack_name(),
+                &[unit("api")],
+                Order::Restart { grace: None },
+            )
             .await
             .expect("known units");
         assert_eq!(wait(&manager, &["api"], Goal::Ready).await, Waited::Reached);

@@ -223,7 +223,11 @@ fn what_runs_is_described_by_the_definition_it_was_started_with() {
         assert_eq!(status(&first, "db").await.address, address(4001));
         // Whoever is started now finds what runs.
         first
-            .order(&stack_name(), &[unit("api")], Order::Restart)
+            .order(
+                &stack_name(),
+                &[unit("api")],
+                Order::Restart { grace: None },
+            )
             .await
             .expect("known units");
         testkit::eventually(PATIENCE, "a new attempt", || {
@@ -331,7 +335,7 @@ fn a_launch_that_its_daemon_died_over_is_carried_out_by_the_next_whatever_the_re
         for name in ["db", "seed"] {
             world.stage.scene().doors.insert(name.into(), door.clone());
             first
-                .order(&stack_name(), &[unit(name)], Order::Restart)
+                .order(&stack_name(), &[unit(name)], Order::Restart { grace: None })
                 .await
                 .expect("known units");
             comes_to(&first, name, "starting").await;

@@ -203,6 +203,20 @@ pub struct HealthCheck {
     pub retries: Option<u32>,
 }
 
+impl HealthCheck {
+    /// None, also where the image has one.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            test: HealthTest::Off,
+            interval: None,
+            timeout: None,
+            start_period: None,
+            retries: None,
+        }
+    }
+}
+
 /// What a health check runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthTest {

@@ -4,7 +4,7 @@
 //! only where the stack runs on the machine that it is read on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use service_orchestration::spec::{Build, ContainerTarget, Pull, TargetSpec, UnitKind, UnitName};
 
@@ -70,7 +70,8 @@ pub(super) fn builds(
 
 fn missing(unit: &Unit, recipe: &Build, directory: &Path, sink: &mut Sink) {
     let name = &unit.spec.name;
-    let context = directory.join(&recipe.context);
+    // Without what only repeats the directory: `./app`.
+    let context: PathBuf = directory.join(&recipe.context).components().collect();
     let place = unit.places.build.unwrap_or(unit.places.key);
     if !context.is_dir() {
         let message = format!(

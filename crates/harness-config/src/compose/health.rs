@@ -7,6 +7,7 @@ use super::convert::Converter;
 use super::inner;
 use super::nodes::{entry, get, map, plain, text, written};
 use super::service::{Draft, lasting};
+use crate::report::Code;
 use crate::yaml::{Entry, Value, shorten};
 
 pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &Entry) {
@@ -20,7 +21,18 @@ pub(super) fn turn(converter: &mut Converter<'_>, draft: &mut Draft<'_>, own: &E
     let first = get(check, "test").and_then(|test| test.items().first());
     let is_none = first.and_then(written) == Some("NONE");
     if is_none || converter.value_of(check, "disable").as_deref() == Some("true") {
-        // Here nothing asks unless it is told to.
+        if converter.plan.asked.contains(draft.name) {
+            let message = format!(
+                "others wait until `{}` is healthy, and its check is switched off",
+                shorten(draft.name)
+            );
+            converter
+                .sink
+                .error(Code::Invalid, own.key_span, message)
+                .help("give it a `test`, or have them wait for `service_started`");
+        }
+        let disable = entry("disable", own.key_span, plain(check.span, "true"));
+        draft.put("health_check", own.key_span, map(check.span, vec![disable]));
         return;
     }
     let mut made = Vec::new();

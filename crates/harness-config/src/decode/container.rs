@@ -31,6 +31,7 @@ impl Decoder<'_> {
         ContainerTarget {
             // Known once the rest of the unit is read.
             image_signal: false,
+            no_check: false,
             image: self.image(form.node("image")),
             build: form.node("build").map(|node| self.build(node)),
             pull: self.pull(form),

@@ -35,6 +35,14 @@ const ACTIONS: [&str; 7] = [
     "container",
 ];
 
+/// Whether an entry says that there is no probe.
+pub(super) fn says_none(entry: &Entry) -> bool {
+    let fields = Fields::new(&entry.value, PROBE.fields);
+    let test = fields.node("test").and_then(|test| test.items().first());
+    let first = test.and_then(|first| first.scalar()?.literal());
+    fields.flag("disable") == Some(true) || first == Some("NONE")
+}
+
 impl Decoder<'_> {
     /// The probe that an entry says; nothing when it says that there is none, or has been reported.
     pub(super) fn probe(&mut self, entry: Option<&Entry>, asked: Asked<'_>) -> Option<Probe> {

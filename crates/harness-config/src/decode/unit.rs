@@ -121,6 +121,10 @@ impl Decoder<'_> {
         spec.type_name = fields.owned("service_type");
         places.type_name = fields.node("service_type").map(|node| node.span);
         spec.readiness = self.probe(fields.entry("health_check"), asked);
+        if let TargetSpec::Docker(container) = &mut spec.target {
+            let check = fields.entry("health_check");
+            container.no_check = check.is_some_and(super::probe::says_none);
+        }
         spec.liveness = self.liveness(fields.entry("liveness"), asked);
         spec.startup = self.probe(fields.entry("startup"), asked);
         spec.on_unhealthy = self.on_unhealthy(&fields);

@@ -44,7 +44,7 @@ pub(crate) static PROBE: Object = Object {
         field(
             "container",
             Shape::Flag,
-            "The container engine's own check.",
+            "The check of the container's image, as the engine counts it. A service that says nothing takes it where there is one.",
         ),
         field(
             "mqtt",
@@ -89,7 +89,7 @@ pub(crate) static PROBE: Object = Object {
         field(
             "disable",
             Shape::Flag,
-            "Compose's way to say that there is no check.",
+            "Compose's way to say that there is no check; of a container, that of its image is switched off, too.",
         ),
     ],
 };

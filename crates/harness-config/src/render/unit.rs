@@ -88,11 +88,20 @@ fn service(map: &mut Map, unit: &ServiceSpec, secrets: Secrets) {
             asked.as_ref().map(|asked| Yaml::Map(probe(asked, secrets))),
         );
     }
+    if unit.readiness.is_none() && has_no_check(&unit.target) {
+        let mut none = Map::default();
+        none.put("disable", true);
+        map.put("health_check", Yaml::Map(none));
+    }
     if unit.on_unhealthy == OnUnhealthy::Restart {
         map.put("on_unhealthy", "restart");
     }
     map.maybe("restart", restart(&unit.restart));
     map.maybe("startup_timeout", unit.startup_timeout.map(duration));
+}
+
+fn has_no_check(target: &TargetSpec) -> bool {
+    matches!(target, TargetSpec::Docker(container) if container.no_check)
 }
 
 fn task(map: &mut Map, unit: &ServiceSpec) {

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use harness_wire::{PeerIdentity, Role, RpcError};
 use serde_json::json;
@@ -294,9 +295,16 @@ async fn signal(shared: &Shared, params: SignalParams) -> Result<SignalResult, A
 }
 
 async fn restart(shared: &Shared, params: RestartParams) -> Result<OrderResult, ApiError> {
-    let RestartParams { stack, units } = params;
+    let RestartParams {
+        stack,
+        units,
+        grace_ms,
+    } = params;
     shared.note_start(&stack);
-    order(shared, UnitsParams { stack, units }, Order::Restart).await
+    let restart = Order::Restart {
+        grace: grace_ms.map(Duration::from_millis),
+    };
+    order(shared, UnitsParams { stack, units }, restart).await
 }
 
 async fn start_units(shared: &Shared, params: StartUnitsParams) -> Result<OrderResult, ApiError> {

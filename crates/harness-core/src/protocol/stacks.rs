@@ -141,6 +141,9 @@ pub struct RestartParams {
     /// The units; empty: all.
     #[serde(default)]
     pub units: Vec<UnitName>,
+    /// Instead of each unit's own grace, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
 }
 
 /// Parameters of `unit.hold` and `unit.release`.

@@ -19,7 +19,8 @@ use super::carrier::Carrier;
 use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
 use super::one_off::{KnownOneOff, OneOffOrder, OneOffPlace};
 use super::order::{
-    Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnHealth, StopOrder, Ticket,
+    Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnCheck, OwnHealth, StopOrder,
+    Ticket,
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
@@ -40,6 +41,8 @@ pub struct AttemptFacts {
     pub ports: Vec<PortSpec>,
     /// Of a container: whether it has the machine's own network.
     pub is_on_host: bool,
+    /// Of a container: how the check is had that it has of its own; absent where it has none.
+    pub own_check: Option<OwnCheck>,
     /// Whether it goes on in what an earlier attempt left: its container was started again.
     pub is_again: bool,
     /// Whether it runs because somebody else has started its container.
@@ -88,6 +91,8 @@ pub enum AttemptEvent {
     Paused,
     /// It goes on.
     Resumed,
+    /// The check of its own says something else than before; see [`AttemptControl::own_health`].
+    Checked,
     /// It ended, and no process of it is left.
     Exited(ExitInfo),
 }

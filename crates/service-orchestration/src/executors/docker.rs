@@ -6,6 +6,7 @@
 mod attach;
 mod attempt;
 mod busy;
+mod check;
 mod control;
 mod create;
 mod forward;
@@ -174,8 +175,10 @@ impl DockerExecutor {
             // We died before we started it.
             return Ok(Adoption::NeverBegan);
         }
+        let check = check::find(engine, &seen).await;
         let engine = engine.clone();
-        let mut attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);
+        let attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);
+        let mut attempt = attempt.with_check(check.known());
         if is_alive {
             return Ok(Adoption::Alive(Box::new(attempt)));
         }
@@ -186,7 +189,8 @@ impl DockerExecutor {
                 AttemptEvent::Notified { .. }
                 | AttemptEvent::Reached
                 | AttemptEvent::Paused
-                | AttemptEvent::Resumed => {}
+                | AttemptEvent::Resumed
+                | AttemptEvent::Checked => {}
             }
         }
     }

@@ -50,7 +50,8 @@ impl End {
                     | AttemptEvent::Unreachable(_)
                     | AttemptEvent::Reached
                     | AttemptEvent::Paused
-                    | AttemptEvent::Resumed => continue,
+                    | AttemptEvent::Resumed
+                    | AttemptEvent::Checked => continue,
                 },
                 Watched::Told(receiver) => receiver.recv().await.unwrap_or(ExitInfo {
                     exit_unknown: true,

@@ -16,6 +16,14 @@ pub enum LaunchError {
         /// Why not.
         reason: String,
     },
+    /// Its image is not there, and could not be built or fetched.
+    #[error("no image for `{unit}`: {reason}")]
+    NoImage {
+        /// The unit.
+        unit: String,
+        /// What went wrong, at which step, and what was said last.
+        reason: String,
+    },
     /// The user or group is unknown, or we may not become it.
     #[error("cannot run `{program}` as asked: {reason}")]
     NotPermitted {
@@ -111,6 +119,7 @@ impl LaunchError {
     pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::NotRunnable { .. }
+            | Self::NoImage { .. }
             | Self::NotPermitted { .. }
             | Self::NoSecret { .. }
             | Self::Config(_)

@@ -106,10 +106,24 @@ pub struct ContainerOrder {
     pub told: BTreeSet<String>,
     /// The hash of the definition that it is launched with.
     pub hash: String,
-    /// Whether it becomes ready by the check of its image: without one it never would, and is not launched.
-    pub own_check: bool,
+    /// What becomes of the check of its image.
+    pub check: CheckOrder,
     /// Whether its container outlives it, and is started again for the next attempt unless it would be another.
     pub keep: bool,
+}
+
+/// What becomes of the check that an image may bring along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckOrder {
+    /// It is run where there is one.
+    #[default]
+    IfAny,
+    /// Somebody waits for what it says: without one that would be for ever, so it is not launched.
+    Needed,
+    /// Something else says how it is: one that the image is known to have is not run.
+    Replaced,
+    /// It is not run.
+    Off,
 }
 
 /// A port of a container.
@@ -264,13 +278,25 @@ pub enum InsideEnd {
     TimedOut,
 }
 
-/// What the check of an attempt's own says.
+/// How the check is had that an attempt has of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnCheck {
+    /// Whoever runs the attempt runs its check too, counts the answers and tells what they amount to.
+    Told,
+    /// It is run when it is asked for, and says how the attempt is in that moment.
+    Asked,
+}
+
+/// What the check of an attempt's own says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnHealth {
     /// It has not said anything yet.
     Starting,
     /// All is well.
     Healthy,
     /// Something is wrong.
-    Unhealthy,
+    Unhealthy {
+        /// What its check ended with and said last, where that is known.
+        said: Option<(i64, String)>,
+    },
 }

@@ -11,6 +11,8 @@ pub enum Answer {
     Good,
     /// Not as it should be, and why.
     Bad(String),
+    /// It is too early to say, and why: nothing is counted.
+    NotYet(String),
     /// The question could not be asked, and why: it says nothing about the unit.
     Unknown(String),
 }
@@ -19,6 +21,11 @@ impl Answer {
     /// [`Answer::Bad`] with a reason cut to 4 KiB.
     pub fn bad(reason: impl Into<String>) -> Self {
         Self::Bad(cut(reason.into()))
+    }
+
+    /// [`Answer::NotYet`] with a reason cut to 4 KiB.
+    pub fn not_yet(reason: impl Into<String>) -> Self {
+        Self::NotYet(cut(reason.into()))
     }
 
     /// [`Answer::Unknown`] with a reason cut to 4 KiB.
@@ -30,7 +37,7 @@ impl Answer {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Good => None,
-            Self::Bad(reason) | Self::Unknown(reason) => Some(reason),
+            Self::Bad(reason) | Self::NotYet(reason) | Self::Unknown(reason) => Some(reason),
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_lite::future;
 use super::asked::Question;
 use super::slots::Slots;
 use super::sweep::{Remains, Sweeper, marker_of};
-use super::{Answer, Asked};
+use super::{Answer, Asked, CustomProbe};
 
 /// What all probes of one manager share. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -88,6 +88,7 @@ pub async fn ask(asked: &Asked, prober: &Prober) -> Answer {
         }
         Question::Http(http) => http.ask(timeout).await,
         Question::Tcp(tcp) => within(timeout, tcp.ask()).await,
+        Question::Own(probe, _) => within(timeout, probe.check()).await,
         Question::Custom(probe) => within(timeout, probe.check()).await,
         Question::Pushed(awaited) if awaited.latch().is_set() => Answer::Good,
         Question::Pushed(_) => Answer::unknown("it has not come yet"),

@@ -13,11 +13,11 @@ use regex::bytes::Regex;
 use super::command::Program;
 use super::dial::FarPort;
 use super::http::HttpQuestion;
-use super::inside::{InsideProgram, OwnCheck};
-use super::pushed::{Awaited, Latch};
+use super::inside::{InsideProgram, OwnProbe};
+use super::pushed::{Awaited, Bell, Latch};
 use super::tcp::TcpQuestion;
 use super::{CustomProbe, Rule};
-use crate::executors::AttemptControl;
+use crate::executors::{AttemptControl, OwnCheck};
 use crate::spec::{Placeholder, Probe, ProbeAction, Template};
 
 /// From where the questions about one attempt are asked.
@@ -43,6 +43,8 @@ pub struct Surroundings {
     pub dialer: Option<Arc<dyn AttemptControl>>,
     /// The attempt, when commands are run inside of it and not here.
     pub inside: Option<Arc<dyn AttemptControl>>,
+    /// How the check is had that the attempt has of its own.
+    pub own_check: Option<OwnCheck>,
     /// The identity of the attempt that is asked, by which [`Prober::sweep`](super::Prober::sweep) finds the programs
     /// of its questions again; none: nobody but this process will look for them.
     pub instance_id: Option<String>,
@@ -62,6 +64,7 @@ impl Default for Surroundings {
             elsewhere: None,
             dialer: None,
             inside: None,
+            own_check: None,
             instance_id: None,
         }
     }
@@ -140,6 +143,7 @@ pub(crate) enum Question {
     Http(HttpQuestion),
     Tcp(TcpQuestion),
     Pushed(Awaited),
+    Own(OwnProbe, Arc<Bell>),
     Custom(Arc<dyn CustomProbe>),
 }
 
@@ -221,7 +225,7 @@ impl Asked {
             }
             ProbeAction::Notify => Question::Pushed(Awaited::Notification(Arc::default())),
             ProbeAction::Container => match &from.inside {
-                Some(control) => Question::Custom(Arc::new(OwnCheck(Arc::clone(control)))),
+                Some(control) => Question::Own(OwnProbe(Arc::clone(control)), Arc::default()),
                 None => {
                     return Err(PrepareError::Unsupported {
                         kind: "container",
@@ -230,7 +234,11 @@ impl Asked {
                 }
             },
         };
-        let rule = Rule::from(probe);
+        let rule = Rule {
+            is_counted: matches!(question, Question::Own(..))
+                && from.own_check == Some(OwnCheck::Told),
+            ..Rule::from(probe)
+        };
         Ok(Self { question, rule })
     }
 
@@ -251,9 +259,23 @@ impl Asked {
     pub(crate) fn awaited(&self) -> Option<&Awaited> {
         match &self.question {
             Question::Pushed(awaited) => Some(awaited),
-            Question::Command(_) | Question::Http(_) | Question::Tcp(_) | Question::Custom(_) => {
-                None
-            }
+            Question::Command(_)
+            | Question::Http(_)
+            | Question::Tcp(_)
+            | Question::Own(..)
+            | Question::Custom(_) => None,
+        }
+    }
+
+    /// What rings when there is another answer than before, where somebody tells.
+    pub(crate) fn bell(&self) -> Option<&Arc<Bell>> {
+        match &self.question {
+            Question::Own(_, bell) => Some(bell),
+            Question::Command(_)
+            | Question::Http(_)
+            | Question::Tcp(_)
+            | Question::Pushed(_)
+            | Question::Custom(_) => None,
         }
     }
 }
@@ -265,6 +287,7 @@ impl fmt::Debug for Question {
             Self::Http(http) => http.fmt(f),
             Self::Tcp(tcp) => tcp.fmt(f),
             Self::Pushed(awaited) => awaited.fmt(f),
+            Self::Own(..) => f.write_str("its own check"),
             Self::Custom(_) => f.write_str("custom probe"),
         }
     }

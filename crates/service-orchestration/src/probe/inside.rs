@@ -49,15 +49,25 @@ impl CustomProbe for InsideProgram {
 
 /// What the image's own check says.
 #[derive(Clone)]
-pub(super) struct OwnCheck(pub(super) Arc<dyn AttemptControl>);
+pub(crate) struct OwnProbe(pub(super) Arc<dyn AttemptControl>);
 
 #[async_trait]
-impl CustomProbe for OwnCheck {
+impl CustomProbe for OwnProbe {
     async fn check(&self) -> Answer {
         match self.0.own_health().await {
             Ok(Some(OwnHealth::Healthy)) => Answer::Good,
-            Ok(Some(OwnHealth::Starting)) => Answer::unknown("its own check has not answered yet"),
-            Ok(Some(OwnHealth::Unhealthy)) => Answer::bad("its own check fails"),
+            Ok(Some(OwnHealth::Starting)) => Answer::not_yet("its own check has not passed yet"),
+            Ok(Some(OwnHealth::Unhealthy { said: None })) => Answer::bad(FAILS),
+            Ok(Some(OwnHealth::Unhealthy {
+                said: Some((code, output)),
+            })) => {
+                let mut tail = Tail::default();
+                tail.push(output.as_bytes());
+                Answer::bad(format!(
+                    "{FAILS}: {}",
+                    tail.explain(&format!("exit code {code}"))
+                ))
+            }
             Ok(None) => Answer::unknown("its image has no check of its own: give it a `command`"),
             Err(error) => Answer::unknown(format!(
                 "its own check cannot be asked: {}",
@@ -75,3 +85,6 @@ impl fmt::Debug for InsideProgram {
             .finish_non_exhaustive()
     }
 }
+
+/// Of the check that an image brings along.
+const FAILS: &str = "its own check fails";

@@ -10,6 +10,8 @@ use std::task::Poll;
 use futures::task::AtomicWaker;
 use regex::bytes::Regex;
 
+use super::Asked;
+
 /// Something that happens once. Has one waiter.
 #[derive(Debug, Default)]
 pub(crate) struct Latch {
@@ -35,6 +37,22 @@ impl Latch {
         } else {
             Poll::Pending
         }
+    }
+}
+
+/// Something that happens again and again: what happened since it was looked at last is one. Has one waiter.
+#[derive(Debug, Default)]
+pub(crate) struct Bell(Latch);
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        self.0.set();
+    }
+
+    /// Whether it has rung since it was asked last. The last task that asked is woken.
+    pub(crate) fn has_rung(&self, context: &std::task::Context<'_>) -> bool {
+        self.0.waiter.register(context.waker());
+        self.0.is_set.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -69,12 +87,21 @@ impl fmt::Debug for Awaited {
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     awaited: Vec<Awaited>,
+    bells: Vec<Arc<Bell>>,
 }
 
 impl Feed {
-    pub(crate) fn new(awaited: impl Iterator<Item = Awaited>) -> Self {
+    pub(crate) fn new<'a>(asked: impl Iterator<Item = &'a Asked> + Clone) -> Self {
         Self {
-            awaited: awaited.collect(),
+            awaited: asked.clone().filter_map(Asked::awaited).cloned().collect(),
+            bells: asked.filter_map(Asked::bell).cloned().collect(),
+        }
+    }
+
+    /// What the attempt's own check says is another thing than before: who waits for that asks at once.
+    pub fn ask_again(&self) {
+        for bell in &self.bells {
+            bell.ring();
         }
     }
 

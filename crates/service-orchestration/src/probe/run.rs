@@ -29,7 +29,7 @@ pub struct Probes {
 impl Probes {
     /// Where the lines and notifications go in that these probes wait for.
     pub fn feed(&self) -> Feed {
-        Feed::new(self.all().filter_map(|(_, asked)| asked.awaited().cloned()))
+        Feed::new(self.all().map(|(_, asked)| asked))
     }
 
     /// Whether there is none.
@@ -60,7 +60,7 @@ impl Probes {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = (Role, &Asked)> {
+    fn all(&self) -> impl Iterator<Item = (Role, &Asked)> + Clone {
         Role::ALL
             .into_iter()
             .filter_map(|role| Some((role, self.get(role)?)))
@@ -154,6 +154,9 @@ impl<S: FnMut(Checked)> Turn<'_, S> {
                 self.asking = None;
                 return Poll::Ready(Some((role, answer)));
             }
+            for role in self.renewed(context) {
+                self.set.hurry(role, self.now());
+            }
             let Some((role, due)) = self.set.due() else {
                 let is_over = !self.unpushed.iter().any(|role| self.set.takes(*role));
                 return if is_over {
@@ -182,6 +185,14 @@ impl<S: FnMut(Checked)> Turn<'_, S> {
             (self.set.takes(*role) && awaited.latch().poll(context).is_ready()).then_some(*role)
         };
         self.unpushed.iter().find_map(has_come)
+    }
+
+    /// The probes that somebody says have another answer now. Registers for all of them.
+    fn renewed(&self, context: &Context<'_>) -> Vec<Role> {
+        let bells = self.probes.all();
+        let bells = bells.filter_map(|(role, asked)| Some((role, asked.bell()?)));
+        let rung = bells.filter(|(_, bell)| bell.has_rung(context));
+        rung.map(|(role, _)| role).collect()
     }
 
     fn take(&mut self, role: Role, answer: &Answer) {

@@ -37,6 +37,11 @@ impl Schedule {
         self.due
     }
 
+    /// Asks at once.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        self.due = self.due.min(now);
+    }
+
     /// An answer came.
     pub fn answered(&mut self, is_good: bool, now: Duration) {
         self.due = match self.eager_gap {

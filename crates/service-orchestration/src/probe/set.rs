@@ -137,6 +137,18 @@ impl ProbeSet {
         self.active(role).is_some()
     }
 
+    /// Asks at once, if it is asked at all.
+    pub(super) fn hurry(&mut self, role: Role, now: Duration) {
+        let tally = match role {
+            Role::Startup => self.startup.as_mut(),
+            Role::Readiness => self.readiness.as_mut(),
+            Role::Liveness => self.liveness.as_mut(),
+        };
+        if let Some(tally) = tally {
+            tally.hurry(now);
+        }
+    }
+
     /// Counts an answer. One for a probe that is held back or does not exist changes nothing.
     pub fn feed(&mut self, role: Role, answer: &Answer, now: Duration) -> Vec<ProbeEvent> {
         let tally = match role {

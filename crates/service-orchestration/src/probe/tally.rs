@@ -26,6 +26,8 @@ pub struct Rule {
     pub start_interval: Duration,
     /// Good answers in a row that make it healthy; at least 1.
     pub success_threshold: u32,
+    /// Whoever answers has counted: one answer is enough, at any time.
+    pub is_counted: bool,
     /// Nothing is asked: the answer comes by itself, once (log line, notification).
     pub pushed: bool,
 }
@@ -39,6 +41,7 @@ impl From<&Probe> for Rule {
             start_period: probe.start_period,
             start_interval: probe.start_interval,
             success_threshold: probe.success_threshold,
+            is_counted: false,
             pushed: matches!(probe.action, ProbeAction::Log { .. } | ProbeAction::Notify),
         }
     }
@@ -89,6 +92,11 @@ impl Tally {
         (!self.rule.pushed).then(|| self.schedule.due())
     }
 
+    /// It is asked at once: there is another answer.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        self.schedule.hurry(now);
+    }
+
     /// What the answers so far amount to; `None` until there are enough.
     pub fn verdict(&self) -> Option<Verdict> {
         self.verdict
@@ -99,6 +107,7 @@ impl Tally {
         let verdict = match answer {
             Answer::Good => self.count_good(),
             Answer::Bad(_) => self.count_bad(now),
+            Answer::NotYet(_) => None,
             Answer::Unknown(_) => self.count_unknown(),
         };
         self.schedule.answered(matches!(answer, Answer::Good), now);
@@ -112,13 +121,17 @@ impl Tally {
         self.good = self.good.saturating_add(1);
         self.bad = 0;
         self.unknown = 0;
-        let is_enough = self.rule.pushed || self.good >= self.rule.success_threshold;
+        let is_enough =
+            self.rule.pushed || self.rule.is_counted || self.good >= self.rule.success_threshold;
         is_enough.then_some(Verdict::Healthy)
     }
 
     fn count_bad(&mut self, now: Duration) -> Option<Verdict> {
         self.good = 0;
         self.unknown = 0;
+        if self.rule.is_counted {
+            return Some(Verdict::Unhealthy);
+        }
         if self.counts_against(now) {
             self.bad = self.bad.saturating_add(1);
         }

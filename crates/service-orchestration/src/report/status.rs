@@ -111,8 +111,11 @@ pub struct UnitStatus {
     pub version: Option<String>,
     /// Why it could not be launched, or what was wrong with its last end.
     pub reason: Option<String>,
-    /// How its last stop went.
+    /// How its last stop went, also when it runs again.
     pub stop: Option<StopInfo>,
+    /// When the attempt ended that ended last, also when it runs again.
+    #[serde(default)]
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// What the probes of a unit say.

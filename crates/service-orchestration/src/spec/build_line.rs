@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Build;
 
@@ -37,9 +37,9 @@ impl BuildLine {
     /// words: as a variable it would change where and how is built.
     pub fn new(directory: &Path, image: &str, recipe: &Build, how: &BuildHow) -> Self {
         let mut words: Vec<OsString> = vec!["--tag".into(), image.into()];
-        let context = directory.join(&recipe.context);
+        let context = plain(&directory.join(&recipe.context));
         if let Some(file) = &recipe.dockerfile {
-            words.extend(["--file".into(), context.join(file).into_os_string()]);
+            words.extend(["--file".into(), plain(&context.join(file)).into_os_string()]);
         }
         if let Some(stage) = &recipe.target {
             words.extend(["--target".into(), stage.into()]);
@@ -70,6 +70,11 @@ impl BuildLine {
         words.push(context.into_os_string());
         Self { words, variables }
     }
+}
+
+/// The path without what only repeats a directory: `/shop/./app`.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// Without the values, which may be secret.
@@ -105,8 +110,8 @@ mod tests {
     #[test]
     fn values_of_arguments_are_not_among_the_words() {
         let recipe = Build {
-            context: "app".into(),
-            dockerfile: Some("Other".into()),
+            context: "./app/.".into(),
+            dockerfile: Some("./Other".into()),
             args: [("TOKEN", "file"), ("PATH", "/x"), ("KEPT", "k")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),

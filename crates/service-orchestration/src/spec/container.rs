@@ -60,6 +60,9 @@ pub struct ContainerTarget {
     /// [`Stop`](super::Stop).
     #[serde(default)]
     pub image_signal: bool,
+    /// Whether the check that its image brings along is switched off.
+    #[serde(default)]
+    pub no_check: bool,
     /// The size of `/dev/shm` in bytes; the engine's own when absent.
     #[serde(default)]
     pub shm_size: Option<u64>,

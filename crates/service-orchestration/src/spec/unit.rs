@@ -90,6 +90,15 @@ impl ServiceSpec {
         self.kind == UnitKind::Service && matches!(self.target, TargetSpec::Docker(_))
     }
 
+    /// Whether the check of its image says how it is, where that has one: a service in a container of ours whose file says
+    /// nothing of its readiness. Whether the image has one is known once it runs.
+    pub fn is_judged_by_image(&self) -> bool {
+        let is_open = self.readiness.is_none() && self.startup.is_none();
+        let takes_it = |container: &super::ContainerTarget| !container.no_check;
+        let has_image = matches!(&self.target, TargetSpec::Docker(target) if takes_it(target));
+        self.kind == UnitKind::Service && is_open && has_image
+    }
+
     /// A unit with nothing but a name, a kind and a target: every policy at its default.
     pub fn new(name: UnitName, kind: UnitKind, target: TargetSpec) -> Self {
         let restart = match kind {
@@ -131,7 +140,7 @@ impl ServiceSpec {
     }
 
     /// The gate that this unit opens to dependents that name none: `completed` for a task, `ready` for a service
-    /// that can tell, `started` for one that cannot.
+    /// whose file says how it tells, `started` for another.
     pub fn default_gate(&self) -> Gate {
         match (self.kind, &self.readiness, &self.startup) {
             (UnitKind::Task, _, _) => Gate::Completed,

@@ -10,10 +10,13 @@ use service_registry::{Endpoint, Place, Reason, Resolved};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
-use crate::executors::{ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder, Progress};
+use crate::executors::{
+    CheckOrder, ContainerOrder, Forward, GroundOrder, LaunchError, PortOrder, Progress,
+};
 use crate::model::Attempt;
 use crate::spec::{
-    ContainerTarget, ProbeAction, Protocol, StackSpec, TargetKind, TargetSpec, Template, UnitKind,
+    ContainerTarget, Probe, ProbeAction, Protocol, ServiceSpec, StackSpec, TargetKind, TargetSpec,
+    Template, UnitKind,
 };
 
 impl Supervisor {
@@ -67,10 +70,7 @@ impl Supervisor {
             hash: entry.hash.clone(),
             told: self.only_told(entry),
             keep: entry.described().keeps_container(),
-            own_check: [&entry.described().startup, &entry.described().readiness]
-                .into_iter()
-                .flatten()
-                .any(|probe| matches!(probe.action, ProbeAction::Container)),
+            check: check_order(entry.described(), target),
         })
     }
 
@@ -119,6 +119,22 @@ impl Supervisor {
     ) -> Result<Option<Vec<String>>, LaunchError> {
         let all = |words: &[Template]| words.iter().map(|word| self.text(entry, word)).collect();
         words.map(all).transpose()
+    }
+}
+
+/// What becomes of the check of its image: it runs where its word counts, or where nobody says anything of it.
+fn check_order(spec: &ServiceSpec, target: &ContainerTarget) -> CheckOrder {
+    let asks = |probe: &Option<Probe>| {
+        let probe = probe.as_ref();
+        probe.is_some_and(|probe| matches!(probe.action, ProbeAction::Container))
+    };
+    let gates = [&spec.startup, &spec.readiness];
+    match spec.kind {
+        _ if gates.into_iter().any(asks) => CheckOrder::Needed,
+        _ if asks(&spec.liveness) => CheckOrder::IfAny,
+        _ if target.no_check => CheckOrder::Off,
+        UnitKind::Service if !spec.is_judged_by_image() => CheckOrder::Replaced,
+        UnitKind::Service | UnitKind::Task => CheckOrder::IfAny,
     }
 }
 

@@ -231,7 +231,8 @@ impl Supervisor {
         Policy {
             kind: spec.kind,
             edges: edges.collect(),
-            probed: spec.readiness.is_some() || spec.startup.is_some(),
+            // Of one that its image may judge, whether anybody does is told once it runs.
+            probed: spec.readiness.is_some() || spec.startup.is_some() || spec.is_judged_by_image(),
             setup: spec.setup.is_some(),
             // Of what runs: it is stopped, or let go of, as what it is.
             attached: entry.described().target.kind().is_attached(),

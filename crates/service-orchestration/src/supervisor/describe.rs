@@ -48,7 +48,6 @@ impl Supervisor {
         let view = self.world.unit(entry.index);
         let facts = &entry.facts;
         let exit = facts.exit.clone().unwrap_or_default();
-        let has_ended = facts.stopped_at.is_some();
         UnitStatus {
             name: entry.id.local_name(),
             kind: entry.spec.kind,
@@ -87,14 +86,17 @@ impl Supervisor {
                 true => Some("paused".to_owned()),
                 false => facts.reason.clone(),
             }),
-            stop: if has_ended { exit.stop } else { None },
+            stop: exit.stop,
+            ended_at: facts.stopped_at.or(exit.ended_at),
         }
     }
 
     fn health(&self, entry: &UnitEntry) -> Health {
         let spec = entry.described();
-        let has_probe =
-            spec.readiness.is_some() || spec.liveness.is_some() || spec.startup.is_some();
+        let has_probe = spec.readiness.is_some()
+            || spec.liveness.is_some()
+            || spec.startup.is_some()
+            || entry.is_judged_by_image();
         match (has_probe, self.world.verdict(entry.index, Goal::Running)) {
             (_, Verdict::Reached) if entry.facts.paused => Health::Unhealthy,
             (true, Verdict::Reached) if entry.health.verdict == Health::None => Health::Starting,

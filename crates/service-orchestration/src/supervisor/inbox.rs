@@ -73,6 +73,10 @@ pub(crate) enum AttemptNews {
     Exited(ExitInfo, Vec<String>),
     /// It said by the sd_notify protocol that it is ready; told once.
     Ready,
+    /// Nothing says how it is: no probe of its file, no check of its image.
+    Unprobed,
+    /// The check of its own says something else than before.
+    CheckSaid,
     /// A probe of it was answered.
     Probed(Checked),
     /// An order to it failed.

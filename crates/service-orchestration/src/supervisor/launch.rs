@@ -163,7 +163,9 @@ impl Supervisor {
     ) -> Result<(Vec<String>, PathBuf), LaunchError> {
         let mut program = self.text(entry, &process.program)?;
         if program.contains('/') {
-            program = stack.directory.join(program).to_string_lossy().into_owned();
+            // Without what only repeats a directory: `./server`.
+            let path: PathBuf = stack.directory.join(program).components().collect();
+            program = path.to_string_lossy().into_owned();
         }
         let mut command = vec![program];
         for arg in &process.args {

@@ -78,6 +78,15 @@ impl Supervisor {
                 self.exited(unit, attempt, exit);
             }
             AttemptNews::Ready => self.notified(unit),
+            // Of one that was frozen meanwhile it is said again once it goes on.
+            AttemptNews::Unprobed if self.units.get(unit).facts.paused => {}
+            AttemptNews::Unprobed => self.tell(unit, attempt, Report::Unprobed),
+            AttemptNews::CheckSaid => {
+                if let Some(probes) = &self.units.get(unit).probes {
+                    probes.feed.ask_again();
+                }
+                return;
+            }
             AttemptNews::Probed(checked) => {
                 // Most answers change nothing that is kept; those that do move the unit.
                 self.probed(unit, attempt, checked);
@@ -164,6 +173,7 @@ impl Supervisor {
         entry.facts.networks = facts.networks;
         entry.facts.is_on_host = facts.is_on_host;
         entry.see_ports(facts.ports);
+        entry.facts.own_check = facts.own_check;
         entry.facts.is_again = facts.is_again;
         entry.facts.reason = facts
             .is_by_somebody_else
@@ -261,8 +271,8 @@ impl Supervisor {
         }
     }
 
-    fn exited(&mut self, unit: Index, attempt: Attempt, exit: ExitInfo) {
-        let now = self.clock.wall();
+    fn exited(&mut self, unit: Index, attempt: Attempt, mut exit: ExitInfo) {
+        let ended_at = *exit.ended_at.get_or_insert_with(|| self.clock.wall());
         let entry = self.units.get_mut(unit);
         // What ends a service from outside is no success of it, whatever its exit code. The work of a task is done or not.
         let by_itself = exit.detail.is_none() || entry.described().kind == UnitKind::Task;
@@ -276,7 +286,7 @@ impl Supervisor {
         entry.probes = None;
         entry.ordering = None;
         entry.facts.pid = None;
-        entry.facts.stopped_at = exit.ended_at.or(Some(now));
+        entry.facts.stopped_at = Some(ended_at);
         entry.facts.exit = Some(exit.clone());
         entry.facts.unreachable = None;
         entry.facts.postponed = 0;

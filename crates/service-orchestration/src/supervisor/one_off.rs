@@ -21,7 +21,8 @@ use super::request::{OrderError, Reply};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{
-    Ground, KnownOneOff, LaunchError, LaunchOrder, OneOffPlace, Progress, ServiceExecutor,
+    CheckOrder, Ground, KnownOneOff, LaunchError, LaunchOrder, OneOffPlace, Progress,
+    ServiceExecutor,
 };
 use crate::model::{Attempt, Index};
 use crate::report::{EventKind, OneOffStatus};
@@ -217,7 +218,9 @@ impl Supervisor {
         let mut order = self.order_for(&entry, Attempt(0), id.to_owned())?;
         if let Some(own) = &mut order.container {
             own.ports.clear();
-            own.own_check = false;
+            if own.check == CheckOrder::Needed {
+                own.check = CheckOrder::IfAny;
+            }
             own.keep = false;
         }
         Ok(order)

@@ -29,7 +29,7 @@ impl Supervisor {
                 self.reply(reply, answer);
             }
             Request::Command {
-                order: Order::Start { .. } | Order::Restart,
+                order: Order::Start { .. } | Order::Restart { .. },
                 reply,
                 ..
             } if self.is_ending => self.reply(reply, Err(OrderError::Ended)),
@@ -225,7 +225,7 @@ impl Supervisor {
                 }
                 Ok(ordered)
             }
-            Order::Restart => self.restart(&named),
+            Order::Restart { grace } => self.restart(&named, *grace),
             Order::Hold => Ok(self.command(named, Command::Hold)),
             Order::Release => Ok(self.command(named, Command::Release)),
         }
@@ -264,7 +264,11 @@ impl Supervisor {
     }
 
     /// A new attempt of each. What they cannot do without, and nobody has started, is started as by a start.
-    fn restart(&mut self, named: &[Index]) -> Result<Ordered, OrderError> {
+    fn restart(
+        &mut self,
+        named: &[Index],
+        grace: Option<std::time::Duration>,
+    ) -> Result<Ordered, OrderError> {
         let start = Command::Start {
             again: false,
             gateless: false,
@@ -291,6 +295,7 @@ impl Supervisor {
             .collect();
         let units: Vec<Index> = asked.iter().map(|(unit, _)| *unit).collect();
         self.refuse_unsupported(&units)?;
+        self.set_grace(named, grace);
         let mut ordered = self.commands(asked);
         ordered.units = named
             .iter()

@@ -18,7 +18,7 @@ use crate::logs::{AttemptFilter, LogQuery, UnitLog};
 use crate::model::{Attempt, Index, Report, State};
 use crate::probe::{self, Asked, Checked, Feed, PrepareError, ProbeEvent, Surroundings};
 use crate::report::{EventKind, Health};
-use crate::spec::{Probe, TargetSpec};
+use crate::spec::{Probe, ProbeAction, TargetSpec};
 
 impl Supervisor {
     /// Begins to probe an attempt.
@@ -77,6 +77,10 @@ impl Supervisor {
                 self.emit_unit(EventKind::ServiceHealthy, unit, |_| {});
             }
         }
+        let entry = self.units.get(unit);
+        if entry.described().is_judged_by_image() && !entry.is_judged_by_image() {
+            reporter.report(AttemptNews::Unprobed);
+        }
         if probes.is_empty() {
             return;
         }
@@ -110,20 +114,21 @@ impl Supervisor {
 
     fn prepare(&self, entry: &UnitEntry) -> Result<probe::Probes, PrepareError<LaunchError>> {
         let spec = entry.described();
-        if spec.readiness.is_none() && spec.liveness.is_none() && spec.startup.is_none() {
+        let by_image = entry.is_judged_by_image().then(image_probe);
+        let readiness = spec.readiness.as_ref().or(by_image.as_ref());
+        if readiness.is_none() && spec.liveness.is_none() && spec.startup.is_none() {
             return Ok(probe::Probes::default());
         }
         let from = self.surroundings(entry).map_err(PrepareError::Reference)?;
-        let prepare = |probe: &Option<Probe>| {
+        let prepare = |probe: Option<&Probe>| {
             probe
-                .as_ref()
                 .map(|probe| Asked::prepare(probe, &from, |asked| self.fill(entry, asked)))
                 .transpose()
         };
         Ok(probe::Probes {
-            startup: prepare(&spec.startup)?,
-            readiness: prepare(&spec.readiness)?,
-            liveness: prepare(&spec.liveness)?,
+            startup: prepare(spec.startup.as_ref())?,
+            readiness: prepare(readiness)?,
+            liveness: prepare(spec.liveness.as_ref())?,
         })
     }
 
@@ -163,6 +168,7 @@ impl Supervisor {
             elsewhere,
             dialer,
             inside,
+            own_check: entry.facts.own_check,
             instance_id: entry.facts.instance_id.clone(),
             ..Surroundings::default()
         };
@@ -216,6 +222,17 @@ impl Supervisor {
         }
     }
 }
+
+/// How a service is asked that its file says nothing of: by the check of its image.
+fn image_probe() -> Probe {
+    Probe {
+        start_interval: UNTOLD,
+        ..Probe::new(ProbeAction::Container)
+    }
+}
+
+/// An engine that runs checks tells what changes; where it does not, this is how soon that shows while a service starts.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// Asks the probes of an attempt until it is dropped; `lines` is what feeds them.
 async fn ask(

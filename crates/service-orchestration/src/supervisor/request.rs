@@ -249,7 +249,10 @@ pub enum Order {
         grace: Option<std::time::Duration>,
     },
     /// A new attempt of each.
-    Restart,
+    Restart {
+        /// Instead of each unit's own grace, in which it may end by itself.
+        grace: Option<std::time::Duration>,
+    },
     /// Keep them down.
     Hold,
     /// Keep them down no longer.

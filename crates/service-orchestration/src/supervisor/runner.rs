@@ -119,6 +119,7 @@ async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &R
             AttemptEvent::Reached => reporter.report(AttemptNews::Reached),
             AttemptEvent::Paused => reporter.report(AttemptNews::Paused),
             AttemptEvent::Resumed => reporter.report(AttemptNews::Resumed),
+            AttemptEvent::Checked => reporter.report(AttemptNews::CheckSaid),
             AttemptEvent::Exited(exit) => {
                 return report_end(exit, log, reporter).await;
             }

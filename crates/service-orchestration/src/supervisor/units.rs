@@ -10,7 +10,7 @@ use async_executor::Task;
 use chrono::{DateTime, Utc};
 use service_registry::{Attachment, LoopbackPool};
 
-use crate::executors::AttemptControl;
+use crate::executors::{AttemptControl, OwnCheck};
 use crate::model::{Index, Restored, State};
 use crate::report::{ExitInfo, Health};
 use crate::spec::{PortSpec, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
@@ -80,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) seen_ports: Vec<PortSpec>,
     /// Of the same: whether it has the machine's own network.
     pub(crate) is_on_host: bool,
+    /// How the check is had that it has of its own, if it has one.
+    pub(crate) own_check: Option<OwnCheck>,
     /// By their place in the definition: the port itself, or where it is published.
     pub(crate) chosen_ports: BTreeMap<u32, u16>,
     pub(crate) launched_hash: Option<String>,
@@ -155,6 +157,11 @@ impl UnitEntry {
         self.running.as_ref().unwrap_or(&self.spec)
     }
 
+    /// Whether the check of its image says how what runs is.
+    pub(crate) fn is_judged_by_image(&self) -> bool {
+        self.facts.own_check.is_some() && self.described().is_judged_by_image()
+    }
+
     /// Whether what runs was launched with another definition than the one it now has.
     pub(crate) fn is_outdated(&self) -> bool {
         let launched = self.facts.launched_hash.as_ref();
@@ -224,6 +231,7 @@ impl UnitEntry {
             networks: BTreeMap::new(),
             seen_ports: Vec::new(),
             is_on_host: false,
+            own_check: None,
             started_at: record.started_at,
             stopped_at: record.stopped_at,
             exit: record.exit.clone(),

@@ -58,7 +58,8 @@ fn what_it_wrote_is_there_after_a_restart_a_crash_and_a_stop_and_its_volume_afte
         let first = yard.item(&manager, "db").await.container_id;
         let first = ContainerId::new(first.expect("it runs"));
         let mut lines = vec!["layer 1 volume 1", "layer 2 volume 2"];
-        yard.order(&manager, &["db"], Order::Restart).await;
+        yard.order(&manager, &["db"], Order::Restart { grace: None })
+            .await;
         until_said(&yard, "db", &lines).await;
         yard.engine.kill(&first, "KILL").await.expect("it runs");
         lines.push("layer 3 volume 3");

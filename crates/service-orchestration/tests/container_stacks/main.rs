@@ -216,7 +216,8 @@ fn a_process_finds_a_container_and_follows_its_restart_and_nothing_is_left() {
         let before = yard.item(&manager, "db").await;
         let client = yard.item(&manager, "client").await;
         assert_eq!(yard.left().await, [1, 1, 1]);
-        yard.order(&manager, &["db"], Order::Restart).await;
+        yard.order(&manager, &["db"], Order::Restart { grace: None })
+            .await;
         eventually_async(SOON, "both run anew", async || {
             let (db, follower) = (
                 yard.item(&manager, "db").await,

@@ -194,7 +194,11 @@ pub(crate) async fn its_own_check_is_told_as_the_engine_tells_it(ground: &Contai
     let healthy = eventually_async(SOON, "it is healthy", async || {
         health().await == Some(OwnHealth::Healthy)
     });
-    futures_lite::future::or(healthy, goes_on(&mut *attempt)).await;
+    let told = async {
+        assert_eq!(attempt.next().await, AttemptEvent::Checked);
+        futures_lite::future::pending().await
+    };
+    futures_lite::future::or(healthy, told).await;
     control.kill().await.expect("it runs");
     end_of(&mut *attempt).await;
 }

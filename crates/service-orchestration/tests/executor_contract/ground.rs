@@ -137,7 +137,8 @@ pub(crate) async fn end_of(attempt: &mut dyn RunningAttempt) -> ExitInfo {
                 event @ (AttemptEvent::Unreachable(_)
                 | AttemptEvent::Reached
                 | AttemptEvent::Paused
-                | AttemptEvent::Resumed) => {
+                | AttemptEvent::Resumed
+                | AttemptEvent::Checked) => {
                     panic!("{event:?}")
                 }
             }

@@ -10,7 +10,7 @@ use command_executor::event::ProcessEventStream;
 use container_engine::{ContainerId, EngineError};
 
 use super::attempt::RunningContainer;
-use super::{Shared, refusal};
+use super::{Shared, check, refusal};
 use crate::config::ServiceConfig;
 use crate::executors::{
     AdoptError, Adoption, ControlError, LaunchError, LaunchOrder, RunningAttempt, RunningService,
@@ -43,13 +43,9 @@ impl DockerAttachExecutor {
         }
         // From here on nothing is missed: the first thing that is heard is to look again.
         let heard = self.shared.hub.listen(engine, seen.id.clone());
-        Ok(Some(RunningContainer::new(
-            engine.clone(),
-            seen,
-            heard,
-            None,
-            None,
-        )))
+        let check = check::find(engine, &seen).await;
+        let running = RunningContainer::new(engine.clone(), seen, heard, None, None);
+        Ok(Some(running.with_check(check.known())))
     }
 }
 

@@ -26,7 +26,9 @@ use super::control::{ContainerControl, LastHealth, Order};
 use super::hub::Heard;
 use super::identity::stop_signal;
 use super::pump::{Output, PumpError};
-use crate::executors::{AttemptControl, AttemptEvent, AttemptFacts, RunningAttempt, StopOrder};
+use crate::executors::{
+    AttemptControl, AttemptEvent, AttemptFacts, OwnCheck, RunningAttempt, StopOrder,
+};
 use crate::report::ExitInfo;
 use crate::spec::{PortNumber, PortSpec, Protocol, Published};
 
@@ -61,6 +63,8 @@ pub(super) struct RunningContainer {
     is_told_unreachable: bool,
     is_paused: bool,
     is_told_paused: bool,
+    /// Whether its check said something that is not told yet.
+    is_check_news: bool,
     /// What the engine's event of its end said, should nobody be able to look any more.
     died_with: Option<i64>,
     /// The same, of what it said before the last start that was heard of.
@@ -128,6 +132,7 @@ impl RunningContainer {
             is_told_unreachable: false,
             is_paused: false,
             is_told_paused: false,
+            is_check_news: false,
             died_with: None,
             died_before: None,
             end: None,
@@ -135,6 +140,12 @@ impl RunningContainer {
         this.pump(Duration::ZERO);
         this.take_in(seen);
         this
+    }
+
+    /// How the check is had that it has of its own.
+    pub(super) fn with_check(mut self, check: Option<OwnCheck>) -> Self {
+        self.facts.own_check = check;
+        self
     }
 
     /// Whether its container had run before, so that what was written in there is still there.
@@ -287,7 +298,10 @@ impl RunningContainer {
 
     fn happened(&mut self, action: ContainerAction) {
         match action {
-            ContainerAction::Health(status) => self.health.set(Some(status)),
+            ContainerAction::Health(status) => {
+                self.health.set(Some(status));
+                self.is_check_news = true;
+            }
             ContainerAction::Die { exit_code } => {
                 self.died_with = exit_code;
                 self.look();
@@ -369,6 +383,9 @@ impl RunningAttempt for RunningContainer {
             if let Some(event) = self.frozen_or_not() {
                 return event;
             }
+            if std::mem::take(&mut self.is_check_news) && self.end.is_none() {
+                return AttemptEvent::Checked;
+            }
             let step = self.step().await;
             if let Some(event) = self.digest(step) {
                 return event;
@@ -409,6 +426,7 @@ fn facts(seen: &Container) -> AttemptFacts {
         },
         ports: ports(seen),
         is_on_host: seen.network_mode == "host",
+        own_check: None,
         is_again: false,
         is_by_somebody_else: false,
         host: None,

@@ -50,11 +50,11 @@ impl LastHealth {
         self.0.store(number, Ordering::Release);
     }
 
-    fn get(&self) -> Option<OwnHealth> {
+    fn get(&self) -> Option<HealthStatus> {
         match self.0.load(Ordering::Acquire) {
-            1 => Some(OwnHealth::Starting),
-            2 => Some(OwnHealth::Healthy),
-            3 => Some(OwnHealth::Unhealthy),
+            1 => Some(HealthStatus::Starting),
+            2 => Some(HealthStatus::Healthy),
+            3 => Some(HealthStatus::Unhealthy),
             _ => None,
         }
     }
@@ -119,7 +119,18 @@ impl AttemptControl for ContainerControl {
             let checked = self.engine.check(&self.id).await.map_err(unreached)?;
             self.health.set(checked);
         }
-        Ok(self.health.get())
+        Ok(match self.health.get() {
+            None => None,
+            Some(HealthStatus::Starting) => Some(OwnHealth::Starting),
+            Some(HealthStatus::Healthy) => Some(OwnHealth::Healthy),
+            Some(HealthStatus::Unhealthy) => {
+                let seen = self.engine.inspect(&self.id).await.map_err(unreached)?;
+                let said = seen.state.health.and_then(|health| health.last);
+                Some(OwnHealth::Unhealthy {
+                    said: said.map(|last| (last.exit_code, last.output)),
+                })
+            }
+        })
     }
 }
 

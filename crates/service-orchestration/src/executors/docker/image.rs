@@ -23,12 +23,22 @@ pub(super) async fn ready(
     // Of one name, but by another recipe, it is another one.
     let made_by = format!("{name} {:?} {:?}", target.pull, target.build);
     let make = || make(engine, order, target, &name);
-    match turns.take(made_by.clone(), order.since, make()).await? {
+    // It may have been tried for another unit.
+    let own = |error| match error {
+        LaunchError::NoImage { reason, .. } => LaunchError::NoImage {
+            unit: order.unit.local_name(),
+            reason,
+        },
+        error => error,
+    };
+    let taken = turns.take(made_by.clone(), order.since, make()).await;
+    match taken.map_err(own)? {
         Taken::Made => Ok(()),
         // It may be long ago, and the image gone.
         Taken::Shared => match engine.image(&name).await {
             Err(EngineError::NoSuchImage { .. } | EngineError::NotFound { .. }) => {
-                turns.take(made_by, None, make()).await.map(drop)
+                let taken = turns.take(made_by, None, make()).await;
+                taken.map(drop).map_err(own)
             }
             Err(error) => Err(refusal(&order.unit, error)),
             Ok(_) => Ok(()),
@@ -52,9 +62,9 @@ async fn make(
         (_, Some(recipe)) if !is_there => build(engine, order, name, recipe).await,
         (Pull::Always, None) => pull(engine, order, name).await,
         (Pull::Missing | Pull::Build, None) if !is_there => pull(engine, order, name).await,
-        (Pull::Never, None) if !is_there => Err(LaunchError::NotRunnable {
-            program: name.to_owned(),
-            reason: "the image is not on the engine, and `pull: never` forbids to fetch it".into(),
+        (Pull::Never, None) if !is_there => Err(LaunchError::NoImage {
+            unit: order.unit.local_name(),
+            reason: format!("`{name}` is not on the engine, and `pull: never` forbids to fetch it"),
         }),
         _ => Ok(()),
     }
@@ -95,13 +105,13 @@ async fn build(
 fn refused(order: &GroundOrder, image: &str, error: ToolError) -> LaunchError {
     let reason = match error {
         ToolError::Missing { program } => format!(
-            "the image is not on the engine, and there is no `{program}` in PATH to bring it there"
+            "`{image}` is not on the engine, and there is no `{program}` in PATH to bring it there"
         ),
         ToolError::Failed { reason } => reason,
         error @ ToolError::Machine(_) => return machine(&order.unit, error),
     };
-    LaunchError::NotRunnable {
-        program: image.to_owned(),
+    LaunchError::NoImage {
+        unit: order.unit.local_name(),
         reason,
     }
 }

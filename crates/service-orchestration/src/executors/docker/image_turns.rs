@@ -36,7 +36,7 @@ type Turn = async_lock::Mutex<Option<Done>>;
 #[derive(Debug)]
 struct Done {
     at: Instant,
-    /// The program and the reason, where nothing changes by trying again.
+    /// The unit that it was tried for and the reason, where nothing changes by trying again.
     refused: Option<(String, String)>,
 }
 
@@ -66,7 +66,7 @@ impl ImageTurns {
             && done.at >= since
         {
             return match done.refused.clone() {
-                Some((program, reason)) => Err(LaunchError::NotRunnable { program, reason }),
+                Some((unit, reason)) => Err(LaunchError::NoImage { unit, reason }),
                 None => Ok(Taken::Shared),
             };
         }
@@ -75,8 +75,8 @@ impl ImageTurns {
         drop(slot);
         let refused = match &made {
             Ok(()) => Some(None),
-            Err(LaunchError::NotRunnable { program, reason }) => {
-                Some(Some((program.clone(), reason.clone())))
+            Err(LaunchError::NoImage { unit, reason }) => {
+                Some(Some((unit.clone(), reason.clone())))
             }
             // It may be made the next time.
             Err(_) => None,
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
 
     fn refusal() -> LaunchError {
-        LaunchError::NotRunnable {
-            program: "shop-web".into(),
+        LaunchError::NoImage {
+            unit: "web".into(),
             reason: "no such step".into(),
         }
     }

@@ -6,10 +6,9 @@
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use container_engine::{
-    Container, ContainerConfig, ContainerId, ContainerSummary, Engine, EngineError,
-};
+use container_engine::{ContainerConfig, ContainerId, ContainerSummary, Engine, EngineError};
 
+use super::check::{self, Check};
 use super::identity::{HASH, container_name, hash_labels, labels, of_unit, stop_label};
 use super::keep::{self, Choice, Former, Wanted};
 use super::name::{self, NameError};
@@ -19,7 +18,9 @@ use super::record::Record;
 use super::{
     RunningContainer, Shared, create, gone_is_fine, image, machine, port, refusal, volume,
 };
-use crate::executors::{AdoptError, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt};
+use crate::executors::{
+    AdoptError, CheckOrder, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt,
+};
 use crate::spec::{ContainerTarget, TargetSpec};
 
 pub(super) async fn launch(
@@ -148,7 +149,12 @@ impl<'a> Launch<'a> {
             })
         };
         let seen = self.engine.inspect(&ready.id).await.map_err(unclear)?;
-        if self.own.own_check && lacks_check(self.engine, &seen).await {
+        let check = match self.own.keep || self.own.check == CheckOrder::Needed {
+            true => check::find(self.engine, &seen).await,
+            // Nobody asks a task how it is.
+            false => Check::Unknown,
+        };
+        if self.own.check == CheckOrder::Needed && check == Check::Lacks {
             let at_once = Some(Duration::ZERO);
             gone_is_fine(self.engine.stop(&ready.id, at_once).await).map_err(unclear)?;
             self.give_up(&ready).await;
@@ -162,6 +168,7 @@ impl<'a> Launch<'a> {
         } = ready;
         let running =
             RunningContainer::new(self.engine.clone(), seen, heard, Some(output), before_ns);
+        let running = running.with_check(check.known());
         Ok(match origin {
             Origin::Anew => running,
             Origin::Again => running.started_again(before_ns.is_some()),
@@ -185,7 +192,9 @@ impl<'a> Launch<'a> {
         let said = found.as_ref().map(|image| image.environment.clone());
         let said = said.unwrap_or_default();
         let config = create::config(self.order, self.target, self.own, labels, &said);
-        Ok((config.map_err(|error| self.machine(error.0))?, found))
+        let mut config = config.map_err(|error| self.machine(error.0))?;
+        config.healthcheck = check::told(self.own.check, found.as_ref());
+        Ok((config, found))
     }
 
     /// A container for this run alone.
@@ -411,19 +420,6 @@ fn former(container: ContainerSummary) -> Former {
         created: container.created_seconds,
         id: container.id,
         name: container.name,
-    }
-}
-
-/// Whether the image of a container that runs has surely no check. Only the container tells: not every engine says it of
-/// the image.
-async fn lacks_check(engine: &Engine, seen: &Container) -> bool {
-    if !seen.state.status.is_alive() {
-        return false;
-    }
-    match engine.capabilities().await {
-        Ok(capabilities) if capabilities.runs_checks => seen.state.health.is_none(),
-        Ok(_) => matches!(engine.check(&seen.id).await, Ok(None)),
-        Err(_) => false,
     }
 }
 

@@ -13,8 +13,17 @@ pub(super) struct Steps {
     image: String,
     /// By the layer's id: whether it is there.
     layers: BTreeMap<String, bool>,
-    /// The step of a build that was named last, and of how many.
-    step: Option<(u32, u32)>,
+    /// The step of a build that was named last.
+    step: Option<Step>,
+}
+
+/// A step of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    number: u32,
+    of: u32,
+    /// What it does, as its recipe says it.
+    does: String,
 }
 
 impl Steps {
@@ -35,7 +44,7 @@ impl Steps {
     pub(super) fn take_in(&mut self, line: &str) {
         match self.activity {
             Activity::Pulling => self.layer(line),
-            Activity::Building => self.step = step(line).or(self.step),
+            Activity::Building => self.step = step(line).or(self.step.take()),
         }
     }
 
@@ -58,26 +67,51 @@ impl Steps {
             let there = self.layers.values().filter(|is_there| **is_there).count();
             sentence += &format!(" ({there} of {} layers)", self.layers.len());
         }
-        if let Some((step, of)) = self.step {
-            sentence += &format!(" (step {step} of {of})");
+        if let Some(Step { number, of, .. }) = &self.step {
+            sentence += &format!(" (step {number} of {of})");
         }
         sentence
+    }
+
+    /// Where it is, behind what became of it: ` at step 2 of 7, RUN make`; nothing where that is not known.
+    pub(super) fn place(&self) -> String {
+        let Some(Step { number, of, does }) = &self.step else {
+            return String::new();
+        };
+        let place = format!(" at step {number} of {of}");
+        match does.is_empty() {
+            true => place,
+            false => format!("{place}, `{does}`"),
+        }
     }
 }
 
 /// `Step 2/5 : RUN make`, podman's `STEP 2/5: RUN make`, BuildKit's `#7 [stage 2/5] RUN make`.
-fn step(line: &str) -> Option<(u32, u32)> {
+fn step(line: &str) -> Option<Step> {
     let is_step =
         line.len() >= 5 && line.is_char_boundary(5) && line[..5].eq_ignore_ascii_case("step ");
-    let text = if is_step {
-        line[5..].split([' ', ':']).next()?
+    let (text, rest) = if is_step {
+        let line = &line[5..];
+        line.split_at(line.find([' ', ':']).unwrap_or(line.len()))
     } else {
-        let bracket = line.strip_prefix('#')?.split_once(" [")?.1;
-        bracket.split_once(']')?.0.rsplit(' ').next()?
+        let (bracket, rest) = line
+            .strip_prefix('#')?
+            .split_once(" [")?
+            .1
+            .split_once(']')?;
+        (bracket.rsplit(' ').next()?, rest)
     };
-    let (step, of) = text.split_once('/')?;
-    Some((step.parse().ok()?, of.parse().ok()?))
+    let (number, of) = text.split_once('/')?;
+    let does = rest.trim_start_matches([' ', ':']).trim_end();
+    Some(Step {
+        number: number.parse().ok()?,
+        of: of.parse().ok()?,
+        does: does.chars().take(LONGEST_WORDS).collect(),
+    })
 }
+
+/// Characters that are kept of what a step does.
+const LONGEST_WORDS: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -137,5 +171,24 @@ mod tests {
             );
         }
         assert_eq!(after(Activity::Building, &[]), "building shop/api:1");
+    }
+
+    #[test]
+    fn a_build_that_ends_says_at_which_step() {
+        let place = |lines: &[&str]| {
+            let mut steps = Steps::new(Activity::Building, "shop/api:1");
+            lines.iter().for_each(|line| steps.take_in(line));
+            steps.place()
+        };
+        for line in [
+            "Step 2/5 : RUN make",
+            "STEP 2/5: RUN make",
+            "#7 [build 2/5] RUN make",
+        ] {
+            let lines = ["Step 1/5 : FROM x", line, "make: not found"];
+            assert_eq!(place(&lines), " at step 2 of 5, `RUN make`");
+        }
+        assert_eq!(place(&["Step 2/5"]), " at step 2 of 5");
+        assert_eq!(place(&["unable to prepare context"]), "");
     }
 }

@@ -50,8 +50,9 @@ pub(super) async fn run(
     match ended {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(failed(format!(
-            "`{} {verb}` failed: {}",
+            "`{} {verb}` failed{}: {}",
             program.to_string_lossy(),
+            teller.steps.place(),
             teller.last_words()
         ))),
         Err(error) => Err(ToolError::Machine(error)),

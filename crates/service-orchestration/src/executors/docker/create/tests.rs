@@ -10,7 +10,7 @@ use super::super::identity::{container_name, labels};
 use super::super::launch::{is_about_user, refused};
 use super::super::pump::Output;
 use super::*;
-use crate::executors::PortOrder;
+use crate::executors::{CheckOrder, PortOrder};
 use crate::spec::{
     Build, Limits, Log, Pull, Security, StackName, Stop, TargetSpec, Ulimit as UlimitSpec, UnitId,
     UnitName, VolumeSpec,
@@ -153,6 +153,7 @@ fn everything_that_is_said_becomes_part_of_the_container() {
         init: true,
         tty: true,
         image_signal: true,
+        no_check: false,
         shm_size: Some(64),
     };
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 15432));
@@ -179,7 +180,7 @@ fn everything_that_is_said_becomes_part_of_the_container() {
         labels: BTreeMap::new(),
         hash: "abc".into(),
         keep: false,
-        own_check: false,
+        check: CheckOrder::IfAny,
         told: BTreeSet::new(),
     };
     let port = |port, protocol| ContainerPort { port, protocol };
