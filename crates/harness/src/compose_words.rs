@@ -85,14 +85,6 @@ const WORDS: &[(&str, &str)] = &[
         "leave it out: what needs it is restarted only where its dependency says so",
     ),
     (
-        "restart --timeout",
-        "`harness stop SVC -t 5s`, then `harness start SVC`",
-    ),
-    (
-        "restart -t",
-        "`harness stop SVC -t 5s`, then `harness start SVC`",
-    ),
-    (
         "run --build",
         "`harness build UNIT` first: an image that is there is not built again",
     ),

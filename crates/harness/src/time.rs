@@ -30,6 +30,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
     })
 }
 
+/// A duration as the daemon takes it; one that is too long is the longest.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A moment: a duration ago, or a time with its zone.
 ///
 /// # Errors

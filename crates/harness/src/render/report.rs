@@ -149,7 +149,9 @@ pub(crate) fn stop_lines(look: &Look, units: &[&UnitStatus], begun: DateTime<Utc
 
 fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<String> {
     let stop = unit.stop.as_ref()?;
-    let stopped = unit.stopped_at.filter(|stopped| *stopped >= begun)?;
+    // It may run again since.
+    let stopped = unit.stopped_at.or(unit.ended_at);
+    let stopped = stopped.filter(|stopped| *stopped >= begun)?;
     if stop.escalation == "none" && stop.leftover_count == 0 {
         return None;
     }
@@ -256,6 +258,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("`init: true`"), "{text}");
+        let mut again = deaf.clone();
+        again.ended_at = again.stopped_at.take();
+        let text = stop_lines(&Look::plain(), &[&again], sample::ago(11));
+        assert!(
+            text.contains("web ignored its stop signal"),
+            "it was replaced: {text}"
+        );
         deaf.target = "process".to_owned();
         let text = stop_lines(&Look::plain(), &[&deaf], sample::ago(11));
         assert!(text.contains("web ended"), "its own exit code: {text}");

@@ -114,5 +114,6 @@ fn unit(name: &str, kind: UnitKind, state: &str) -> UnitStatus {
         version: None,
         reason: None,
         stop: None,
+        ended_at: None,
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct RestartArgs {
     /// Services and tasks; none means all
     #[arg(value_name = "SVC", add = crate::complete::units())]
     units: Vec<String>,
+    /// Time that each has to end by itself, instead of its own
+    #[arg(short, long, value_name = "DURATION", value_parser = time::duration)]
+    timeout: Option<Duration>,
     /// Wait until services are ready and tasks completed
     #[arg(long, value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "ready")]
     wait: Option<WaitUntil>,
@@ -40,6 +43,7 @@ Examples:
   harness restart api       one service
   harness restart           the whole stack
   harness restart --wait    and wait until all of it is ready
+  harness restart -t 2s     kill what has not ended by itself after two seconds
   harness restart schema    run a task once more";
 
 pub(crate) async fn run(args: RestartArgs, context: &Context) -> Result<(), Failure> {
@@ -53,6 +57,7 @@ pub(crate) async fn run(args: RestartArgs, context: &Context) -> Result<(), Fail
         .restart(&RestartParams {
             stack: stack.clone(),
             units,
+            grace_ms: args.timeout.map(time::milliseconds),
         })
         .await?;
     let (goal, is_done): (WaitGoal, fn(&UnitStatus) -> bool) = match args.wait {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use clap::{Args, ValueEnum};
 use harness_core::client::ClientError;
 use harness_core::protocol::{Mode, StartParams, StartResult, WaitGoal, WaitParams, WaitResult};
@@ -13,6 +14,7 @@ use harness_core::spec::{StackSpec, UnitName};
 use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
+use super::stop::tell_insistence;
 use super::{changes, images, orphans};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -93,6 +95,7 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         again: false,
         secrets,
     };
+    let begun = Utc::now();
     let started = client.start(&params).await?;
     drop(params);
     changes::tell(context, &started);
@@ -104,10 +107,16 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
         units,
         started,
     };
-    match args.wait {
+    let came = match args.wait {
         Some(WaitUntil::Ready) => starting.until_ready(&mut watch, args.wait_timeout).await,
         None => starting.until_launched(&mut watch, args.wait_timeout).await,
+    };
+    // What was replaced was stopped first.
+    let moved = &starting.started.ordered.moved;
+    if came.is_ok() && !moved.is_empty() {
+        tell_insistence(context, &client, &stack.name, moved, begun).await?;
     }
+    came
 }
 
 struct Starting<'a> {

@@ -56,9 +56,7 @@ pub(crate) async fn run(args: StopArgs, context: &Context) -> Result<(), Failure
         units: unit_names(&stack, &args.units)?,
         with_dependents: args.with_dependents,
         force: args.force,
-        grace_ms: args
-            .timeout
-            .map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
+        grace_ms: args.timeout.map(time::milliseconds),
         ..StopParams::all(stack.clone())
     };
     let ordered = stop(context, &client, &stack, &params).await?;
