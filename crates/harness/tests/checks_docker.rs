@@ -6,6 +6,7 @@ mod support;
 
 use std::process::Command;
 
+use support::debris::Debris;
 use support::{DEADLINE, Home};
 use testkit::eventually_blocking;
 
@@ -204,15 +205,17 @@ fn what_ignores_its_stop_signal_is_told_by_a_restart_and_a_replacement_too() {
 fn a_build_that_fails_names_the_service_and_the_step() {
     let project = Project::new("broken", "");
     let home = &project.home;
-    home.write(
-        "app/Dockerfile",
-        "FROM harness-test/busybox\nRUN echo of no use; exit 7\n",
+    let debris = Debris::of(home.path());
+    let file = format!(
+        "FROM harness-test/busybox\n{}RUN echo of no use; exit 7\n",
+        debris.mark()
     );
+    home.write("app/Dockerfile", &file);
     project.compose("  b2: {<<: *own, build: ./app}\n");
     home.run(&["up", "-d"])
         .expect(1)
         .says(
-            "no image for `b2`: `docker build` failed at step 2 of 2, `RUN echo of no use; exit 7`",
+            "no image for `b2`: `docker build` failed at step 3 of 3, `RUN echo of no use; exit 7`",
         )
         .says("of no use");
     project.compose("  b2: {<<: *own, build: ./nowhere/./else}\n");

@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::debris::Debris;
 use support::{DEADLINE, Home};
 use testkit::{TempDir, eventually_blocking};
 
@@ -91,10 +92,12 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
     starting.wait().expect("it ends with what it waits for");
     eventually_blocking(DEADLINE, "the build has ended", || !is_building());
     // A build that fails says why, and is not tried again.
-    home.write(
-        "Dockerfile",
-        "FROM harness-test/busybox\nRUN echo of no use; exit 7\n",
+    let debris = Debris::of(home.path());
+    let file = format!(
+        "FROM harness-test/busybox\n{}RUN echo of no use; exit 7\n",
+        debris.mark()
     );
+    home.write("Dockerfile", &file);
     home.run(&["start", "--wait"]).expect(1);
     home.until("app", "failed");
     assert!(reason(&home).contains("exit 7"), "{}", reason(&home));
@@ -161,10 +164,9 @@ fn what_runs_with_another_image_is_restarted_by_a_start_that_builds_and_nothing_
     );
     home.ok(&["pull"]).says("nothing to pull");
     let second = container();
-    home.write(
-        "image/Dockerfile",
-        "FROM harness-test/busybox\nRUN exit 7\n",
-    );
+    let debris = Debris::of(home.path());
+    let file = format!("FROM harness-test/busybox\n{}RUN exit 7\n", debris.mark());
+    home.write("image/Dockerfile", &file);
     home.run(&["start", "--build"])
         .expect(1)
         .says("cannot build");

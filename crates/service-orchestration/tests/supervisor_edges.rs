@@ -375,3 +375,32 @@ fn a_restart_in_a_stopped_stack_starts_what_is_needed() {
         assert_eq!(stage.acts()[before + 2..], ["stop api", "launch api"]);
     });
 }
+
+#[test]
+fn the_grace_that_a_restart_is_given_is_for_that_one_alone() {
+    smol::block_on(async {
+        let stage = Stage::default();
+        stage.scene().deaf.insert("db".into());
+        let manager = manager(&stage).await;
+        up(&manager, stack("db")).await;
+        let own = stack("db").units[&unit("db")].stop.grace;
+        let given = Duration::from_secs(100);
+        assert_ne!(own, given);
+        for (times, grace) in [(1, Some(given)), (2, None)] {
+            wait(&manager, &[], Goal::Ready).await;
+            let order = Order::Restart { grace };
+            let ordered = manager.order(&stack_name(), &[], order).await;
+            ordered.expect("known units");
+            eventually(PATIENCE, "it is asked to end", || {
+                stage.scene().graces.len() == times
+            })
+            .await;
+            let last = stage.scene().graces.last().map(|(_, grace)| *grace);
+            assert_eq!(last, Some(grace.unwrap_or(own)));
+            stage.exits("db", 0);
+        }
+        assert_eq!(wait(&manager, &[], Goal::Ready).await, Waited::Reached);
+        // The end of the manager waits for it.
+        stage.scene().deaf.clear();
+    });
+}

@@ -3,6 +3,8 @@
 //! Owns: the cleaning up. When a [`Home`] goes, its daemon is stopped, and nothing of it may be left.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+#[cfg(feature = "docker-tests")]
+pub(crate) mod debris;
 #[cfg(feature = "ssh-tests")]
 pub(crate) mod hosts;
 
