@@ -65,11 +65,14 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
     let image = format!("harness-test-built:{}", std::process::id());
     // A number that no other program sleeps.
     let seconds = 100_000 + std::process::id();
-    let home = Home::new(&stack("built", &format!("image: {image}\n    build: .")));
+    let home = Home::new(&stack(
+        "built",
+        &format!("image: {image}\n    build: image"),
+    ));
     let _down = Stack(&home);
     let file =
         format!("FROM harness-test/busybox\nRUN echo words of the build\nRUN sleep {seconds}\n");
-    home.write("Dockerfile", &file);
+    home.write("image/Dockerfile", &file);
     // It waits for the launch, which is not to come.
     let mut starting = home.spawn(&["start"]);
     eventually_blocking(DEADLINE, "it is started", || {
@@ -97,7 +100,7 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
         "FROM harness-test/busybox\n{}RUN echo of no use; exit 7\n",
         debris.mark()
     );
-    home.write("Dockerfile", &file);
+    home.write("image/Dockerfile", &file);
     home.run(&["start", "--wait"]).expect(1);
     home.until("app", "failed");
     assert!(reason(&home).contains("exit 7"), "{}", reason(&home));
@@ -107,12 +110,12 @@ fn a_build_tells_its_step_and_its_output_and_a_stop_ends_it() {
 fn what_an_image_says_of_its_environment_goes_before_what_is_injected() {
     let image = format!("harness-test-env:{}", std::process::id());
     let keys = format!(
-        "image: {image}\n    build: .\n    command: [sh, -c, 'env; exec sleep 1000']\n    depends_on: [db]\n  db:\n    type: process\n    command: [sleep, '1000']\n    ports: [{{ name: sql, port: auto }}]"
+        "image: {image}\n    build: image\n    command: [sh, -c, 'env; exec sleep 1000']\n    depends_on: [db]\n  db:\n    type: process\n    command: [sleep, '1000']\n    ports: [{{ name: sql, port: auto }}]"
     );
     let home = Home::new(&stack("env", &keys));
     let down = Stack(&home);
     let file = "FROM harness-test/busybox\nENV DB_HOST=of-the-image HARNESS_STACK=mine\n";
-    home.write("Dockerfile", file);
+    home.write("image/Dockerfile", file);
     home.ok(&["start", "--wait"]);
     eventually_blocking(DEADLINE, "it tells its environment", || {
         home.ok(&["logs", "app"])
