@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use harness_http::{
     Address, BodyStream, Bytes, Connection, Excess, HttpError, Limits, Method, Response, Step,
+    UpgradedStream, header::HeaderValue,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::{EngineAddress, Way};
+use crate::attach::UPGRADE;
 use crate::call::{Bound, Call};
 use crate::discovery::Discovery;
 use crate::error::{EngineError, Object};
@@ -161,6 +163,20 @@ impl Engine {
         let (head, body) = answer.into_parts();
         let body = refusal::beginning(body, self.timeout(Bound::Look)).await;
         Err(self.refused(call, &Response::from_parts(head, body)))
+    }
+
+    /// Asks for a connection to become something else than HTTP.
+    pub(crate) async fn take_over(&self, call: &Call) -> Result<UpgradedStream, EngineError> {
+        let prefix = self.version().await?.prefix();
+        let connection = self.connect().await?;
+        let mut request = call.request(&prefix);
+        for (name, value) in UPGRADE {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().insert(name, value);
+        }
+        let taken = connection.upgrade(request, self.timeout(Bound::Change));
+        let (_, stream) = taken.await.map_err(|error| self.failure(error, call))?;
+        Ok(stream)
     }
 
     /// What both sides speak; asked for once, and again after an engine has changed its mind.

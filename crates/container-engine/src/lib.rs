@@ -11,6 +11,7 @@
 //! | find one's own again | [`Engine::list`] with labels in [`Filters`] |
 //! | read output | [`Engine::logs`] |
 //! | learn what happens | [`Engine::events`] |
+//! | write to its standard input | [`Engine::attach_input`] |
 //! | run something inside | [`Engine::exec`]; a container's own check, where the engine does not: [`Engine::check`] |
 //! | see what is there | [`Engine::image`], [`Engine::networks`], [`Engine::volumes`], [`Engine::info`] |
 //!
@@ -42,6 +43,7 @@
 //! ```
 
 mod address;
+mod attach;
 mod call;
 mod container;
 mod discovery;

@@ -136,6 +136,12 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"stack":"web","id":"0123456789ab"}"#,
         "operator",
     ),
+    (
+        "unit.open-input",
+        r#"{"stack":"web","unit":"seed"}"#,
+        "deployer",
+    ),
+    ("unit.input", r#"{"input":7,"base64":"AP8="}"#, "deployer"),
 ];
 
 fn parse(method: &str, params: &str) -> Result<Request, i64> {
@@ -169,6 +175,8 @@ fn every_method_has_one_role_and_whoever_only_looks_changes_nothing() {
                 *role == Role::Observer
                     // A sign of life, every few seconds: nothing that anybody is told.
                     || *name == "registry.renew"
+                    // Bytes, as many as there are, for what was recorded when it was opened.
+                    || *name == "unit.input"
                     || name.starts_with("client.")
                     || name.starts_with("audit."),
                 "{name}"

@@ -11,6 +11,7 @@ mod copy;
 mod docker;
 mod end;
 mod fault;
+mod input;
 mod installation;
 mod one_off;
 mod order;
@@ -32,6 +33,7 @@ pub(crate) use docker::network_name;
 pub use docker::{DockerAttachExecutor, DockerExecutor};
 pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
+pub use input::{Input, InputGiver, input};
 pub use one_off::{KnownOneOff, OneOffOrder, OneOffPlace, ProgramFile};
 pub use order::{
     Activity, CheckOrder, ContainerOrder, Forward, Ground, GroundOrder, InsideCommand, InsideEnd,

@@ -3,6 +3,7 @@
 //! Owns: the way to the supervisor. Holds no state of units: it asks.
 
 mod builder;
+mod input;
 mod registry;
 mod services;
 mod signal;

@@ -19,6 +19,7 @@ mod clients;
 mod enrol;
 mod error;
 mod events;
+mod inputs;
 mod listen;
 mod logs;
 mod merge;

@@ -112,6 +112,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
             about(entry, &stack, &[unit])
         }
         Request::BeginOneOff(params) => about(entry, &params.stack, &[&params.unit]),
+        Request::OpenInput(params) => about(entry, &params.stack, &[&params.unit]),
         Request::EndOneOff(params) => about::<&str>(entry, &params.stack, &[]),
         Request::ForgetStack(params) => about::<&str>(entry, &params.stack, &[]),
         Request::Shutdown(params) => Entry {
@@ -151,6 +152,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::ResolveService(_)
         | Request::RenewLease(_)
         | Request::WatchRegistry(_)
+        | Request::GiveInput(_)
         | Request::SubscribeEvents(_)
         | Request::ReadLogs(_)
         | Request::FollowLogs(_)

@@ -14,7 +14,7 @@ use service_orchestration::supervisor::Order;
 
 use super::recorded::Recorded;
 use super::shared::Shared;
-use super::{clients, events, logs, registry, stacks, watching};
+use super::{clients, events, inputs, logs, registry, stacks, watching};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, ForgetResult, NetParams,
     OneOffEndParams, OneOffResult, OrderResult, Request, RestartParams, SCHEMA_VERSION,
@@ -173,6 +173,11 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             let result = ended.map(|()| Done {}).map_err(ApiError::from);
             responder.answer(record.outcome(result).await);
         }
+        Request::OpenInput(params) => {
+            record.write("ok".to_owned()).await;
+            inputs::open(shared, caller, params, responder).await;
+        }
+        Request::GiveInput(params) => responder.ok(&inputs::take(shared, caller, params).await),
         Request::SubscribeEvents(params) => events::subscribe(shared, params, responder).await,
         Request::ReadLogs(params) => logs::lines(shared, params, Reach::Past, responder).await,
         Request::FollowLogs(params) => {

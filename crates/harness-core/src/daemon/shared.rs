@@ -11,6 +11,7 @@ use async_channel::{Receiver, Sender};
 use service_orchestration::ServiceManager;
 use service_orchestration::spec::StackName;
 
+use super::inputs::Inputs;
 use super::watching::Watches;
 use crate::access::Access;
 use crate::audit::Audit;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) access: Arc<Access>,
     pub(super) audit: Audit,
     pub(super) watches: Watches,
+    pub(super) inputs: Inputs,
     // A lock, because the note must be on disk before a start is ordered, whichever session orders it. It is held for a
     // write of one small file.
     active: Mutex<Noted>,
@@ -94,6 +96,7 @@ impl Shared {
             access,
             audit,
             watches: Watches::default(),
+            inputs: Inputs::default(),
             active,
             attendance,
             endings,

@@ -12,13 +12,14 @@ use harness_wire::{Params, Role, RpcError};
 use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, ForgetResult,
-    InviteParams, Invited, LogParams, NetParams, OneOffEndParams, OneOffParams, OneOffResult,
-    OrderResult, RegistryList, RegistryListParams, RegistryPublishParams, RegistryPublished,
-    RegistryRenewParams, RegistryResolveParams, RegistryResolved, RegistryWatchParams,
-    RegistryWatching, RegistryWithdrawParams, RegistryWithdrawn, RenewParams, Renewed,
-    RestartParams, RevokeParams, SetRoleParams, ShutdownParams, SignalParams, SignalResult,
-    StackListParams, StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams,
-    StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
+    InputOpened, InputParams, InputTaken, InviteParams, Invited, LogParams, NetParams,
+    OneOffEndParams, OneOffParams, OneOffResult, OpenInputParams, OrderResult, RegistryList,
+    RegistryListParams, RegistryPublishParams, RegistryPublished, RegistryRenewParams,
+    RegistryResolveParams, RegistryResolved, RegistryWatchParams, RegistryWatching,
+    RegistryWithdrawParams, RegistryWithdrawn, RenewParams, Renewed, RestartParams, RevokeParams,
+    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult,
+    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams,
+    Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -199,4 +200,8 @@ methods! {
     BeginOneOff = "one-off.begin", Deployer, Changes, false, (OneOffParams) -> OneOffResult;
     /// Ends what is run so.
     EndOneOff = "one-off.end", Operator, Changes, true, (OneOffEndParams) -> Done;
+    /// The standard input of a unit's next run, for as long as the client wants it.
+    OpenInput = "unit.open-input", Deployer, Changes, true, (OpenInputParams) -> InputOpened;
+    /// Bytes for it: what is recorded is that it was opened.
+    GiveInput = "unit.input", Deployer, Reads, false, (InputParams) -> InputTaken;
 }

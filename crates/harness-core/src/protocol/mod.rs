@@ -17,6 +17,8 @@
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
 //! | `unit.signal` | sends a signal to main processes | call |
 //! | `one-off.begin`, `one-off.end` | makes a run by a unit's definition ready, which ends with whoever asked; ends it | long call |
+//! | `unit.open-input` | the standard input of a unit's next run, for as long as it is wanted | subscription |
+//! | `unit.input` | bytes for it | long call |
 //! | `client.list`, `client.invite`, `client.revoke`, `client.set-role` | who may come in, and as what | call |
 //! | `client.renew` | another certificate for the client that asks | call |
 //! | `audit.read`, `audit.verify` | what was changed by whom; whether the record is as it was written | call |
@@ -38,6 +40,7 @@ mod blocks;
 mod daemon;
 mod error;
 mod events;
+mod input;
 mod logs;
 pub mod method;
 mod net;
@@ -55,6 +58,7 @@ pub use blocks::{BLOCKS, LogBlock, LogMark, MAX_BLOCK_BYTES, MarkKind, Marked};
 pub use daemon::{DaemonInfo, DaemonStatusParams, ShutdownParams, StackSummary};
 pub use error::{ApiError, ErrorCode};
 pub use events::{SubscribeParams, Subscription};
+pub use input::{InputOpened, InputParams, InputTaken, OpenInputParams};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
 pub use net::NetParams;

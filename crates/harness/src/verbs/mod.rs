@@ -58,6 +58,7 @@ pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod task_input;
 pub(crate) mod up;
 mod up_end;
 pub(crate) mod validate;

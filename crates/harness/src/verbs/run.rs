@@ -46,8 +46,8 @@ pub(crate) struct RunArgs {
     /// No terminal, also where there is one
     #[arg(short = 'T', long, visible_alias = "no-TTY")]
     no_tty: bool,
-    /// Pass standard input on, which is done anyway
-    #[arg(short, long, hide = true)]
+    /// Pass a terminal's input on to the task itself, too; every other input is passed on anyway
+    #[arg(short, long)]
     interactive: bool,
     /// A terminal where there is one, which it gets anyway
     #[arg(short, long, hide = true, conflicts_with = "no_tty")]
@@ -71,6 +71,7 @@ const EXAMPLES: &str = "\
 Examples:
   harness run migrate                 the task
   harness run report > report.csv     its standard output, and nothing else
+  harness run import < dump.sql       with that as its standard input
   harness run db -- psql -h db        a command by the definition of `db`, beside it
   harness run --no-deps -e DEBUG=1 web sh";
 
@@ -89,7 +90,11 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<(), Failure>
     let definition = definition::read(context, wish).await?;
     let unit = &definition.stack.units[&definition.units[0]];
     if is_plain && unit.kind == UnitKind::Task {
-        return run_task::run(definition, args.no_deps, context).await;
+        let wish = run_task::Wish {
+            no_deps: args.no_deps,
+            input: args.interactive,
+        };
+        return run_task::run(definition, wish, context).await;
     }
     let wish = OneOff {
         no_deps: args.no_deps,

@@ -3,6 +3,7 @@
 //! Owns: what its end means for whoever waits for it.
 
 use chrono::Utc;
+use futures_lite::future;
 use harness_core::protocol::{LogParams, Mode, StartParams, WaitGoal, WaitParams, WaitResult};
 use harness_core::report::UnitStatus;
 use harness_core::{AutoStart, HarnessClient};
@@ -10,11 +11,20 @@ use harness_core::{AutoStart, HarnessClient};
 use super::definition::Definition;
 use super::foreground::{End, Foreground};
 use super::output::{Form, Output};
-use super::{changes, orphans};
+use super::{changes, orphans, task_input};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::Watch;
 use crate::outcome::{Asked, report};
+
+/// How it is meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// What it needs is left alone.
+    pub(super) no_deps: bool,
+    /// It gets the input of a terminal, too.
+    pub(super) input: bool,
+}
 
 /// Runs the one unit that is wanted, and waits for its end.
 ///
@@ -22,7 +32,7 @@ use crate::outcome::{Asked, report};
 /// [`Failure::Ended`] with its exit code, and whatever kept it from running.
 pub(super) async fn run(
     definition: Definition,
-    no_deps: bool,
+    wish: Wish,
     context: &Context,
 ) -> Result<(), Failure> {
     let Definition {
@@ -32,12 +42,13 @@ pub(super) async fn run(
     } = definition;
     let client = context.client(AutoStart::Always).await?;
     let watch = Watch::new(context, &client, &stack.name).await?.silent();
+    let input = task_input::open(&client, &stack.name, &units[0], wish.input).await?;
     let begun = Utc::now();
     let params = StartParams {
         stack: Box::new(stack.clone()),
         mode: Mode::Replace,
         units: units.clone(),
-        no_deps,
+        no_deps: wish.no_deps,
         again: true,
         secrets,
     };
@@ -50,7 +61,13 @@ pub(super) async fn run(
     let ran_before = |unit: &UnitStatus| unit.started_at.is_some_and(|from| from < begun);
     let mut running = status.items.iter().filter(|unit| unit.pid.is_some());
     if running.any(|unit| unit.name == task && ran_before(unit)) {
-        context.tell(&format!("{task} runs already: this is the rest of it"));
+        let without = match input {
+            Some(_) => ", without our standard input",
+            None => "",
+        };
+        context.tell(&format!(
+            "{task} runs already: this is the rest of it{without}"
+        ));
     }
     let logs = LogParams {
         units: vec![task.clone()],
@@ -72,7 +89,13 @@ pub(super) async fn run(
         any: false,
         ordered_down: false,
     };
-    let end = foreground.until(client.wait(&wait)).await?;
+    let passing_on = async {
+        task_input::pass_on(input, &task, context).await;
+        unreachable!("it goes on until the task has ended")
+    };
+    let end = foreground
+        .until(future::or(client.wait(&wait), passing_on))
+        .await?;
     foreground.finish().await?;
     match end {
         End::Done(WaitResult::Reached) => Ok(()),

@@ -99,6 +99,7 @@ pub(super) async fn start(
         log_totals: Vec::new(),
         stop: spec.stop.clone(),
         notify: false,
+        input: None,
     };
     let start_time = chrono::Utc::now();
     let attempt = executor.launch(order).await?;

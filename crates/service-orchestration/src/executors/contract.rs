@@ -17,6 +17,7 @@ use service_registry::{Attachment, HostId, HostNet};
 use super::RunningService;
 use super::carrier::Carrier;
 use super::fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
+use super::input::Input;
 use super::one_off::{KnownOneOff, OneOffOrder, OneOffPlace};
 use super::order::{
     Ground, GroundOrder, InsideCommand, InsideEnd, LaunchOrder, OwnCheck, OwnHealth, StopOrder,
@@ -134,6 +135,17 @@ pub trait AttemptControl: Send + Sync + fmt::Debug {
     /// [`ControlError::Unsignalled`] where the target knows no signals; else as [`AttemptControl::stop`].
     async fn signal(&self, _number: i32) -> Result<(), ControlError> {
         Err(ControlError::Unsignalled)
+    }
+
+    /// Carries what comes to its standard input, to its end, which it is told, too. It must have been launched with an input.
+    ///
+    /// # Errors
+    /// [`ControlError::Unfed`] where the target takes none; else as [`AttemptControl::stop`], also when it takes no more.
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave a part written, and the input open.
+    async fn feed(&self, _input: &Input) -> Result<(), ControlError> {
+        Err(ControlError::Unfed)
     }
 
     /// Runs a command where the attempt runs, to its end or for as long as it may take.

@@ -175,6 +175,9 @@ pub enum ControlError {
     /// There is no way to send it one signal.
     #[error("targets of its type take no signals")]
     Unsignalled,
+    /// There is no way to its standard input.
+    #[error("it takes no input")]
+    Unfed,
     /// It runs nowhere apart from this machine.
     #[error("commands are run inside of containers only")]
     NotInside,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use service_registry::Attachment;
 use service_shim::{LogPolicy, LogTotal};
 
-use super::HostFacts;
+use super::{HostFacts, Input};
 use crate::spec::{
     Log, LogMode, OnFull, Protocol, Stop, StopScope, TargetSpec, UnitId, VolumeSpec,
 };
@@ -46,6 +46,9 @@ pub struct LaunchOrder {
     pub stop: Stop,
     /// Whether it tells its readiness by the sd_notify protocol.
     pub notify: bool,
+    /// What comes to its standard input; absent: nothing does. Whoever launches it only keeps the way open, and
+    /// [`AttemptControl::feed`](super::AttemptControl::feed) carries it.
+    pub input: Option<Input>,
 }
 
 impl LaunchOrder {

@@ -242,7 +242,7 @@ impl ProcessExecutor {
             log,
             stop: stop_policy(Some(order.stop.signal), order.stop.grace, order.stop.scope),
             notify: order.notify,
-            stdin: false,
+            stdin: order.input.is_some(),
             cgroup: true,
         })
     }

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use command_executor::supervised::{self, Control};
 use service_shim::{ExitRecord, Signal, StopPolicy};
 
-use super::{AttemptControl, ControlError, LaunchError, StopOrder};
+use super::{AttemptControl, ControlError, Input, LaunchError, StopOrder};
 use crate::report::{ExitInfo, StopInfo};
 use crate::spec::StopScope;
 
@@ -117,6 +117,18 @@ impl AttemptControl for ShimControl {
     async fn signal(&self, number: i32) -> Result<(), ControlError> {
         given(self.0.signal(number).await)
     }
+
+    async fn feed(&self, input: &Input) -> Result<(), ControlError> {
+        feed(&self.0, input).await
+    }
+}
+
+/// Carries input to whoever stands beside it.
+pub(super) async fn feed(control: &Control, input: &Input) -> Result<(), ControlError> {
+    while let Some(bytes) = input.next().await {
+        given(control.write_stdin(&bytes).await)?;
+    }
+    given(control.close_stdin().await)
 }
 
 /// What came of an order to end. One that has ended meanwhile is as it should be.

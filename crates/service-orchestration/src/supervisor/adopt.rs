@@ -20,9 +20,9 @@ use super::runner;
 use super::secrets;
 use super::turn::{Setting, Supervisor};
 use super::units::{Now, Runner};
-use crate::executors::{AdoptError, Ticket};
+use crate::executors::{AdoptError, Ticket, input};
 use crate::model::{Attempt, Index, Restored, World};
-use crate::spec::{RestartWhen, StackSpec, UnitId};
+use crate::spec::{RestartWhen, StackSpec, UnitId, UnitKind};
 use crate::store::{Kept, StackRecord, Store, StoreError, UnitRecord};
 
 /// Attempts that are still being looked for, and who waits for the last of them.
@@ -219,7 +219,10 @@ impl Supervisor {
         };
         let span = runner::span(&ticket.unit, ticket.attempt);
         let log = self.setting.logs.open(&ticket.unit);
-        let running = runner::adopt(executor, ticket, log, reporter);
+        // Whoever gave a task its input gave it to an earlier daemon: it has ended.
+        let is_task = self.units.get(unit).described().kind == UnitKind::Task;
+        let ended = is_task.then(|| input().1);
+        let running = runner::adopt(executor, ticket, ended, log, reporter);
         let task = self.setting.spawner.spawn(running.instrument(span));
         self.units.get_mut(unit).runner = Some(Runner {
             attempt: attempt.0,

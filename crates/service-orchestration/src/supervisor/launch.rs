@@ -23,7 +23,10 @@ impl Supervisor {
         instance_id: String,
     ) -> Result<LaunchOrder, LaunchError> {
         self.choose_ports(unit)?;
-        self.order_for(self.units.get(unit), attempt, instance_id)
+        let entry = self.units.get(unit);
+        let input = self.inputs.of(&entry.id);
+        let order = self.order_for(self.units.get(unit), attempt, instance_id)?;
+        Ok(LaunchOrder { input, ..order })
     }
 
     /// The same for a unit as it is described here.
@@ -78,6 +81,7 @@ impl Supervisor {
             log_totals: self.setting.logs.totals(&entry.id.stack, stack.log_total),
             stop: entry.described().stop.clone(),
             notify,
+            input: None,
         })
     }
 

@@ -19,6 +19,7 @@ mod hosts;
 mod hub;
 mod imaging;
 mod inbox;
+mod input;
 mod journal;
 mod launch;
 mod net;

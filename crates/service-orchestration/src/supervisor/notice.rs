@@ -134,6 +134,8 @@ impl Supervisor {
         control: Arc<dyn AttemptControl>,
     ) {
         self.take_control(unit, facts, &control);
+        let id = &self.units.get(unit).id;
+        self.inputs.taken(id);
         self.tell(unit, attempt, Report::Launched);
         self.give_pending_order(unit, attempt, control);
         self.end_if_ordered_before(unit);

@@ -103,6 +103,10 @@ impl Supervisor {
                 let answer = self.net(&stack, asker.as_deref(), unit.as_deref());
                 drop(reply.try_send(answer));
             }
+            Request::Input { unit, input, reply } => {
+                self.inputs.expect(unit, input);
+                let _asker_is_gone = reply.try_send(());
+            }
             Request::Register(what) => self.register(what),
             Request::OneOff { reply, .. } if self.is_ending => {
                 drop(reply.try_send(Err(OrderError::Ended.into())));

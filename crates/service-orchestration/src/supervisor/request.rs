@@ -11,7 +11,7 @@ use super::one_off::{BeginError, OneOffReady, OneOffWish};
 use super::registering::Registering;
 use super::running::{Controls, RunFacts};
 use super::snapshot::StatusText;
-use crate::executors::{Ground, LaunchOrder};
+use crate::executors::{Ground, Input, LaunchOrder};
 use crate::model::Goal;
 use crate::report::{Blocked, Event, NetView, StackStatus, Why};
 use crate::spec::{SecretValues, StackName, StackSpec, UnitId, UnitName};
@@ -108,6 +108,12 @@ pub(crate) enum Request {
         id: Option<String>,
         reply: Reply<Vec<Receiver<String>>>,
     },
+    /// Give the next run of a unit this input.
+    Input {
+        unit: UnitId,
+        input: Input,
+        reply: Reply<()>,
+    },
     /// Register services that this daemon does not run.
     Register(Registering),
     /// Events from this sequence number on (`None`: from now on).
@@ -140,6 +146,7 @@ impl Request {
             | Self::Overview { .. }
             | Self::Why { .. }
             | Self::Net { .. }
+            | Self::Input { .. }
             | Self::Register(_)
             | Self::Subscribe { .. } => true,
         }

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::future;
+
 use super::inbox::AttemptNews;
 use super::turn::Reporter;
 use crate::executors::{
-    Adoption, AttemptEvent, GroundOrder, LaunchError, LaunchOrder, Progress, RunningAttempt,
-    ServiceExecutor, Ticket,
+    Adoption, AttemptControl, AttemptEvent, GroundOrder, Input, LaunchError, LaunchOrder, Progress,
+    RunningAttempt, ServiceExecutor, Ticket,
 };
 use crate::logs::{LogQuery, UnitLog};
 use crate::model::Attempt;
@@ -34,17 +36,43 @@ pub(super) async fn launch(
         instance_id: order.instance_id.clone(),
         details: None,
     };
+    let input = order.input.clone();
     match executor.launch(order).await {
         Ok(attempt) => {
             reporter.report(AttemptNews::Launched(attempt.facts(), attempt.control()));
-            watch(attempt, &log, &reporter).await;
+            attend(attempt, input, &log, &reporter).await;
         }
         Err(LaunchError::Unclear(error)) => {
             reporter.report(AttemptNews::NotFound(error));
-            adopt(executor, ticket, log, reporter).await;
+            adopt(executor, ticket, input, log, reporter).await;
         }
         Err(error) => reporter.report(AttemptNews::NotLaunched(error)),
     }
+}
+
+/// Watches an attempt to its end, and carries its input meanwhile.
+async fn attend(
+    attempt: Box<dyn RunningAttempt>,
+    input: Option<Input>,
+    log: &UnitLog,
+    reporter: &Reporter,
+) {
+    let control = attempt.control();
+    let watching = watch(attempt, log, reporter);
+    match input {
+        None => watching.await,
+        Some(input) => future::or(watching, feed(&*control, &input)).await,
+    }
+}
+
+/// Carries input to an attempt, and never returns: it is dropped with the attempt.
+async fn feed(control: &dyn AttemptControl, input: &Input) {
+    if let Err(error) = control.feed(input).await {
+        // It has ended, or wants no more: nothing that anybody has to hear of but whoever gives it.
+        tracing::debug!(error = %crate::error_chain(&error), "its input is not carried on");
+    }
+    input.close();
+    future::pending().await
 }
 
 /// Makes the ground of an attempt, and reports it.
@@ -75,10 +103,11 @@ const FIRST_TRY: Duration = Duration::from_millis(100);
 const LAST_TRY: Duration = Duration::from_secs(5);
 
 /// Finds an attempt again and reports what happened and happens to it, to its end. Looks again, less and less often,
-/// while nobody can say what became of it.
+/// while nobody can say what became of it. Its input goes on with this one; absent: it has none.
 pub(super) async fn adopt(
     executor: Arc<dyn ServiceExecutor>,
     ticket: Ticket,
+    input: Option<Input>,
     log: UnitLog,
     reporter: Reporter,
 ) {
@@ -87,7 +116,7 @@ pub(super) async fn adopt(
         match executor.adopt(ticket.clone()).await {
             Ok(Adoption::Alive(attempt)) => {
                 reporter.report(AttemptNews::Adopted(attempt.facts(), attempt.control()));
-                return watch(attempt, &log, &reporter).await;
+                return attend(attempt, input, &log, &reporter).await;
             }
             Ok(Adoption::Ended(exit)) => return report_end(exit, &log, &reporter).await,
             Ok(Adoption::NeverBegan) => return reporter.report(AttemptNews::NeverBegan),
@@ -166,7 +195,7 @@ const LONGEST_LINE: usize = 400;
 mod tests {
     use super::super::inbox::Inbox;
     use super::*;
-    use crate::executors::{AttemptControl, AttemptFacts};
+    use crate::executors::AttemptFacts;
     use crate::logs::LogStore;
     use crate::model::Index;
     use crate::spec::{StackName, UnitName};

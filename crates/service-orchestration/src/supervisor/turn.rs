@@ -19,6 +19,7 @@ use super::commit::Keeper;
 use super::hosts::Hosts;
 use super::hub::EventHub;
 use super::inbox::{AttemptNews, Inbox};
+use super::input::Inputs;
 use super::one_off::OneOffs;
 use super::request::Request;
 use super::running::EndWatcher;
@@ -77,6 +78,8 @@ pub(crate) struct Supervisor {
     pub(super) ended: bool,
     /// It ends once everything is stopped: nothing is defined or started any more.
     pub(super) is_ending: bool,
+    /// What is given to runs that are yet to come.
+    pub(super) inputs: Inputs,
     /// Runs that are nobody's attempt.
     pub(super) one_offs: OneOffs,
     /// Who waits for the end of a run.
@@ -124,6 +127,7 @@ impl Supervisor {
             inbox: Mailbox(inbox),
             ended: false,
             is_ending: false,
+            inputs: Inputs::default(),
             one_offs: OneOffs::default(),
             end_watchers: Vec::new(),
             alone: false,

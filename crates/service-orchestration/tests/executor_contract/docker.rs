@@ -120,6 +120,7 @@ impl Ground for ContainerGround {
                 ..Stop::default()
             },
             notify: false,
+            input: None,
         }
     }
 

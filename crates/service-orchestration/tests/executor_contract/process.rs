@@ -78,6 +78,7 @@ impl Ground for ProcessGround {
                 ..Stop::default()
             },
             notify: false,
+            input: None,
         }
     }
 

@@ -143,6 +143,7 @@ impl Ground for HostGround {
                 ..Stop::default()
             },
             notify: false,
+            input: None,
         }
     }
 

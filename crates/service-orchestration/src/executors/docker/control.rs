@@ -2,6 +2,7 @@
 //!
 //! Owns: the way of orders. The ladder of a stop is climbed by the attempt itself, which sees the end.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,10 +13,11 @@ use command_executor::blocking;
 use container_engine::{
     ContainerId, Engine, EngineError, ExecConfig, ExecEnd, ExecLimits, HealthStatus,
 };
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::executors::{
-    AttemptControl, ControlError, InsideCommand, InsideEnd, OwnHealth, StopOrder,
+    AttemptControl, ControlError, Input, InsideCommand, InsideEnd, OwnHealth, StopOrder,
 };
 
 /// What an attempt is ordered to do.
@@ -84,6 +86,21 @@ impl AttemptControl for ContainerControl {
         }
         let sent = self.engine.kill(&self.id, &number.to_string()).await;
         sent.map_err(|error| ControlError::Unreached(error.into()))
+    }
+
+    async fn feed(&self, input: &Input) -> Result<(), ControlError> {
+        let unreached = |error: io::Error| ControlError::Unreached(error.into());
+        let opened = self.engine.attach_input(&self.id).await;
+        let mut stream = opened.map_err(|error| ControlError::Unreached(error.into()))?;
+        while let Some(bytes) = input.next().await {
+            stream.write_all(&bytes).await.map_err(unreached)?;
+            stream.flush().await.map_err(unreached)?;
+        }
+        stream.close().await.map_err(unreached)?;
+        // The engine closes its side when it has passed all of it on.
+        let mut nothing = [0; 64];
+        while stream.read(&mut nothing).await.map_err(unreached)? > 0 {}
+        Ok(())
     }
 
     async fn run_inside(&self, command: InsideCommand) -> Result<InsideEnd, ControlError> {

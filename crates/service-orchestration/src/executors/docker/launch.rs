@@ -202,6 +202,7 @@ impl<'a> Launch<'a> {
         let output = Output::new(self.order);
         let (mut config, _) = self.config().await?;
         config.labels.extend([output.label()]);
+        config.open_stdin = self.order.input.is_some();
         let made = name::create(self.engine, &self.home, name, &config).await;
         Ok(Ready {
             id: made.map_err(|error| self.unnamed(error))?,

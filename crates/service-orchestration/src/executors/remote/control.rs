@@ -14,8 +14,8 @@ use command_executor::supervised::{self, Control};
 use service_shim::agent::record::CommandExit;
 
 use super::DEFAULT_PATH;
-use crate::executors::shimmed::{given, stop_policy};
-use crate::executors::{AttemptControl, ControlError, InsideCommand, InsideEnd, StopOrder};
+use crate::executors::shimmed::{feed, given, stop_policy};
+use crate::executors::{AttemptControl, ControlError, Input, InsideCommand, InsideEnd, StopOrder};
 
 /// The handle of an attempt.
 #[derive(Debug)]
@@ -67,6 +67,10 @@ impl AttemptControl for RemoteControl {
 
     async fn signal(&self, number: i32) -> Result<(), ControlError> {
         given(self.control.signal(number).await)
+    }
+
+    async fn feed(&self, input: &Input) -> Result<(), ControlError> {
+        feed(&self.control, input).await
     }
 
     async fn dial(&self, to: SocketAddr) -> Result<io::Result<UnixStream>, ControlError> {

@@ -92,7 +92,7 @@ pub(super) fn translate(
         },
         stop: stop_policy(Some(order.stop.signal), order.stop.grace, order.stop.scope),
         notify: order.notify,
-        stdin: false,
+        stdin: order.input.is_some(),
         cgroup: true,
     };
     Ok(Ordered { slip, launch })

@@ -77,6 +77,7 @@ fn output(directory: &Path) -> Output {
         log_totals: Vec::new(),
         stop: Stop::default(),
         notify: false,
+        input: None,
     })
 }
 

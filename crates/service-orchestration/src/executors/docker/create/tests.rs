@@ -44,6 +44,7 @@ fn order(target: ContainerTarget, own: ContainerOrder) -> LaunchOrder {
             ..Stop::default()
         },
         notify: false,
+        input: None,
     }
 }
 
