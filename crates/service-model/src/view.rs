@@ -44,6 +44,8 @@ pub struct View {
     pub until: Option<Duration>,
     /// By when it must be ready (a service) or have ended (a task), or be gone when it was asked to end.
     pub deadline: Option<Duration>,
+    /// Some attempt was launched since somebody asked for it.
+    pub launched: bool,
     /// It was called a crash loop and has not been ready for long enough since.
     pub looping: bool,
     /// The latest failure since somebody asked for it.
@@ -103,6 +105,7 @@ impl World {
             leaving: life.is_leaving(),
             until: life.until(),
             deadline: life.deadline,
+            launched: life.launched,
             looping: life.counters.looping,
             cause: life.cause,
         }

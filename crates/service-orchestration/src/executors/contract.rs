@@ -94,6 +94,13 @@ pub enum AttemptEvent {
     Resumed,
     /// The check of its own says something else than before; see [`AttemptControl::own_health`].
     Checked,
+    /// Somebody else has connected it to a network, or taken it off one.
+    Networks {
+        /// Those that it is on now.
+        networks: BTreeMap<String, Attachment>,
+        /// The one that it was made for, when it is not on it.
+        missing: Option<String>,
+    },
     /// It ended, and no process of it is left.
     Exited(ExitInfo),
 }
@@ -278,6 +285,14 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
 
     /// The same of every unit but these. Asked before anything is launched.
     async fn forget_units_except(&self, _known: &BTreeSet<UnitId>) {}
+
+    /// Returns when what a launch did not find there may have come, where somebody tells that. Never, by default.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the listening.
+    async fn until_it_comes(&self, _target: &TargetSpec) {
+        std::future::pending().await
+    }
 
     /// What is started of units from now on, and what [`ServiceExecutor::known`] finds running, where others can start it, too.
     /// There is one listener: whoever asks again replaces it.

@@ -23,6 +23,7 @@ mod past;
 mod port;
 mod pump;
 mod record;
+mod rejoin;
 mod starts;
 mod steps;
 mod sweep;
@@ -189,6 +190,7 @@ impl DockerExecutor {
                 AttemptEvent::Notified { .. }
                 | AttemptEvent::Reached
                 | AttemptEvent::Paused
+                | AttemptEvent::Networks { .. }
                 | AttemptEvent::Resumed
                 | AttemptEvent::Checked => {}
             }

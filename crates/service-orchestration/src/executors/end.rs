@@ -50,6 +50,7 @@ impl End {
                     | AttemptEvent::Unreachable(_)
                     | AttemptEvent::Reached
                     | AttemptEvent::Paused
+                    | AttemptEvent::Networks { .. }
                     | AttemptEvent::Resumed
                     | AttemptEvent::Checked => continue,
                 },

@@ -16,7 +16,10 @@ use super::units::UnitEntry;
 use super::{environment, secrets};
 use crate::model::{Edge, Index, Policy};
 use crate::report::EventKind;
-use crate::spec::{OnUnhealthy, SecretValues, ServiceSpec, StackName, StackSpec, UnitId, UnitName};
+use crate::spec::{
+    OnUnhealthy, Restart, RestartWhen, SecretValues, ServiceSpec, StackName, StackSpec, TargetKind,
+    UnitId, UnitName,
+};
 
 impl Supervisor {
     /// Takes over a definition, or nothing of it.
@@ -236,12 +239,25 @@ impl Supervisor {
             setup: spec.setup.is_some(),
             // Of what runs: it is stopped, or let go of, as what it is.
             attached: entry.described().target.kind().is_attached(),
-            restart: spec.restart.clone(),
+            restart: restart_of(spec),
             restart_on_unhealthy: spec.on_unhealthy == OnUnhealthy::Restart,
             startup_timeout: spec.startup_timeout,
             run_timeout: spec.timeout,
             grace: entry.grace.unwrap_or(spec.stop.grace),
         }
+    }
+}
+
+/// When a unit is started again. The end of a container that somebody else runs is no end of observing it: whoever runs it may
+/// start it again.
+fn restart_of(spec: &ServiceSpec) -> Restart {
+    let when = match (spec.target.kind(), spec.restart.when) {
+        (TargetKind::DockerAttach, RestartWhen::OnFailure { max: None }) => RestartWhen::Always,
+        (_, when) => when,
+    };
+    Restart {
+        when,
+        ..spec.restart.clone()
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::hosts::{host_of, login_of};
+use super::network;
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::model::{Because, Cause, Goal, Index, Reason, State, Verdict, Waiting};
@@ -84,7 +85,7 @@ impl Supervisor {
             version: None,
             reason: facts.unreachable.clone().or_else(|| match facts.paused {
                 true => Some("paused".to_owned()),
-                false => facts.reason.clone(),
+                false => network::off(entry).or_else(|| facts.reason.clone()),
             }),
             stop: exit.stop,
             ended_at: facts.stopped_at.or(exit.ended_at),
@@ -195,7 +196,10 @@ impl Supervisor {
             Because::Unhealthy => self.health_sentence(unit),
             Because::Setup => "its setup is being performed".into(),
             Because::Working => "the task runs".into(),
-            Because::Up => "it is up".into(),
+            Because::Up => match self.units.find(unit).and_then(network::off) {
+                Some(reason) => format!("it is up, but {reason}"),
+                None => "it is up".into(),
+            },
             Because::Completed => "it has completed".into(),
             Because::StopsAfter => "it stops once those that need it are gone".into(),
             Because::Ending {

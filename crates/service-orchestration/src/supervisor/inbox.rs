@@ -2,7 +2,10 @@
 //!
 //! Owns: the list. One inbox, one order: whatever is reported is seen before whatever is reported after it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use service_registry::Attachment;
 
 use super::Request;
 use super::imaging::ImageNews;
@@ -56,6 +59,8 @@ pub(crate) enum AttemptNews {
     Paused,
     /// It goes on after that.
     Resumed,
+    /// Its networks are others now: those that it is on, and the one that it was made for, when it is not.
+    Networks(BTreeMap<String, Attachment>, Option<String>),
     /// It may be launched now, which was not possible before.
     TryAgain,
     /// It runs.

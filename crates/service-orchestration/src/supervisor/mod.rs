@@ -23,6 +23,7 @@ mod input;
 mod journal;
 mod launch;
 mod net;
+mod network;
 mod notice;
 mod one_off;
 mod order;

@@ -12,7 +12,7 @@ use super::units::Runner;
 use crate::executors::{AttemptControl, AttemptFacts, LaunchError, Making};
 use crate::model::{Attempt, End, Index, Input, LaunchFailure, Report, State};
 use crate::report::{EventKind, ExitInfo, Health};
-use crate::spec::UnitKind;
+use crate::spec::{TargetKind, UnitKind};
 
 impl Supervisor {
     pub(super) fn notice(&mut self, unit: Index, attempt: Attempt, news: AttemptNews) {
@@ -51,6 +51,9 @@ impl Supervisor {
                 entry.facts.unreachable = None;
                 entry.health.reason = None;
                 self.probe_anew(unit, attempt);
+            }
+            AttemptNews::Networks(networks, missing) => {
+                self.networked(unit, attempt, networks, missing);
             }
             AttemptNews::Paused => self.paused(unit, attempt),
             AttemptNews::Resumed => {
@@ -182,6 +185,7 @@ impl Supervisor {
             .then(|| BY_SOMEBODY_ELSE.to_owned());
         entry.facts.unreachable = None;
         entry.facts.paused = false;
+        entry.facts.off_network = None;
         entry.facts.postponed = 0;
         if let Some(runner) = &mut entry.runner {
             runner.control = Some(Arc::clone(control));
@@ -214,6 +218,12 @@ impl Supervisor {
             let reason = crate::error_chain(&**source);
             return self.launch_later(unit, attempt, reason);
         }
+        if let LaunchError::NoSuchProcess(reason) = error
+            && self.is_awaited_again(unit)
+        {
+            let reason = format!("{reason}: it is observed again as soon as one does");
+            return self.launch_later(unit, attempt, reason);
+        }
         let failure = match error {
             LaunchError::PortTaken { port, .. } => self.port_taken(unit, *port),
             error if error.is_final() => LaunchFailure::Permanent,
@@ -229,6 +239,13 @@ impl Supervisor {
         self.units.get_mut(unit).running = None;
         self.tell_watchers(unit, attempt, &ExitInfo::default());
         self.tell(unit, attempt, Report::LaunchFailed(failure));
+    }
+
+    /// Whether it is somebody else's container that was observed before: its end is no failure, nor that it does not run now.
+    fn is_awaited_again(&self, unit: Index) -> bool {
+        let view = self.world.unit(unit);
+        let kind = self.units.get(unit).described().target.kind();
+        kind == TargetKind::DockerAttach && view.state == State::Starting && view.launched
     }
 
     /// An earlier daemon died over its launch: the order stands, and is carried out by the next attempt.
@@ -293,6 +310,7 @@ impl Supervisor {
         entry.facts.unreachable = None;
         entry.facts.postponed = 0;
         entry.facts.paused = false;
+        entry.facts.off_network = None;
         for attachment in entry.facts.networks.values_mut() {
             // Its engine may give it to another.
             attachment.ip = None;

@@ -96,7 +96,10 @@ impl Supervisor {
                 data.insert("unreachable".into(), reason.into());
             });
         }
-        self.watch(unit, attempt, runner::try_later(tries, reporter));
+        let target = self.units.get(unit).described().target.clone();
+        let executor = self.setting.executors.get(target.kind()).cloned();
+        let trying = runner::try_later(tries, executor, target, reporter);
+        self.watch(unit, attempt, trying);
         // Nothing of it exists: whoever stops it now need not wait.
         self.units.get_mut(unit).is_preparing = true;
         self.tell(unit, attempt, Report::Postponed);

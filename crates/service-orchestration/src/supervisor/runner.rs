@@ -16,7 +16,7 @@ use crate::executors::{
 use crate::logs::{LogQuery, UnitLog};
 use crate::model::Attempt;
 use crate::report::ExitInfo;
-use crate::spec::UnitId;
+use crate::spec::{TargetSpec, UnitId};
 
 /// What is traced about one attempt.
 pub(super) fn span(unit: &UnitId, attempt: u64) -> tracing::Span {
@@ -89,10 +89,25 @@ pub(super) async fn prepare(
     });
 }
 
-/// Reports that a launch may be tried once more: nobody tells when whoever is to do it can be reached again.
-pub(super) async fn try_later(tries: u32, reporter: Reporter) {
+/// Reports that a launch may be tried once more. When whoever is to do it can be reached again nobody tells; when what was
+/// not there comes, its executor may.
+pub(super) async fn try_later(
+    tries: u32,
+    executor: Option<Arc<dyn ServiceExecutor>>,
+    target: TargetSpec,
+    reporter: Reporter,
+) {
     let pause = FIRST_TRY.saturating_mul(1 << tries.min(16));
-    async_io::Timer::after(pause.min(LAST_TRY)).await;
+    let coming = async {
+        match executor {
+            Some(executor) => executor.until_it_comes(&target).await,
+            None => future::pending().await,
+        }
+    };
+    let pausing = async {
+        async_io::Timer::after(pause.min(LAST_TRY)).await;
+    };
+    future::or(coming, pausing).await;
     reporter.report(AttemptNews::TryAgain);
 }
 
@@ -146,6 +161,9 @@ async fn watch(mut attempt: Box<dyn RunningAttempt>, log: &UnitLog, reporter: &R
             }
             AttemptEvent::Unreachable(reason) => reporter.report(AttemptNews::Unreachable(reason)),
             AttemptEvent::Reached => reporter.report(AttemptNews::Reached),
+            AttemptEvent::Networks { networks, missing } => {
+                reporter.report(AttemptNews::Networks(networks, missing));
+            }
             AttemptEvent::Paused => reporter.report(AttemptNews::Paused),
             AttemptEvent::Resumed => reporter.report(AttemptNews::Resumed),
             AttemptEvent::Checked => reporter.report(AttemptNews::CheckSaid),

@@ -73,6 +73,8 @@ pub(crate) struct Facts {
     pub(crate) postponed: u32,
     /// Whether it was frozen by somebody else.
     pub(crate) paused: bool,
+    /// The network that it was made for, when somebody has taken it off that.
+    pub(crate) off_network: Option<String>,
     pub(crate) attached: Option<serde_json::Value>,
     /// Its own networks, when it is a container.
     pub(crate) networks: BTreeMap<String, Attachment>,
@@ -239,6 +241,7 @@ impl UnitEntry {
             unreachable: None,
             postponed: 0,
             paused: false,
+            off_network: None,
             attached: record.attached.clone(),
             chosen_ports: record.chosen_ports.clone(),
             launched_hash: record.launched_hash.clone(),

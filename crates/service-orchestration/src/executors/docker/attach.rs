@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
-use container_engine::{ContainerId, EngineError};
+use container_engine::{ContainerAction, ContainerId, EngineError};
 
 use super::attempt::RunningContainer;
+use super::hub::Heard;
 use super::{Shared, check, refusal};
 use crate::config::ServiceConfig;
 use crate::executors::{
@@ -69,6 +70,20 @@ impl ServiceExecutor for DockerAttachExecutor {
                 "no container `{container}` runs on this engine"
             ))),
         }
+    }
+
+    async fn until_it_comes(&self, target: &TargetSpec) {
+        if let (TargetSpec::DockerAttach { container }, Ok(engine)) = (target, self.shared.engine())
+        {
+            let name = ContainerId::new(container.as_str());
+            let heard = self.shared.hub.listen(engine, name);
+            while let Ok(heard) = heard.recv().await {
+                if heard == Heard::Happened(ContainerAction::Start) {
+                    return;
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     async fn adopt(&self, ticket: Ticket) -> Result<Adoption, AdoptError> {

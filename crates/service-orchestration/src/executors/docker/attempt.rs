@@ -4,8 +4,8 @@
 //! stands in [`ending`].
 
 mod ending;
+mod network;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -19,7 +19,6 @@ use container_engine::{
     Container, ContainerAction, ContainerId, ContainerPort, Engine, EngineError,
 };
 use futures_lite::future;
-use service_registry::Attachment;
 
 use self::ending::Blame;
 use super::control::{ContainerControl, LastHealth, Order};
@@ -65,6 +64,10 @@ pub(super) struct RunningContainer {
     is_told_paused: bool,
     /// Whether its check said something that is not told yet.
     is_check_news: bool,
+    /// The network that it was made for, and is not on.
+    missing: Option<String>,
+    /// Whether what is told of its networks is no longer so.
+    are_networks_new: bool,
     /// What the engine's event of its end said, should nobody be able to look any more.
     died_with: Option<i64>,
     /// The same, of what it said before the last start that was heard of.
@@ -133,6 +136,8 @@ impl RunningContainer {
             is_paused: false,
             is_told_paused: false,
             is_check_news: false,
+            missing: None,
+            are_networks_new: false,
             died_with: None,
             died_before: None,
             end: None,
@@ -231,6 +236,7 @@ impl RunningContainer {
                 return self.unreachable(reason);
             }
             Step::Heard(Some(Heard::Happened(action))) => self.happened(action),
+            Step::Heard(Some(Heard::Networked)) => self.network_changed(),
             Step::Heard(None) => {
                 // Without a listener there is still the end of the output to go by.
                 self.heard = async_channel::unbounded().1;
@@ -380,7 +386,7 @@ impl RunningAttempt for RunningContainer {
     async fn next(&mut self) -> AttemptEvent {
         loop {
             self.finish();
-            if let Some(event) = self.frozen_or_not() {
+            if let Some(event) = self.frozen_or_not().or_else(|| self.networks_or_not()) {
                 return event;
             }
             if std::mem::take(&mut self.is_check_news) && self.end.is_none() {
@@ -405,25 +411,11 @@ async fn going<T>(task: &mut Option<Task<T>>, step: impl Fn(T) -> Step) -> Step 
 }
 
 fn facts(seen: &Container) -> AttemptFacts {
-    let networks: BTreeMap<String, Attachment> = seen
-        .networks
-        .iter()
-        .map(|(name, address)| {
-            let attachment = Attachment {
-                ip: address.ip,
-                gateway: address.gateway,
-            };
-            (name.clone(), attachment)
-        })
-        .collect();
     AttemptFacts {
         pid: seen.state.pid,
         container_id: Some(seen.id.as_str().to_owned()),
         ticket: Some(seen.id.as_str().into()),
-        networks: match seen.network_mode.as_str() {
-            "host" => BTreeMap::new(),
-            _ => networks,
-        },
+        networks: network::of(seen),
         ports: ports(seen),
         is_on_host: seen.network_mode == "host",
         own_check: None,

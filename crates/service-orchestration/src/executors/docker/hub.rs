@@ -12,7 +12,8 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use container_engine::{
-    ContainerAction, ContainerId, Engine, EngineError, EventKind, EventStream, EventsQuery, Filters,
+    ContainerAction, ContainerId, Engine, EngineError, EventKind, EventStream, EventsQuery,
+    Filters, NetworkAction,
 };
 use futures_lite::{StreamExt, future};
 
@@ -25,6 +26,8 @@ pub(super) enum Heard {
     Listening,
     /// Nothing is heard any more, and why.
     Deaf(String),
+    /// It was connected to a network, or taken off one.
+    Networked,
     /// Something happened to the container.
     Happened(ContainerAction),
 }
@@ -60,7 +63,7 @@ impl Hub {
         self.listeners.get_or_init(begin)
     }
 
-    /// What happens to a container, by its full id. The first thing that is heard is whether the engine is.
+    /// What happens to a container, by its full id; by its name, only that one is started that bears it. The first thing that is heard is whether the engine is.
     pub(super) fn listen(&self, engine: &Engine, id: ContainerId) -> Receiver<Heard> {
         let (told, heard) = async_channel::unbounded();
         // A hub without its thread drops the listener, who hears that the channel is closed.
@@ -123,7 +126,7 @@ async fn run(engine: Engine, coming: Receiver<Listener>, starts: Arc<Starts>) {
     }
 }
 
-/// Only what ends, starts or judges a container: a probe inside of one is three events of no interest.
+/// Only what ends, starts, connects or judges a container: a probe inside of one is three events of no interest.
 fn query() -> EventsQuery {
     // Podman narrows by words of its own for an end and a removal.
     let kinds = [
@@ -131,6 +134,9 @@ fn query() -> EventsQuery {
     ];
     let filters = Filters::all()
         .by("type", "container")
+        .by("type", "network")
+        .by("event", "connect")
+        .by("event", "disconnect")
         .by("event", "health_status");
     EventsQuery {
         filters: kinds
@@ -161,6 +167,8 @@ impl Audience {
             .listeners
             .entry(listener.id.as_str().to_owned())
             .or_default();
+        // Who listens for what does not come goes away and comes again.
+        own.retain(|told| !told.is_closed());
         own.push(listener.told);
     }
 
@@ -172,11 +180,10 @@ impl Audience {
         });
     }
 
-    fn tell(&mut self, id: &str, action: ContainerAction) {
+    fn tell(&mut self, id: &str, heard: Heard) {
         let Some(listeners) = self.listeners.get_mut(id) else {
             return;
         };
-        let heard = Heard::Happened(action);
         listeners.retain(|told| told.try_send(heard.clone()).is_ok());
         if listeners.is_empty() {
             self.listeners.remove(id);
@@ -219,9 +226,16 @@ impl Audience {
     fn pass_on(&mut self, event: container_engine::EngineEvent) {
         if event.kind == EventKind::Container(ContainerAction::Start) {
             self.starts.tell(&event.attributes, Some(event.time_ns));
+            if let Some(name) = event.attributes.get("name") {
+                self.tell(name, Heard::Happened(ContainerAction::Start));
+            }
         }
-        if let EventKind::Container(action) = event.kind {
-            self.tell(&event.id, action);
+        match event.kind {
+            EventKind::Container(action) => self.tell(&event.id, Heard::Happened(action)),
+            EventKind::Network(
+                NetworkAction::Connect { container } | NetworkAction::Disconnect { container },
+            ) => self.tell(&container, Heard::Networked),
+            EventKind::Network(_) | EventKind::Other { .. } => {}
         }
     }
 }

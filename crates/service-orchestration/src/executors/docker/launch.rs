@@ -16,7 +16,7 @@ use super::past::Past;
 use super::pump::{Output, PumpError};
 use super::record::Record;
 use super::{
-    RunningContainer, Shared, create, gone_is_fine, image, machine, port, refusal, volume,
+    RunningContainer, Shared, create, gone_is_fine, image, machine, port, refusal, rejoin, volume,
 };
 use crate::executors::{
     AdoptError, CheckOrder, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt,
@@ -260,6 +260,10 @@ impl<'a> Launch<'a> {
         }
         if origin == Origin::Anew && !plan.remove.is_empty() {
             volume::remove_others(engine, home, unit, &volumes).await?;
+        }
+        if origin != Origin::Anew {
+            let joined = rejoin::networks(engine, &id, &config.network).await;
+            joined.map_err(Trouble::Again)?;
         }
         self.record(id, origin).await
     }

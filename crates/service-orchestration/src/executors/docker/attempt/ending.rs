@@ -37,7 +37,7 @@ impl RunningContainer {
             if began != seen.state.started_ns {
                 self.overtaken(seen.state.finished_ns);
             }
-            return;
+            return self.take_in_networks(&seen);
         }
         let has_run = self.before_ns.is_none() || seen.state.started_ns != self.before_ns;
         let code = seen
