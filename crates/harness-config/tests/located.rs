@@ -235,7 +235,7 @@ fn ports_and_environment_are_checked_item_by_item() {
         "services:\n  «W H0506»a: {binary: x}\n  b: {type: docker, image: y, depends_on: [a], command: [get, 'http://a:80/']}\n",
         "services:\n  a: {binary: x}\n  b: {type: docker, image: y, depends_on: [a]}\n",
         "services:\n  a: {binary: x, readiness: {log: up}}\n  b: {type: docker, image: y, depends_on: [a], env: {NAME: a}}\n",
-        "services:\n  a: {binary: x, ports: [53/udp]}\n  b: {type: docker, image: y, depends_on: [a], env: {DNS_HOST: '${a.host}'}}\n",
+        "services:\n  a: {binary: x, ports: [«W H0506»53/udp]}\n  b: {type: docker, image: y, depends_on: [a], env: {DNS_HOST: '${a.host}'}}\n",
         "services:\n  a: {binary: x, ports: [80]}\n  b: {type: docker, image: y, depends_on: [a]}\n",
         "networks: {«W H0504»n: {type: lan, nodes: [«H0202»{name: x}]}}\nservices: {a: {binary: x}}",
         "networks: {n: {type: «H0203»lna}}\nservices: {a: {binary: x}}",

@@ -68,6 +68,42 @@ impl Drop for Theirs {
 }
 
 #[test]
+fn who_needs_a_container_to_which_no_way_leads_is_told() {
+    let theirs = Theirs::new("apart");
+    let home = &theirs.home;
+    let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_default();
+    home.write(
+        "harness.yaml",
+        &format!(
+            "name: {0}
+services:
+  cache: {{type: docker-attach, container: {0}, ports: [6379]}}
+  web:
+    type: docker
+    image: harness-test/busybox
+    init: true
+    command: [sleep, '3600']
+    depends_on: [cache]
+    labels: {{harness-test.run: \"{run}\"}}
+",
+            theirs.name
+        ),
+    );
+    home.ok(&["-q", "start", "--wait"]);
+    let web = home.unit("web");
+    let reason = web["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("no way leads from it to `cache`"), "{web}");
+    home.ok(&["why", "web"]).shows("no way leads");
+    let network = format!("{}_default", theirs.name);
+    theirs.docker(&["network", "connect", &network, &theirs.name]);
+    theirs.until("it is seen on the network", |_| {
+        home.unit("web")["reason"].is_null()
+    });
+    theirs.docker(&["network", "disconnect", &network, &theirs.name]);
+    home.ok(&["down", "--yes"]);
+}
+
+#[test]
 fn a_container_of_somebody_else_is_seen_again_whenever_it_runs() {
     let theirs = Theirs::new("again");
     let home = &theirs.home;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::backoff::Counters;
-use super::vocabulary::{Attempt, End, LaunchFailure, State, Token};
+use super::vocabulary::{Attempt, End, Index, LaunchFailure, State, Token};
 
 /// Why an attempt failed, or ended without having been asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,8 @@ pub(super) struct Life {
     pub(super) gateless: bool,
     /// The running attempt, or the completion, shall be followed by a new attempt.
     pub(super) renew: bool,
+    /// Whose new attempt is why, unless somebody asked for that.
+    pub(super) renewed_for: Option<Index>,
     /// The attempt belongs to this world, or was found alive after it was restored.
     pub(super) confirmed: bool,
     pub(super) unhealthy: bool,
@@ -136,6 +138,7 @@ impl Default for Life {
             held: false,
             gateless: false,
             renew: false,
+            renewed_for: None,
             confirmed: true,
             unhealthy: false,
             unprobed: false,
@@ -214,6 +217,7 @@ impl Life {
     pub(super) fn begin_anew(&mut self) {
         self.counters = Counters::default();
         self.cause = None;
+        self.renewed_for = None;
         self.launched = false;
         self.automatic = false;
         self.paid = false;

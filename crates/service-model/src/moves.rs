@@ -61,6 +61,7 @@ impl Life {
         self.attempt = Attempt(self.attempt.0 + 1);
         (self.automatic, self.paid, self.renew) = (false, false, false);
         (self.confirmed, self.unhealthy) = (true, false);
+        self.renewed_for = None;
         self.go(Phase::Starting, turn);
         turn.effects.push(Effect::Launch(turn.unit, self.attempt));
         self.deadline = match policy.kind {

@@ -132,6 +132,7 @@ impl World {
     /// What the unit needs is there: if it is not what its running attempt was launched upon, it may have to be renewed.
     fn stand_upon(&mut self, unit: Index, position: usize, attempt: Attempt, restart: bool) {
         let node = &mut self.nodes[unit.0 as usize];
+        let on = node.edges()[position].on;
         let base = node.bases[position].replace(attempt);
         if base == Some(attempt) {
             return;
@@ -139,6 +140,7 @@ impl World {
         // None: it was launched without the other, which comes up for the first time since.
         if restart && base.is_some() && node.life.is_running() {
             node.life.renew = true;
+            node.life.renewed_for = Some(on);
         }
         self.touch(unit);
     }

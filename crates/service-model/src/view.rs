@@ -38,6 +38,8 @@ pub struct View {
     pub confirmed: bool,
     /// The running attempt will be followed by a new one.
     pub renew: bool,
+    /// It is followed by a new one because this one, which it needs, has begun a new one (`restart: true`).
+    pub renewed_for: Option<Index>,
     /// It is on its way down, or will be as soon as those that need it are gone.
     pub leaving: bool,
     /// When the wait of `Backoff` or `CrashLoop` is over.
@@ -102,6 +104,7 @@ impl World {
             published: life.published,
             confirmed: life.confirmed,
             renew: life.renew,
+            renewed_for: life.renewed_for,
             leaving: life.is_leaving(),
             until: life.until(),
             deadline: life.deadline,

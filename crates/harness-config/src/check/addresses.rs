@@ -65,6 +65,9 @@ fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
             && matches!(other.spec.target, TargetSpec::Process(_))
             && other.spec.kind == UnitKind::Service
             && other.spec.ports.is_empty();
+        if dependency.gate != Some(Gate::Started) {
+            uncarried(unit, other, sink);
+        }
         if !is_silent || dependency.gate == Some(Gate::Started) {
             continue;
         }
@@ -78,6 +81,22 @@ fn unreached(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {
         sink.warning(Code::NoForwarder, other.places.key, message)
             .help(help);
     }
+}
+
+/// A port that a forwarder would not carry, should the process listen on loopback only.
+fn uncarried(unit: &Unit, other: &Unit, sink: &mut Sink) {
+    let is_process = matches!(other.spec.target, TargetSpec::Process(_));
+    let ports = other.spec.ports.iter().zip(&other.places.ports);
+    let mut udp = ports.filter(|(port, _)| is_process && port.protocol == Protocol::Udp);
+    let Some((_, span)) = udp.next() else {
+        return;
+    };
+    let (asker, name) = (&unit.spec.name, &other.spec.name);
+    let message = format!(
+        "the container of `{asker}` needs `{name}`, a process with a port of UDP: where it listens on loopback only, it is not reached"
+    );
+    sink.warning(Code::NoForwarder, *span, message)
+        .help("forwarders carry TCP only: have the process listen on every address");
 }
 
 /// Whether it is connected to, to see whether it is well.

@@ -93,6 +93,7 @@ fn facts(look: &Look, view: &NetView, unit: &NetUnit) -> Vec<(&'static str, Stri
         .iter()
         .filter_map(|endpoint| endpoint.forwarder);
     facts.extend(carried.map(|forwarder| ("Forwarder", forwarder_words(forwarder))));
+    facts.extend(uncarried(view, unit).map(|endpoint| ("Forwarder", not_carried(endpoint))));
     facts.extend(unit.names.iter().map(|name| ("Name", name_words(name))));
     if unit.needed {
         let told = unit
@@ -110,6 +111,23 @@ fn is_without_forwarder(view: &NetView, unit: &NetUnit) -> bool {
         && unit.kind == UnitKind::Service
         && unit.target == "process"
         && unit.endpoints.is_empty()
+}
+
+/// The ports of a process that nothing carries a container's packets to.
+fn uncarried<'a>(
+    view: &NetView,
+    unit: &'a NetUnit,
+) -> impl Iterator<Item = &'a NetEndpoint> + use<'a> {
+    let is_apart = view.from.kind == PlaceKind::Container && unit.target == "process";
+    let endpoints = unit.endpoints.iter().filter(move |_| is_apart);
+    endpoints.filter(|endpoint| endpoint.protocol == Protocol::Udp && endpoint.forwarder.is_none())
+}
+
+fn not_carried(endpoint: &NetEndpoint) -> String {
+    format!(
+        "none for {}: UDP is not carried, so it is reached only where it listens on every address",
+        port_words(endpoint)
+    )
 }
 
 /// What can be done about it stands there, too.
@@ -390,6 +408,20 @@ mod tests {
     #[test]
     fn a_map_has_a_line_for_each() {
         insta::assert_snapshot!(net_map(&Look::plain(), &view()));
+    }
+
+    #[test]
+    fn a_port_of_udp_is_said_not_to_be_carried() {
+        let udp = WORKER
+            .replacen("\"protocol\":\"tcp\"", "\"protocol\":\"udp\"", 1)
+            .replacen(
+                r#"{"listen":"172.18.0.1:8080","to":"127.0.0.1:8080","carriage":"forwarder"}"#,
+                "null",
+                1,
+            );
+        let view: NetView = serde_json::from_str(&udp).expect("a view");
+        let page = net_page(&Look::plain(), &view, &view.items[0]);
+        assert!(page.contains("UDP is not carried"), "{page}");
     }
 
     #[test]

@@ -102,7 +102,16 @@ pub(super) async fn run(
         End::Done(WaitResult::Never(blocked)) => {
             let own = blocked.iter().all(|blocked| blocked.culprit == task);
             match ending(&client, &stack.name, &task).await?.filter(|_| own) {
-                Some(exit_code) => Err(Failure::Ended { exit_code }),
+                Some(Ending {
+                    exit_code,
+                    was_ended,
+                }) => {
+                    // By itself it said what it had to say.
+                    if let Some(blocked) = blocked.first().filter(|_| was_ended) {
+                        context.tell(&format!("{task}: {}", blocked.reason));
+                    }
+                    Err(Failure::Ended { exit_code })
+                }
                 None => {
                     let asked = Asked {
                         stack: &stack.name,
@@ -119,17 +128,29 @@ pub(super) async fn run(
     }
 }
 
-/// What a shell would make of how the task ended; nothing when it has not run.
+/// How the task ended.
+struct Ending {
+    /// What a shell would make of it.
+    exit_code: u8,
+    /// Whether it was ended, and not by itself.
+    was_ended: bool,
+}
+
+/// How the task ended; nothing when it has not run.
 async fn ending(
     client: &HarnessClient,
     stack: &harness_core::spec::StackName,
     task: &str,
-) -> Result<Option<u8>, Failure> {
+) -> Result<Option<Ending>, Failure> {
     let status = client.status(stack).await?;
     let unit = status.items.iter().find(|unit| unit.name == task);
-    Ok(unit
-        .filter(|unit| unit.stopped_at.is_some())
-        .and_then(exit_code))
+    let unit = unit.filter(|unit| unit.stopped_at.is_some());
+    Ok(unit.and_then(|unit| {
+        Some(Ending {
+            exit_code: exit_code(unit)?,
+            was_ended: unit.stop.is_some(),
+        })
+    }))
 }
 
 /// What a shell would make of how a unit ended.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::hosts::{host_of, login_of};
+use super::journal::began_anew;
 use super::network;
 use super::turn::Supervisor;
 use super::units::UnitEntry;
@@ -85,7 +86,9 @@ impl Supervisor {
             version: None,
             reason: facts.unreachable.clone().or_else(|| match facts.paused {
                 true => Some("paused".to_owned()),
-                false => network::off(entry).or_else(|| facts.reason.clone()),
+                false => network::off(entry)
+                    .or_else(|| facts.reason.clone())
+                    .or_else(|| self.without_way(entry)),
             }),
             stop: exit.stop,
             ended_at: facts.stopped_at.or(exit.ended_at),
@@ -196,7 +199,11 @@ impl Supervisor {
             Because::Unhealthy => self.health_sentence(unit),
             Because::Setup => "its setup is being performed".into(),
             Because::Working => "the task runs".into(),
-            Because::Up => match self.units.find(unit).and_then(network::off) {
+            Because::Up => match self
+                .units
+                .find(unit)
+                .and_then(|entry| network::off(entry).or_else(|| self.without_way(entry)))
+            {
                 Some(reason) => format!("it is up, but {reason}"),
                 None => "it is up".into(),
             },
@@ -212,9 +219,9 @@ impl Supervisor {
                 } else {
                     "it is being stopped"
                 };
-                let why = fault.map_or_else(String::new, |cause| {
-                    format!(" because {}", cause_words(cause))
-                });
+                let because = fault.map(|cause| cause_words(cause).to_owned());
+                let because = because.or_else(|| Some(began_anew(&self.renewed_for(unit)?)));
+                let why = because.map_or_else(String::new, |why| format!(" because {why}"));
                 let then = if *again {
                     ", and will be started again"
                 } else {

@@ -40,9 +40,14 @@ impl Supervisor {
             self.name_crash_loop(moved.unit);
         }
         let delay = self.delay(&moved);
+        let renewed_for = self.renewed_for(moved.unit);
         for kind in self.kinds(&moved) {
             self.emit_unit(kind, moved.unit, |data| {
                 describe(data, &moved);
+                if let Some(other) = &renewed_for {
+                    data.insert("cause".into(), "dependency-restarted".into());
+                    data.insert("reason".into(), began_anew(other).into());
+                }
                 if let (EventKind::ServiceRestarting | EventKind::TaskRestarting, Some(delay)) =
                     (kind, delay)
                 {
@@ -52,6 +57,12 @@ impl Supervisor {
             });
         }
         self.record(moved.unit);
+    }
+
+    /// Whose new attempt is why this unit gets one, too.
+    pub(super) fn renewed_for(&self, unit: Index) -> Option<String> {
+        let other = self.units.find(self.world.unit(unit).renewed_for?)?;
+        Some(other.id.local_name())
     }
 
     /// A new attempt gets a name, and the traces of the one before are wiped off.
@@ -280,6 +291,11 @@ fn describe(data: &mut Map<String, Value>, moved: &Moved) {
     if let Some(cause) = &moved.cause {
         data.insert("cause".into(), cause_name(cause).into());
     }
+}
+
+/// Why a unit is restarted along an edge that says so.
+pub(super) fn began_anew(other: &str) -> String {
+    format!("`{other}`, which it needs, was started anew (`restart: true`)")
 }
 
 /// A failure, as programs read it.

@@ -133,7 +133,7 @@ pub(crate) async fn end_of(attempt: &mut dyn RunningAttempt) -> ExitInfo {
         loop {
             match attempt.next().await {
                 AttemptEvent::Exited(exit) => return exit,
-                AttemptEvent::Notified { .. } => {}
+                AttemptEvent::Notified { .. } | AttemptEvent::Networks { .. } => {}
                 event @ (AttemptEvent::Unreachable(_)
                 | AttemptEvent::Reached
                 | AttemptEvent::Paused

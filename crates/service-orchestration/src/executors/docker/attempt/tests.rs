@@ -1,5 +1,6 @@
 //! What a container's attempt makes of what it hears, one step after another.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use async_channel::Sender;
@@ -346,4 +347,41 @@ fn the_ports_of_a_container_are_those_that_its_engine_tells() {
         ]
     );
     assert!(told.is_on_host);
+}
+
+#[test]
+fn one_that_is_taken_off_its_network_says_so_once_and_so_when_it_is_back() {
+    let (mut attempt, _telling) = attempt(None);
+    let on = |networks: &[&str]| {
+        let mut seen = running();
+        seen.network_mode = "shop_default".into();
+        let address = container_engine::NetworkAddress {
+            network_id: "0123".into(),
+            ip: None,
+            gateway: None,
+            aliases: Vec::new(),
+        };
+        seen.networks = networks
+            .iter()
+            .map(|name| ((*name).to_owned(), address.clone()))
+            .collect();
+        seen
+    };
+    let missing = |attempt: &mut RunningContainer, seen| {
+        attempt.take_in(seen);
+        match attempt.networks_or_not() {
+            Some(AttemptEvent::Networks { missing, .. }) => Some(missing),
+            _ => None,
+        }
+    };
+    assert_eq!(missing(&mut attempt, on(&["shop_default"])), Some(None));
+    let gone = Some(Some("shop_default".to_owned()));
+    assert_eq!(missing(&mut attempt, on(&[])), gone);
+    assert_eq!(missing(&mut attempt, on(&[])), None);
+    assert_eq!(missing(&mut attempt, on(&["shop_default"])), Some(None));
+    attempt.happened(ContainerAction::Die { exit_code: None });
+    attempt.looking = None;
+    attempt.take_in(container(ContainerStatus::Exited, Some(0)));
+    attempt.network_changed();
+    assert!(attempt.looking.is_none(), "an end takes it off, too");
 }
