@@ -20,7 +20,7 @@ pub use access::{TokenError, WallClock};
 pub use client::{
     AutoStart, ClientError, ConnectError, HarnessClient, LaunchError, ensure_daemon, is_running,
 };
-pub use daemon::{BaseDaemon, BaseDaemonBuilder, DaemonError, DaemonHandle};
+pub use daemon::{BaseDaemon, BaseDaemonBuilder, DaemonError, DaemonHandle, package_root};
 pub use dirs::{Dirs, DirsError};
 pub use files::Endpoint;
 // What the protocol's types are made of, so that a program needs no second arrow to name them.

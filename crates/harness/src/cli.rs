@@ -10,9 +10,9 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 
 use crate::render::ColorWish;
 use crate::verbs::{
-    audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, package, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait,
-    why,
+    audit, completions, config, daemon, deploy, down, events, exec, graph, host, images, import,
+    logs, ls, net, package, registry, resolve, restart, run, signal, start, status, stop, up,
+    validate, wait, why,
 };
 use crate::{compose_words, help};
 
@@ -129,6 +129,8 @@ pub(crate) enum Verb {
     Stop(stop::StopArgs),
     Restart(restart::RestartArgs),
     Down(down::DownArgs),
+    Deploy(deploy::DeployArgs),
+    Rollback(deploy::RollbackArgs),
     Build(images::BuildArgs),
     Pull(images::PullArgs),
     Run(run::RunArgs),
@@ -188,6 +190,8 @@ impl Verb {
             | Self::Stop(_)
             | Self::Restart(_)
             | Self::Down(_)
+            | Self::Deploy(_)
+            | Self::Rollback(_)
             | Self::Build(_)
             | Self::Pull(_)
             | Self::Port(_)

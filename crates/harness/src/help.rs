@@ -97,8 +97,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Run",
         &[
-            "up", "start", "stop", "restart", "down", "build", "pull", "run", "exec", "wait",
-            "signal", "kill",
+            "up", "start", "stop", "restart", "down", "deploy", "rollback", "build", "pull", "run",
+            "exec", "wait", "signal", "kill",
         ],
     ),
     (

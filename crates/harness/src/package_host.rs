@@ -1,4 +1,5 @@
-//! The side of a host in a deployment: `harness-shim package session ROOT SLOT` and `package list ROOT`.
+//! The side of a host in a deployment: `harness-shim package session ROOT SLOT`, `package current ROOT SLOT`
+//! and `package list ROOT`.
 //!
 //! Owns: the arguments and the exit codes: 0 served to the end, 64 called wrongly, 65 cut off, 71 the system gives no means. What it does
 //! stands in [`harness_package::session`]. It is in the shim's program because that one is on the host already, checked by its hash; the
@@ -8,9 +9,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 
-use harness_package::session::{list_all, serve};
+use harness_package::session::{list_all, look, serve};
 use harness_package::store::SlotName;
 use rustix::fs::Mode;
+use serde::Serialize;
 
 /// Serves and ends the process, if it was started for that. `flag` stands before the words where the program has others of its own.
 pub(crate) fn run_if_asked(flag: Option<&str>) {
@@ -32,6 +34,10 @@ fn run(words: &[OsString]) -> i32 {
             Some(slot) => session(Path::new(root), &slot),
             None => EXIT_USAGE,
         },
+        [verb, root, slot] if verb == "current" => match slot_name(slot) {
+            Some(slot) => current(Path::new(root), &slot),
+            None => EXIT_USAGE,
+        },
         [verb, root] if verb == "list" => list(Path::new(root)),
         _ => EXIT_USAGE,
     }
@@ -51,17 +57,32 @@ fn session(root: &Path, slot: &SlotName) -> i32 {
     }
 }
 
-fn list(root: &Path) -> i32 {
-    let found = match list_all(root) {
-        Ok(found) => found,
+/// One line, or none where no version is current.
+fn current(root: &Path, slot: &SlotName) -> i32 {
+    match look(root, slot) {
+        Ok(found) => say(found.iter()),
         Err(error) => {
             complain(&error);
-            return EXIT_SYSTEM;
+            EXIT_SYSTEM
         }
-    };
+    }
+}
+
+fn list(root: &Path) -> i32 {
+    match list_all(root) {
+        Ok(found) => say(found.iter()),
+        Err(error) => {
+            complain(&error);
+            EXIT_SYSTEM
+        }
+    }
+}
+
+/// A line for each.
+fn say<'a, T: Serialize + 'a>(mut all: impl Iterator<Item = &'a T>) -> i32 {
     let mut out = io::stdout().lock();
-    let written = found.iter().try_for_each(|slot| {
-        let line = serde_json::to_string(slot).map_err(io::Error::from)?;
+    let written = all.try_for_each(|one| {
+        let line = serde_json::to_string(one).map_err(io::Error::from)?;
         writeln!(out, "{line}")
     });
     match written {

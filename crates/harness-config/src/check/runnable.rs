@@ -3,8 +3,7 @@
 //! Owns: the one list of reasons, for warnings of a load and for whoever is about to start a unit.
 
 use service_orchestration::spec::{
-    NetworkKind, Origin, RemoteRun, ServiceSpec, StackSpec, TargetKind, TargetSpec, UnitKind,
-    UnitName,
+    NetworkKind, Origin, ServiceSpec, StackSpec, TargetKind, TargetSpec, UnitKind, UnitName,
 };
 
 use crate::decode::Decoded;
@@ -72,9 +71,6 @@ fn unknown_host(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     let TargetSpec::Remote(remote) = &unit.target else {
         return None;
     };
-    if let RemoteRun::Package(_) = remote.run {
-        return Some("packages cannot be brought to hosts yet".to_owned());
-    }
     let host = &remote.host;
     let is_unknown = sources
         .hosts

@@ -174,6 +174,19 @@ impl BaseDaemonBuilder {
     }
 }
 
+/// Where the packages of this installation lie on hosts, below the home of whoever logs in there.
+///
+/// # Errors
+/// When its identity can be neither read nor made.
+pub async fn package_root(dirs: &Dirs) -> std::io::Result<std::path::PathBuf> {
+    SshExecutor::packages_of(remote(dirs)).await
+}
+
+/// What is kept of what runs on other hosts.
+fn remote(dirs: &Dirs) -> std::path::PathBuf {
+    dirs.state().join("remote")
+}
+
 /// Starts the supervisor; from a predecessor that is letting go of the store, as soon as it has.
 async fn take_over(
     dirs: &Dirs,
@@ -188,10 +201,7 @@ async fn take_over(
             .run_dir(dirs.run())
             .log_dir(dirs.log())
             .log_total(log_total)
-            .executor(SshExecutor::in_directory(
-                dirs.state().join("remote"),
-                Arc::clone(hosts),
-            ))
+            .executor(SshExecutor::in_directory(remote(dirs), Arc::clone(hosts)))
             .source(program);
         match builder.start().await {
             Ok(manager) => return Ok(manager),

@@ -33,7 +33,7 @@ mod shared;
 mod stacks;
 mod watching;
 
-pub use builder::BaseDaemonBuilder;
+pub use builder::{BaseDaemonBuilder, package_root};
 pub use error::DaemonError;
 pub use listen::{Listen, ListenParseError};
 pub use run::{BaseDaemon, DaemonHandle};

@@ -26,4 +26,4 @@ pub use error::StoreError;
 pub use lock::Holder;
 pub use slot::{Offered, Slot, Switched};
 pub use take::Taken;
-pub use version::{Place, SlotName, Version, list, slots};
+pub use version::{Place, SlotName, Version, current, list, slots};

@@ -15,7 +15,7 @@ use super::history;
 use super::lock::Lock;
 use super::room;
 use super::version::{
-    ABOUT, CURRENT, Note, Place, SlotName, VERSIONS, Version, current, names, versions,
+    ABOUT, CURRENT, Note, Place, SlotName, VERSIONS, Version, current_in, names, versions,
 };
 use crate::digest::Digest;
 
@@ -94,7 +94,7 @@ impl Slot {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn current(&self) -> Result<Option<Place>, StoreError> {
-        current(&self.path)
+        current_in(&self.path)
     }
 
     /// Every version.

@@ -164,7 +164,7 @@ pub fn slots(root: &Path) -> Result<Vec<SlotName>, StoreError> {
 }
 
 pub(super) fn versions(slot: &Path) -> Result<Vec<Version>, StoreError> {
-    let current = current(slot)?;
+    let current = current_in(slot)?;
     let mut found = Vec::new();
     for package in names(&slot.join(VERSIONS))? {
         // What begins with a point is on its way in or out.
@@ -188,8 +188,22 @@ pub(super) fn versions(slot: &Path) -> Result<Vec<Version>, StoreError> {
     Ok(found)
 }
 
+/// Which version is to run, and what it says of itself, as [`crate::About::to_json`] writes it.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn current(root: &Path, slot: &SlotName) -> Result<Option<(Place, String)>, StoreError> {
+    let slot = root.join(slot.as_str());
+    let Some(place) = current_in(&slot)? else {
+        return Ok(None);
+    };
+    let path = Note::path(&slot, place.sha256);
+    let note = Note::read(&slot, place.sha256).map_err(StoreError::io("read", path))?;
+    Ok(Some((place, note.about)))
+}
+
 /// Which version is to run.
-pub(super) fn current(slot: &Path) -> Result<Option<Place>, StoreError> {
+pub(super) fn current_in(slot: &Path) -> Result<Option<Place>, StoreError> {
     let path = slot.join(CURRENT);
     let target = match fs::read_link(&path) {
         Ok(target) => target,

@@ -1,9 +1,9 @@
 //! From a verb to what does it.
 
 use super::{
-    audit, completions, config, daemon, down, events, exec, graph, host, images, import, logs, ls,
-    net, package, registry, resolve, restart, run, signal, start, status, stop, up, validate, wait,
-    why,
+    audit, completions, config, daemon, deploy, down, events, exec, graph, host, images, import,
+    logs, ls, net, package, registry, resolve, restart, run, signal, start, status, stop, up,
+    validate, wait, why,
 };
 use crate::cli::Verb;
 use crate::context::Context;
@@ -39,6 +39,8 @@ pub(crate) async fn dispatch(verb: Verb, context: &Context) -> Result<(), Failur
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Graph(args) => graph::run(args, context).await,
         Verb::Host(args) => host::run(args, context).await,
+        Verb::Deploy(args) => deploy::deploy(args, context).await,
+        Verb::Rollback(args) => deploy::rollback(args, context).await,
         Verb::Package(args) => package::run(args, context).await,
         Verb::Ls(args) => ls::run(args, context).await,
         Verb::Validate(args) => validate::run(args, context).await,

@@ -10,6 +10,7 @@ mod daemon_log;
 mod daemon_restart;
 mod daemon_run;
 mod definition;
+pub(crate) mod deploy;
 mod dispatch;
 pub(crate) mod down;
 pub(crate) mod events;

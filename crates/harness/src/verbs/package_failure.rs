@@ -83,6 +83,17 @@ pub(crate) enum PackageFailure {
     /// A name that no place on a host can have.
     #[error("`{name}` is no name: {reason}")]
     Name { name: String, reason: &'static str },
+    /// It runs from no package.
+    #[error("`{unit}` does not run from a package on another host")]
+    NotPackaged { unit: String },
+    /// A login that is said in the stack file.
+    #[error(
+        "the stack file says how to log in to {host}, and packages are brought there as the list of hosts says"
+    )]
+    OwnLogin { host: String },
+    /// No other version can be found by its name.
+    #[error("{} is not named NAME-VERSION.tar.gz, so another version cannot be found beside it", path.display())]
+    NoVersionInName { path: PathBuf },
     /// Nothing that could serve us there.
     #[error("there is no program `harness-shim` here that could be brought to hosts")]
     NoShim,
@@ -120,7 +131,10 @@ impl PackageFailure {
             Self::KeyThere { .. } | Self::NoKey { .. } | Self::Key { .. } | Self::Inside { .. } => {
                 2
             }
-            Self::Name { .. } => 2,
+            Self::Name { .. }
+            | Self::NotPackaged { .. }
+            | Self::OwnLogin { .. }
+            | Self::NoVersionInName { .. } => 2,
             Self::NotTrusted { .. } => 4,
             Self::NoShim => 69,
             Self::ExposedKey { .. }
@@ -176,6 +190,12 @@ impl PackageFailure {
                 "if that is the key of somebody you trust: `harness package trust add FILE.pub`"
                     .to_owned(),
             ),
+            Self::NotPackaged { .. } => {
+                Some("a service with `type: remote` and `package:` does".to_owned())
+            }
+            Self::OwnLogin { host } => Some(format!(
+                "give `user`, `port` and `ssh_key` to `harness host add {host}` instead"
+            )),
             Self::NoShim => Some("name it in HARNESS_SHIM".to_owned()),
             Self::Unreachable { source, .. } => source.as_ref()?.hint(),
             Self::Deploy(DeployError::Held { .. }) => {

@@ -27,7 +27,7 @@ pub(super) async fn on_host<T>(
     work: impl AsyncFnOnce(PackageDeployer) -> Result<T, PackageFailure>,
 ) -> Result<T, Failure> {
     let book = HostBook::load(dirs).map_err(HostFailure::from)?;
-    let entry: &HostEntry = book.get(name).map_err(HostFailure::from)?;
+    let entry: &HostEntry = book.find(name).map_err(HostFailure::from)?;
     let shim = ShimProgram::find().program();
     let shim = shim.ok_or(PackageFailure::NoShim)?;
     let way = connection(dirs, &book, entry).await?;

@@ -100,25 +100,11 @@ async fn push(
     host: &str,
     context: &Context,
 ) -> Result<Deployed, PackageFailure> {
-    let mut told = Instant::now();
-    let mut percent = 0;
+    let mut sending = Sending::new(host, package.size(), context);
     let progress = |step: DeployStep<'_>| match step {
-        DeployStep::Sending { sent, of } if told.elapsed() >= BETWEEN || sent == of => {
-            let now = sent.saturating_mul(100).checked_div(of).unwrap_or(100);
-            if now > percent {
-                (told, percent) = (Instant::now(), now);
-                context.tell(&format!("{host}: sent {now} % of {of} bytes"));
-            }
-        }
+        DeployStep::Sending { sent, .. } => sending.tell(sent),
         DeployStep::Unpacked(place) => context.tell(&format!("{host}: {place} is unpacked")),
-        DeployStep::Setup(bytes) if !context.globals.quiet => {
-            let lines = String::from_utf8_lossy(bytes);
-            let text: String = lines
-                .lines()
-                .map(|line| format!("{host}: setup: {}\n", escaped(line.as_bytes())))
-                .collect();
-            note_bytes(text.as_bytes());
-        }
+        DeployStep::Setup(bytes) => tell_setup(host, bytes, context),
         _ => {}
     };
     let done = deployer.deploy(slot, package, options, progress).await;
@@ -129,6 +115,51 @@ async fn push(
         }
     }
     Ok(done?)
+}
+
+/// An archive on its way.
+pub(super) struct Sending<'a> {
+    host: &'a str,
+    of: u64,
+    context: &'a Context,
+    told: Instant,
+    percent: u64,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(host: &'a str, of: u64, context: &'a Context) -> Self {
+        Self {
+            host,
+            of,
+            context,
+            told: Instant::now(),
+            percent: 0,
+        }
+    }
+
+    /// So many bytes were sent: that is told now and then, and at the end.
+    pub(super) fn tell(&mut self, sent: u64) {
+        let percent = sent.saturating_mul(100).checked_div(self.of).unwrap_or(100);
+        let is_time = self.told.elapsed() >= BETWEEN || sent == self.of;
+        if is_time && percent > self.percent {
+            (self.told, self.percent) = (Instant::now(), percent);
+            let (host, of) = (self.host, self.of);
+            self.context
+                .tell(&format!("{host}: sent {percent} % of {of} bytes"));
+        }
+    }
+}
+
+/// What a setup script says.
+pub(super) fn tell_setup(host: &str, bytes: &[u8], context: &Context) {
+    if context.globals.quiet {
+        return;
+    }
+    let said = String::from_utf8_lossy(bytes);
+    let lines = said
+        .lines()
+        .map(|line| format!("{host}: setup: {}\n", escaped(line.as_bytes())));
+    note_bytes(lines.collect::<String>().as_bytes());
 }
 
 /// Often enough to see that it goes on.

@@ -55,6 +55,17 @@ impl Workshop {
         self.pack(version, &work, &text)
     }
 
+    /// One whose program is this script.
+    pub(crate) fn service(&self, version: &str, script: &str) -> PathBuf {
+        let work = self.path().join(format!("work-{version}"));
+        fs::create_dir(&work).expect("new");
+        program(&work.join("run"), script);
+        let recipe = format!(
+            "name: demo\nversion: {version}\nservice: {{binary: run, args: [one, 'two words']}}\nenvironment: {{OF_PACKAGE: yes, MODE: package}}\n"
+        );
+        self.pack(version, &work, &recipe)
+    }
+
     /// One whose ballast takes half of its room in the archive.
     pub(crate) fn archive_of_text(&self, version: &str, ballast: usize) -> PathBuf {
         let work = self.path().join(format!("work-{version}"));

@@ -10,6 +10,7 @@ mod directory;
 mod leftover;
 mod mirror;
 mod order;
+mod packaged;
 mod reach;
 mod slip;
 mod ways;
@@ -75,6 +76,16 @@ impl SshExecutor {
             home: Arc::new(Installation::at(directory)),
             missed: Arc::default(),
         }
+    }
+
+    /// Where the packages of an installation lie on hosts, below the home of whoever logs in: the one whose executor is in this directory.
+    ///
+    /// # Errors
+    /// When the identity of the installation can be neither read nor made.
+    pub async fn packages_of(directory: impl Into<PathBuf>) -> std::io::Result<PathBuf> {
+        let home = Installation::at(directory.into());
+        home.make().await?;
+        Ok(order::below_home(&home.id()?).join(packaged::PACKAGES))
     }
 
     async fn find(&self, unit: &UnitId, target: &RemoteTarget) -> Result<KnownHost, LaunchError> {
@@ -209,6 +220,7 @@ impl ServiceExecutor for SshExecutor {
             self.home.id()
         };
         let home = home.await.map_err(|error| machine(&unit, error))?;
+        let order = packaged::filled(order, &home, &host, &agent).await?;
         let Ordered { slip, launch } = order::translate(order, &home, agent.hello())?;
         let program = launch.program.to_string_lossy().into_owned();
         if order::is_ours(&slip, &home, agent.hello()) {

@@ -20,7 +20,8 @@ use super::setup::SetupOrder;
 #[derive(Debug, Clone)]
 pub struct PackageDeployer {
     host: HostLink,
-    root: Option<PathBuf>,
+    /// Absolute, or below the home of whom the agent runs as.
+    root: PathBuf,
 }
 
 /// How a deployment is made.
@@ -68,13 +69,14 @@ pub struct Deployed {
 impl PackageDeployer {
     /// To this host, into the directory of its user.
     pub fn new(host: HostLink) -> Self {
-        Self { host, root: None }
+        let root = PathBuf::from(ROOT);
+        Self { host, root }
     }
 
-    /// Below this directory of the host instead.
+    /// Below this directory of the host instead; one that is not absolute is below the home of its user.
     #[must_use]
     pub fn in_directory(mut self, root: impl Into<PathBuf>) -> Self {
-        self.root = Some(root.into());
+        self.root = root.into();
         self
     }
 
@@ -161,10 +163,7 @@ impl PackageDeployer {
     }
 
     fn root(&self) -> Result<PathBuf, DeployError> {
-        match &self.root {
-            Some(root) => Ok(root.clone()),
-            None => Ok(self.host.agent()?.hello().home.join(ROOT)),
-        }
+        Ok(self.host.agent()?.hello().home.join(&self.root))
     }
 }
 

@@ -9,6 +9,7 @@
 mod archive;
 mod deployer;
 mod error;
+mod installed;
 mod session;
 mod setup;
 
@@ -18,5 +19,6 @@ pub use error::DeployError;
 pub use harness_package::session::{RefusalKind, SlotVersions};
 pub use harness_package::store::{Holder, Place, SlotName, Version};
 pub use harness_package::{About, TrustStore};
+pub use installed::{Installed, slot_of};
 pub use session::{Brought, PackageSession, Switch};
 pub use setup::{SetupEnd, SetupOrder};

@@ -40,9 +40,10 @@ pub(super) fn translate(
             target: order.target.kind(),
         });
     };
-    let RemoteRun::Program(process) = &target.run else {
-        let reason = "packages cannot be brought to hosts yet".to_owned();
-        return Err(not_runnable(&order.unit, reason));
+    let (user, group) = match &target.run {
+        RemoteRun::Program(process) => (process.user.clone(), process.group.clone()),
+        // Whoever may read it: the user that logs in.
+        RemoteRun::Package(_) => (None, None),
     };
     let Some((program, args)) = order.command.split_first() else {
         return Err(not_runnable(&order.unit, "its command is empty".to_owned()));
@@ -66,7 +67,7 @@ pub(super) fn translate(
     };
     let mut env = with_path(order.env);
     // Of whoever logs in; another user's own are given by whoever becomes it.
-    if process.user.is_none() {
+    if user.is_none() {
         let home = hello.home.to_string_lossy();
         env.entry("HOME".to_owned())
             .or_insert_with(|| home.into_owned());
@@ -82,8 +83,8 @@ pub(super) fn translate(
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
         cwd: Some(slip.working_dir.clone()),
-        user: process.user.clone(),
-        group: process.group.clone(),
+        user,
+        group,
         // The caps that are shared are those of what is kept here.
         log: LogPolicy {
             dir: log_dir,
@@ -100,7 +101,12 @@ pub(super) fn translate(
 
 /// Where all that is of this installation lies on a host.
 pub(super) fn root(home: &str, hello: &Hello) -> PathBuf {
-    hello.home.join(".local/state/harness").join(home)
+    hello.home.join(below_home(home))
+}
+
+/// The same, as seen from there.
+pub(super) fn below_home(home: &str) -> PathBuf {
+    Path::new(".local/state/harness").join(home)
 }
 
 /// A directory as the file has it: absolute ones are what they are.
