@@ -348,6 +348,16 @@ impl ServiceManager {
         Ok(removed)
     }
 
+    /// The names of volumes that somebody else made under this stack's name: they are never removed. Those that nobody can
+    /// name now are left out.
+    pub async fn volumes_of_others(&self, stack: &StackName) -> Vec<String> {
+        let mut volumes = Vec::new();
+        for executor in self.shared.executors.all() {
+            volumes.extend(executor.volumes_of_others(stack).await);
+        }
+        volumes
+    }
+
     /// Makes something ready that is run by the definition of a unit, and beside it: whoever asks begins it himself, and it
     /// ends with him.
     ///

@@ -103,8 +103,12 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
             };
             let forgotten = shared.manager.forget(&params.stack, volumes).await;
             shared.attend(&params.stack);
+            let left = match (&forgotten, volumes) {
+                (Ok(_), Volumes::Remove) => shared.manager.volumes_of_others(&params.stack).await,
+                (Ok(_), Volumes::Keep) | (Err(_), _) => Vec::new(),
+            };
             let result = forgotten
-                .map(|volumes| ForgetResult { volumes })
+                .map(|volumes| ForgetResult { volumes, left })
                 .map_err(ApiError::from);
             responder.answer(record.outcome(result).await);
         }

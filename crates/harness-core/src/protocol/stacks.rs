@@ -286,6 +286,9 @@ pub struct ForgetResult {
     /// The names of the volumes that were removed.
     #[serde(default)]
     pub volumes: Vec<String>,
+    /// Those that somebody else made under the stack's name, and that are left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// Parameters of `unit.why`.

@@ -1,13 +1,13 @@
 //! Why units are started anew: in what their definitions differ from those before.
 //!
-//! Owns: saying so, of those that an order moved.
+//! Owns: saying so, of those that an order reached: one that waits for what it needs to be replaced first is moved later.
 
 use harness_core::protocol::StartResult;
 
 use crate::context::Context;
 use crate::units::base;
 
-/// Says of each unit that was moved in what its definition has changed.
+/// Says of each unit that was reached in what its definition has changed.
 pub(super) fn tell(context: &Context, started: &StartResult) {
     for line in lines(started) {
         context.tell(&line);
@@ -15,10 +15,10 @@ pub(super) fn tell(context: &Context, started: &StartResult) {
 }
 
 fn lines(started: &StartResult) -> Vec<String> {
-    let moved = &started.ordered.moved;
+    let reached = &started.ordered.units;
     let differences = started.applied.differences.iter();
     differences
-        .filter(|(unit, _)| moved.iter().any(|name| base(name) == unit.as_str()))
+        .filter(|(unit, _)| reached.iter().any(|name| base(name) == unit.as_str()))
         .map(|(unit, names)| format!("{unit}: changed: {}", names.join(", ")))
         .collect()
 }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_that_moves_because_its_definition_changed_is_explained() {
+    fn every_unit_that_is_reached_and_whose_definition_changed_is_explained() {
         let unit = |name| UnitName::new(name).expect("a legal name");
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let started = StartResult {
@@ -39,15 +39,17 @@ mod tests {
                 differences: [
                     (unit("db"), names(&["env.A", "image"])),
                     (unit("tool"), names(&["image"])),
+                    (unit("late"), names(&["args"])),
                 ]
                 .into(),
                 ..ApplyResult::default()
             },
             ordered: OrderResult {
-                units: names(&["db/1", "db/2", "tool"]),
+                units: names(&["db/1", "db/2", "late"]),
                 moved: names(&["db/1", "db/2"]),
             },
         };
-        assert_eq!(lines(&started), ["db: changed: env.A, image"]);
+        let said = ["db: changed: env.A, image", "late: changed: args"];
+        assert_eq!(lines(&started), said);
     }
 }

@@ -1,7 +1,8 @@
 //! `down`: the whole stack stopped and forgotten.
 
 use clap::Args;
-use harness_core::protocol::{ErrorCode, OneOffEndParams, StopParams};
+use harness_core::protocol::method::ForgetStack;
+use harness_core::protocol::{ErrorCode, ForgetParams, ForgetResult, OneOffEndParams, StopParams};
 use harness_core::spec::StackName;
 use harness_core::{AutoStart, ClientError, HarnessClient, Volumes};
 
@@ -59,31 +60,44 @@ pub(crate) async fn run(args: DownArgs, context: &Context) -> Result<(), Failure
         }
     };
     // Who may not forget it learns that before anything is stopped. What runs cannot be forgotten yet.
-    let removed = match client.forget(&stack, volumes).await {
+    let params = ForgetParams {
+        stack: stack.clone(),
+        volumes: volumes == Volumes::Remove,
+    };
+    let forgotten = match client.call::<ForgetStack>(&params).await {
         Err(error) if is_still_running(&error) => {
             end_one_offs(&client, &stack).await?;
             stop_all(&args, context, &client, &stack).await?;
-            client.forget(&stack, volumes).await?
+            client.call::<ForgetStack>(&params).await?
         }
         outcome => outcome?,
     };
-    if let Some(failure) = unknown.filter(|_| removed.is_empty()) {
+    let is_nothing = forgotten.volumes.is_empty() && forgotten.left.is_empty();
+    if let Some(failure) = unknown.filter(|_| is_nothing) {
         return Err(failure);
     }
     let said = format!(
         "{stack}: stopped and forgotten{}",
-        and_volumes(volumes, &removed)
+        and_volumes(volumes, &forgotten)
     );
     context.tell(&context.messages.paint(Span::Good, &said));
     Ok(())
 }
 
 /// What became of the volumes, where they were to go.
-fn and_volumes(volumes: Volumes, removed: &[String]) -> String {
-    match (volumes, removed) {
+fn and_volumes(volumes: Volumes, forgotten: &ForgetResult) -> String {
+    let left = match forgotten.left.as_slice() {
+        [] => String::new(),
+        left => format!(
+            "; made by somebody else and left: {} (`docker volume rm` removes them)",
+            left.join(", ")
+        ),
+    };
+    match (volumes, forgotten.volumes.as_slice()) {
         (Volumes::Keep, _) => String::new(),
-        (Volumes::Remove, []) => "; it has no volumes".into(),
-        (Volumes::Remove, removed) => format!("; volumes removed: {}", removed.join(", ")),
+        (Volumes::Remove, []) if left.is_empty() => "; it has no volumes".into(),
+        (Volumes::Remove, []) => left,
+        (Volumes::Remove, removed) => format!("; volumes removed: {}{left}", removed.join(", ")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus};
 
 use clap::Args;
 use container_engine::{ContainerId, Discovery, Engine, EngineError};
-use harness_core::protocol::StopParams;
+use harness_core::protocol::{StartResult, StopParams};
 use harness_core::spec::{
     Build, BuildHow, BuildLine, StackSpec, TargetSpec, UnitName, built_image_name,
 };
@@ -20,6 +20,7 @@ use super::image_failure::ImageFailure;
 use super::stop::stop;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::units::base;
 
 /// Build the images of services that have `build`, whether they are there or not
 ///
@@ -125,7 +126,7 @@ pub(super) async fn renew(
     let engine = engine()?;
     build_all(context, &engine, stack, units, &BuildHow::default())?;
     let client = context.client(AutoStart::Always).await?;
-    let outdated = outdated(&engine, &client, stack, units).await?;
+    let outdated = outdated(&engine, &client, stack, units, Kind::Built).await?;
     if outdated.is_empty() {
         return Ok(());
     }
@@ -138,12 +139,44 @@ pub(super) async fn renew(
     Ok(())
 }
 
+/// Which images are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Built,
+    All,
+}
+
+/// After a start: names the units that it left as they are, although their image stands for another one now.
+pub(super) async fn tell_moved(
+    context: &Context,
+    client: &HarnessClient,
+    stack: &StackSpec,
+    started: &StartResult,
+) {
+    let left = |unit: &&UnitName| {
+        let is_of = |name: &String| base(name) == unit.as_str();
+        started.ordered.units.iter().any(is_of) && !started.ordered.moved.iter().any(is_of)
+    };
+    let left: Vec<UnitName> = stack.units.keys().filter(left).cloned().collect();
+    if left.is_empty() || images(stack, &left).is_empty() || context.dirs_here("start").is_err() {
+        return;
+    }
+    let Ok(engine) = engine() else { return };
+    let moved = outdated(&engine, client, stack, &left, Kind::All).await;
+    for unit in moved.unwrap_or_default() {
+        context.tell(&format!(
+            "{unit}: the name of its image stands for another one now: `harness restart {unit}` takes that"
+        ));
+    }
+}
+
 /// The units whose container runs with another image than the one that has its name now.
 async fn outdated(
     engine: &Engine,
     client: &HarnessClient,
     stack: &StackSpec,
     units: &[UnitName],
+    kind: Kind,
 ) -> Result<Vec<UnitName>, Failure> {
     let known = client.stacks().await?;
     if !known.iter().any(|known| known.name == stack.name) {
@@ -152,10 +185,14 @@ async fn outdated(
     let status = client.status(&stack.name).await?;
     let mut outdated = Vec::new();
     for (image, of) in images(stack, units) {
-        if of.recipe.is_none() {
+        if of.recipe.is_none() && kind == Kind::Built {
             continue;
         }
-        let now = engine.image(&image).await.map_err(ImageFailure::from)?;
+        let now = match engine.image(&image).await {
+            // What runs has it still.
+            Err(EngineError::NoSuchImage { .. }) if kind == Kind::All => continue,
+            now => now.map_err(ImageFailure::from)?,
+        };
         for unit in of.units {
             let running = status.items.iter().find(|item| item.name == unit.as_str());
             let id = running.and_then(|running| running.container_id.as_deref());

@@ -99,6 +99,7 @@ pub(crate) async fn run(args: StartArgs, context: &Context) -> Result<(), Failur
     let started = client.start(&params).await?;
     drop(params);
     changes::tell(context, &started);
+    images::tell_moved(context, &client, &stack, &started).await;
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let mut starting = Starting {
         context,

@@ -120,6 +120,7 @@ pub(crate) async fn run(args: UpArgs, context: &Context) -> Result<(), Failure> 
         client.start(&again).await?;
     }
     changes::tell(context, &started);
+    images::tell_moved(context, &client, &stack, &started).await;
     orphans::settle(context, &client, &stack, &started, args.remove_orphans).await?;
     let units = started.ordered.units;
     let logs = LogParams {

@@ -50,6 +50,8 @@ pub struct AttemptFacts {
     pub is_by_somebody_else: bool,
     /// The machine that it is on, when that is another one.
     pub host: Option<Box<HostFacts>>,
+    /// What people should know of it.
+    pub note: Option<String>,
 }
 
 /// Something of a unit was started where it runs, by us or by somebody else.
@@ -257,6 +259,11 @@ pub trait ServiceExecutor: Send + Sync + fmt::Debug {
         _volumes: bool,
     ) -> Result<Vec<String>, LeftoverError> {
         Ok(Vec::new())
+    }
+
+    /// The names of volumes that somebody else made under a stack's name, as far as they can be named.
+    async fn volumes_of_others(&self, _stack: &StackName) -> Vec<String> {
+        Vec::new()
     }
 
     /// Launches one attempt.

@@ -19,6 +19,7 @@ mod keep;
 mod launch;
 mod name;
 mod one_off;
+mod others;
 mod past;
 mod port;
 mod pump;
@@ -295,6 +296,20 @@ impl ServiceExecutor for DockerExecutor {
         outcome.map_err(|error| LeftoverError {
             stack: stack.clone(),
             source: error.0,
+        })
+    }
+
+    async fn volumes_of_others(&self, stack: &StackName) -> Vec<String> {
+        let (Ok(engine), Ok(home)) = (self.shared.engine(), self.shared.home.id()) else {
+            return Vec::new();
+        };
+        let found = others::volumes(engine, &home, stack).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = crate::error_chain(&error),
+                "which volumes of others are left is not known"
+            );
+            Vec::new()
         })
     }
 

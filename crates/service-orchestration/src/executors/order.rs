@@ -95,6 +95,8 @@ pub struct ContainerOrder {
     pub entrypoint: Option<Vec<String>>,
     /// The working directory inside.
     pub working_dir: Option<String>,
+    /// The files that its stack is defined by.
+    pub files: Vec<PathBuf>,
     /// Its ports.
     pub ports: Vec<PortOrder>,
     /// Names for its hosts file: of what it needs that its own network does not resolve.

@@ -65,6 +65,7 @@ impl Supervisor {
                 .collect(),
             hosts,
             forwards,
+            files: stack.files.clone(),
             volumes: stack.volumes.clone(),
             labels: entry.described().labels.clone(),
             hash: entry.hash.clone(),

@@ -182,7 +182,8 @@ impl Supervisor {
         entry.facts.is_again = facts.is_again;
         entry.facts.reason = facts
             .is_by_somebody_else
-            .then(|| BY_SOMEBODY_ELSE.to_owned());
+            .then(|| BY_SOMEBODY_ELSE.to_owned())
+            .or(facts.note);
         entry.facts.unreachable = None;
         entry.facts.paused = false;
         entry.facts.off_network = None;

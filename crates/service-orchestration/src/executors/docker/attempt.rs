@@ -165,6 +165,12 @@ impl RunningContainer {
         self.started_again(true)
     }
 
+    /// What is to be said of who else has its volumes open.
+    pub(super) fn beside(mut self, users: Option<String>) -> Self {
+        self.facts.note = users;
+        self
+    }
+
     /// Takes its output, from where it was left off, after a pause.
     fn pump(&mut self, pause: Duration) {
         self.is_last_pump = self.end.is_some();
@@ -422,6 +428,7 @@ fn facts(seen: &Container) -> AttemptFacts {
         is_again: false,
         is_by_somebody_else: false,
         host: None,
+        note: None,
     }
 }
 

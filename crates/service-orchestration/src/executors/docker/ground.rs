@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use container_engine::{Engine, EngineError, Network, NetworkConfig};
 use service_registry::Attachment;
 
-use super::identity::{Home, STACK, network_name, stack_labels};
+use super::identity::{Home, STACK, network_labels, network_name};
 use super::{Shared, image, refusal};
 use crate::executors::{Ground, GroundOrder, LaunchError};
 use crate::spec::{ContainerTarget, TargetSpec};
@@ -68,7 +68,7 @@ async fn network(
             let config = NetworkConfig {
                 labels: home
                     .id()
-                    .map(|id| stack_labels(&id, stack))
+                    .map(|id| network_labels(&id, stack))
                     .unwrap_or_default(),
                 ..NetworkConfig::default()
             };

@@ -159,6 +159,31 @@ pub(super) fn labels(home: &str, order: &LaunchOrder) -> BTreeMap<String, String
     labels
 }
 
+/// Where the stack is from, for tools that know Compose.
+pub(super) fn project_labels(order: &LaunchOrder) -> Vec<(String, String)> {
+    let directory = order.working_dir.to_string_lossy().into_owned();
+    let files = order.container.iter().flat_map(|own| &own.files);
+    let files: Vec<String> = files
+        .map(|file| order.working_dir.join(file).to_string_lossy().into_owned())
+        .collect();
+    let labels = [
+        ("com.docker.compose.project.working_dir", directory),
+        ("com.docker.compose.project.config_files", files.join(",")),
+    ];
+    let told = labels.into_iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The labels of the network of a stack.
+pub(super) fn network_labels(home: &str, stack: &str) -> BTreeMap<String, String> {
+    let mut labels = stack_labels(home, stack);
+    labels.insert(
+        "com.docker.compose.network".to_owned(),
+        "default".to_owned(),
+    );
+    labels
+}
+
 /// The labels of the container of a one-off run. Those by which containers of a unit are found are not among them.
 pub(super) fn one_off_labels(
     home: &str,

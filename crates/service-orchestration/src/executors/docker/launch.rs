@@ -9,14 +9,17 @@ use async_io::Timer;
 use container_engine::{ContainerConfig, ContainerId, ContainerSummary, Engine, EngineError};
 
 use super::check::{self, Check};
-use super::identity::{HASH, container_name, hash_labels, labels, of_unit, stop_label};
+use super::identity::{
+    HASH, container_name, hash_labels, labels, of_unit, project_labels, stop_label,
+};
 use super::keep::{self, Choice, Former, Wanted};
 use super::name::{self, NameError};
 use super::past::Past;
 use super::pump::{Output, PumpError};
 use super::record::Record;
 use super::{
-    RunningContainer, Shared, create, gone_is_fine, image, machine, port, refusal, rejoin, volume,
+    RunningContainer, Shared, create, gone_is_fine, image, machine, others, port, refusal, rejoin,
+    volume,
 };
 use crate::executors::{
     AdoptError, CheckOrder, ContainerOrder, LaunchError, LaunchOrder, RunningAttempt,
@@ -118,18 +121,21 @@ impl<'a> Launch<'a> {
         })
     }
 
-    /// Sees to the volumes that it mounts, and to the ways by which it reaches this machine.
-    pub(super) async fn surroundings(&self) -> Result<(), Trouble> {
+    /// Sees to the volumes that it mounts, and to the ways by which it reaches this machine. What is to be said of who else has
+    /// those volumes open.
+    pub(super) async fn surroundings(&self) -> Result<Option<String>, Trouble> {
         let stack = self.order.unit.stack.as_str();
-        volume::of_stack(self.engine, &self.home, self.order, self.target, self.own).await?;
+        let (engine, home) = (self.engine, self.home.as_str());
+        let of_others = volume::of_stack(engine, home, self.order, self.target, self.own).await?;
+        let users = others::users(engine, home, &of_others).await;
         let _turn = self.shared.turn.lock().await;
         let ways = self.shared.forwarders.ensure(stack, &self.own.forwards);
-        let ways = ways.await.map_err(|error| self.machine(error));
-        Ok(ways?)
+        ways.await.map_err(|error| self.machine(error))?;
+        Ok(users)
     }
 
     async fn run(&self, renew: bool) -> Result<RunningContainer, Trouble> {
-        self.surroundings().await?;
+        let users = self.surroundings().await?;
         let name = self.target.container_name.clone();
         let name = name.unwrap_or_else(|| container_name(&self.order.unit));
         let ready = match self.own.keep {
@@ -167,7 +173,8 @@ impl<'a> Launch<'a> {
             ..
         } = ready;
         let running =
-            RunningContainer::new(self.engine.clone(), seen, heard, Some(output), before_ns);
+            RunningContainer::new(self.engine.clone(), seen, heard, Some(output), before_ns)
+                .beside(users);
         let running = running.with_check(check.known());
         Ok(match origin {
             Origin::Anew => running,
@@ -202,6 +209,7 @@ impl<'a> Launch<'a> {
         let output = Output::new(self.order);
         let (mut config, _) = self.config().await?;
         config.labels.extend([output.label()]);
+        config.labels.extend(project_labels(self.order));
         config.open_stdin = self.order.input.is_some();
         let made = name::create(self.engine, &self.home, name, &config).await;
         Ok(Ready {
@@ -243,6 +251,8 @@ impl<'a> Launch<'a> {
             Choice::Anew { name_is_held } => {
                 volume::make_all(engine, home, unit, &volumes).await?;
                 config.labels.extend(hash_labels(&hash));
+                // Not part of what it is made by: a stack may move.
+                config.labels.extend(project_labels(self.order));
                 let first = match name_is_held {
                     true => format!("{name}.{}", self.order.instance_id),
                     false => name.to_owned(),

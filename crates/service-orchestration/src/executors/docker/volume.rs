@@ -12,21 +12,22 @@ use container_engine::{
 use ring::digest;
 
 use super::gone_is_fine;
-use super::identity::{of_unit, stack_labels, unit_labels};
+use super::identity::{HOME, of_unit, stack_labels, unit_labels};
 use crate::executors::{ContainerOrder, LaunchOrder};
 use crate::spec::{ContainerTarget, MountKind, UnitId};
 
 /// At which path inside it is, of a volume that has no name in the file.
 pub(super) const UNNAMED: &str = "org.harness.unnamed";
 
-/// The stack's volumes that this container mounts.
+/// Sees to the stack's volumes that this container mounts. The names of those that somebody else made.
 pub(super) async fn of_stack(
     engine: &Engine,
     home: &str,
     order: &LaunchOrder,
     target: &ContainerTarget,
     own: &ContainerOrder,
-) -> Result<(), EngineError> {
+) -> Result<Vec<String>, EngineError> {
+    let mut of_others = Vec::new();
     let stack = &order.unit.stack;
     for mount in &target.mounts {
         let MountKind::Volume { name } = &mount.kind else {
@@ -36,6 +37,7 @@ pub(super) async fn of_stack(
         let with_engine = volume.name_with_engine(stack, name);
         if volume.external {
             engine.volume(&with_engine).await?;
+            // It is meant to be shared.
             continue;
         }
         let mut labels = volume.labels;
@@ -46,9 +48,12 @@ pub(super) async fn of_stack(
             driver: volume.driver,
             options: volume.driver_opts,
         };
-        engine.create_volume(&with_engine, &config).await?;
+        let volume = engine.create_volume(&with_engine, &config).await?;
+        if volume.labels.get(HOME).is_none_or(|own| own != home) {
+            of_others.push(with_engine);
+        }
     }
-    Ok(())
+    Ok(of_others)
 }
 
 /// Gives names to the volumes that have none, those that the image asks for among them. Where each is mounted, by name.

@@ -159,6 +159,7 @@ fn everything_that_is_said_becomes_part_of_the_container() {
     };
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 15432));
     let own = ContainerOrder {
+        files: Vec::new(),
         image: Some("postgres:14".into()),
         command: Some(words(&["-c", "x=1"])),
         entrypoint: Some(words(&["/run"])),
