@@ -208,7 +208,7 @@ impl Engine {
         })?;
         let agreed = Agreed {
             version,
-            capabilities: Capabilities::of(answer.podman().is_some()),
+            capabilities: Capabilities::of(answer.podman().is_some(), answer.newest()),
         };
         *lock(&self.shared.agreed) = Some(agreed);
         Ok(agreed)
@@ -407,6 +407,11 @@ pub(crate) struct Component {
 }
 
 impl VersionAnswer {
+    /// The newest version of the API that it speaks, as far as that can be read.
+    fn newest(&self) -> Option<ApiVersion> {
+        ApiVersion::parse(&self.api_version)
+    }
+
     /// What podman calls itself, if that is what answers.
     pub(crate) fn podman(&self) -> Option<&str> {
         let mut names = self.components.iter().map(|component| &component.name);

@@ -50,16 +50,27 @@ pub struct Capabilities {
     /// Whether it runs the checks of containers at their intervals. Podman leaves that to timers of systemd, which are not
     /// everywhere: [`Engine::check`] runs one.
     pub runs_checks: bool,
-    /// Whether whoever follows a log gets every record of it. Podman drops some when the container ends meanwhile; what is
-    /// read without following is complete.
+    /// Whether whoever follows a log gets every record of it, once. Podman drops some when the container ends meanwhile; Docker
+    /// before 23 drops and repeats some when it begins a new file while a follower is behind. What is read without
+    /// following is complete in both.
     pub follows_completely: bool,
+    /// Whether records bear the nanosecond that they were written in. Podman tells whole seconds.
+    pub stamps_exactly: bool,
 }
 
+/// That of Docker 23, whose followers of logs were written anew.
+const FOLLOWS_OVER_FILES: ApiVersion = ApiVersion {
+    major: 1,
+    minor: 42,
+};
+
 impl Capabilities {
-    pub(crate) fn of(is_podman: bool) -> Self {
+    pub(crate) fn of(is_podman: bool, newest: Option<ApiVersion>) -> Self {
         Self {
             runs_checks: !is_podman,
-            follows_completely: !is_podman,
+            follows_completely: !is_podman
+                && newest.is_some_and(|newest| newest >= FOLLOWS_OVER_FILES),
+            stamps_exactly: !is_podman,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Engine {
     /// the container to know which. After an error it is over.
     ///
     /// # Errors
-    /// [`EngineError::NotFound`]; [`EngineError::Refused`] for a log driver that cannot be read; in the stream also
+    /// [`EngineError::NotFound`]; [`EngineError::BeingRemoved`]; [`EngineError::Refused`] for a log driver that cannot be read; in the stream also
     /// [`EngineError::Lost`] and [`EngineError::Malformed`].
     pub async fn logs(
         &self,

@@ -64,7 +64,9 @@ pub(crate) fn explain(about: &Object, status: StatusCode, message: String) -> En
         409 | 500 if says("is not running") || says("can only kill running") => {
             EngineError::NotRunning { object }
         }
-        409 if says("already in progress") => EngineError::BeingRemoved { object },
+        409 if says("already in progress") || says("marked for removal") => {
+            EngineError::BeingRemoved { object }
+        }
         409 | 403 | 500
             if says("has active endpoints") || says("is in use") || says("being used by") =>
         {

@@ -40,7 +40,7 @@ impl ApiVersion {
         format!("/v{self}")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.trim().split_once('.')?;
         // podman's own version has three parts.
         let minor = minor.split('.').next().unwrap_or(minor);

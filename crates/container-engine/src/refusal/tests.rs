@@ -109,6 +109,13 @@ fn conflicts_are_told_apart() {
     ));
     assert!(matches!(
         explained(
+            409,
+            "can not get logs from container which is dead or marked for removal"
+        ),
+        EngineError::BeingRemoved { .. }
+    ));
+    assert!(matches!(
+        explained(
             403,
             "error while removing network: network n id 0a has active endpoints"
         ),

@@ -5,6 +5,7 @@
 
 mod attach;
 mod attempt;
+mod bell;
 mod busy;
 mod check;
 mod control;
@@ -28,6 +29,7 @@ mod rejoin;
 mod starts;
 mod steps;
 mod sweep;
+mod tail;
 mod tool;
 mod volume;
 

@@ -4,6 +4,7 @@
 
 mod behind;
 mod keeping;
+mod output;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,18 +7,17 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use async_io::Timer;
 use command_executor::blocking;
 use container_engine::{ContainerId, Engine, EngineError, LogRecord, LogStream, LogsQuery};
 use futures_lite::{StreamExt, future};
 use service_shim::LogPolicy;
-use service_shim::log::{AppendError, Known, LogAppender, ResumePoint};
+use service_shim::log::{AppendError, Known, LogAppender, ResumePoint, Stream};
 
 use super::past::{Past, Sieve, stream_of};
 use super::record::Record;
+use super::tail::Mark;
 use crate::executors::LaunchOrder;
 use crate::executors::copy::{BATCH_BYTES, LogCopy, Piece};
 
@@ -108,7 +107,11 @@ impl Output {
     }
 
     /// What comes, unless somebody follows it and the attempt ends before.
-    async fn coming<T>(&self, follow: bool, coming: impl Future<Output = Option<T>>) -> Option<T> {
+    pub(super) async fn coming<T>(
+        &self,
+        follow: bool,
+        coming: impl Future<Output = Option<T>>,
+    ) -> Option<T> {
         let over = async {
             // It closes, and nothing ever comes.
             if !follow || self.over.ended.1.recv().await.is_ok() {
@@ -131,55 +134,23 @@ impl Output {
         if is_bell {
             self.pump_by_bell(&engine, &id, tty).await
         } else {
-            self.take(&engine, &id, tty, follow).await
+            self.take(&engine, &id, tty, follow).await.map(drop)
         }
     }
 
-    /// For engines that drop records for whoever follows: what comes only says that there is something to take.
-    async fn pump_by_bell(
-        &self,
-        engine: &Engine,
-        id: &ContainerId,
-        tty: bool,
-    ) -> Result<(), PumpError> {
-        // Such an engine answers once there is a record: with the last one, it does so as soon as anything was said.
-        let coming = LogsQuery {
-            follow: true,
-            tail: Some(1),
-            tty: Some(tty),
-            ..LogsQuery::default()
-        };
-        loop {
-            let bell = async { Some(engine.logs(id, &coming).await) };
-            let mut bell = match self.coming(true, bell).await {
-                None => return Ok(()),
-                // It has not said anything for so long.
-                Some(Err(EngineError::TimedOut { .. })) => continue,
-                Some(answer) => answer?,
-            };
-            // The one that was there, or the first; what comes behind it rings.
-            let rung = self.coming(true, bell.next()).await.transpose()?;
-            self.take(engine, id, tty, false).await?;
-            let again = self.coming(true, bell.next()).await.transpose()?;
-            if rung.is_none() || again.is_none() {
-                return Ok(());
-            }
-            Timer::after(UNTIL_MORE_HAS_COME).await;
-        }
-    }
-
-    async fn take(
+    /// What is there and not here yet, and what comes if it is followed. Answers with the last record that was sent.
+    pub(super) async fn take(
         &self,
         engine: &Engine,
         id: &ContainerId,
         tty: bool,
         follow: bool,
-    ) -> Result<(), PumpError> {
+    ) -> Result<Option<Mark>, PumpError> {
         let mut log = self.open().await?;
         if log.is_ended() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut sieve = Sieve::new(self.past, log.resume_point());
+        let mut sieve = self.sieve(&log);
         let query = LogsQuery {
             since_ns: sieve.since_ns(),
             follow,
@@ -188,14 +159,16 @@ impl Output {
         };
         let records = async { Some(engine.logs(id, &query).await) };
         let Some(records) = self.coming(follow, records).await else {
-            return Ok(());
+            return Ok(None);
         };
-        let mut records = records?;
+        let (mut records, mut mark) = (records?, None);
         while let Some(first) = self.coming(follow, records.next()).await {
             let batch = gather(first?, &mut records).await?;
-            log = self.store(log, batch, &mut sieve).await?;
+            mark = Mark::of(mark, &batch);
+            let judge = |stream, at_ns| sieve.judge(stream, at_ns);
+            log = self.store(log, batch, judge).await?;
         }
-        Ok(())
+        Ok(mark)
     }
 
     /// Records that the attempt is over, after its last byte.
@@ -212,15 +185,20 @@ impl Output {
         Ok(())
     }
 
-    async fn open(&self) -> Result<LogAppender, PumpError> {
+    /// Tells what is new among records that are sent from its beginning, or from where the log ends.
+    pub(super) fn sieve(&self, log: &LogAppender) -> Sieve {
+        Sieve::new(self.past, log.resume_point())
+    }
+
+    pub(super) async fn open(&self) -> Result<LogAppender, PumpError> {
         self.copy.open().await.map_err(PumpError::Log)
     }
 
-    async fn store(
+    pub(super) async fn store(
         &self,
         log: LogAppender,
         batch: Vec<LogRecord>,
-        sieve: &mut Sieve,
+        mut judge: impl FnMut(Stream, u64) -> Known,
     ) -> Result<LogAppender, PumpError> {
         let pieces = batch.into_iter().map(|record| Piece {
             stream: stream_of(record.source),
@@ -231,7 +209,7 @@ impl Output {
         let until_ns = self.over.until_ns.load(Ordering::Acquire);
         let judge = |stream, at_ns| match at_ns > until_ns {
             true => Known::Stored,
-            false => sieve.judge(stream, at_ns),
+            false => judge(stream, at_ns),
         };
         let stored = self.copy.store(log, pieces.collect(), judge).await;
         stored.map_err(PumpError::Piece)
@@ -262,6 +240,3 @@ async fn gather(first: LogRecord, records: &mut LogStream) -> Result<Vec<LogReco
     }
     Ok(batch)
 }
-
-/// After the first record that says that there are some, so that many are taken at once.
-const UNTIL_MORE_HAS_COME: Duration = Duration::from_millis(50);
