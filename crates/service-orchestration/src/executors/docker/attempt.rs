@@ -4,10 +4,10 @@
 //! stands in [`ending`].
 
 mod ending;
+mod facts;
 mod network;
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +15,11 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use async_io::Timer;
 use async_trait::async_trait;
-use container_engine::{
-    Container, ContainerAction, ContainerId, ContainerPort, Engine, EngineError,
-};
+use container_engine::{Container, ContainerAction, ContainerId, Engine, EngineError};
 use futures_lite::future;
 
 use self::ending::Blame;
+use self::facts::facts;
 use super::control::{ContainerControl, LastHealth, Order};
 use super::hub::Heard;
 use super::identity::stop_signal;
@@ -29,7 +28,6 @@ use crate::executors::{
     AttemptControl, AttemptEvent, AttemptFacts, OwnCheck, RunningAttempt, StopOrder,
 };
 use crate::report::ExitInfo;
-use crate::spec::{PortNumber, PortSpec, Protocol, Published};
 
 /// See the module.
 pub(super) struct RunningContainer {
@@ -414,72 +412,6 @@ async fn going<T>(task: &mut Option<Task<T>>, step: impl Fn(T) -> Step) -> Step 
     let done = going.await;
     *task = None;
     step(done)
-}
-
-fn facts(seen: &Container) -> AttemptFacts {
-    AttemptFacts {
-        pid: seen.state.pid,
-        container_id: Some(seen.id.as_str().to_owned()),
-        ticket: Some(seen.id.as_str().into()),
-        networks: network::of(seen),
-        ports: ports(seen),
-        is_on_host: seen.network_mode == "host",
-        own_check: None,
-        is_again: false,
-        is_by_somebody_else: false,
-        host: None,
-        note: None,
-    }
-}
-
-/// Its ports, those that are published first, each once.
-fn ports(seen: &Container) -> Vec<PortSpec> {
-    let port = |port: ContainerPort| {
-        let protocol = match port.protocol {
-            container_engine::Protocol::Tcp => Protocol::Tcp,
-            container_engine::Protocol::Udp => Protocol::Udp,
-            container_engine::Protocol::Sctp => return None,
-        };
-        Some(PortSpec {
-            protocol,
-            ..PortSpec::new(PortNumber::Fixed(port.port))
-        })
-    };
-    let published = seen.published_ports.iter().filter_map(|one| {
-        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Some(PortSpec {
-            published: Some(Published {
-                address: Some(one.host_ip.unwrap_or(everywhere)),
-                port: PortNumber::Fixed(one.host_port?),
-            }),
-            ..port(one.container)?
-        })
-    });
-    let exposed = seen.exposed_ports.iter().filter_map(|one| port(*one));
-    let mut ports: Vec<PortSpec> = Vec::new();
-    for spec in published.chain(exposed) {
-        let is_one =
-            |known: &&mut PortSpec| known.port == spec.port && known.protocol == spec.protocol;
-        let is_v4 = |spec: &PortSpec| {
-            let address = spec.published.and_then(|published| published.address);
-            address.is_some_and(|address| address.is_ipv4())
-        };
-        match ports.iter_mut().find(is_one) {
-            // Engines tell of both families; one is enough.
-            Some(known) if is_v4(&spec) && !is_v4(known) => *known = spec,
-            Some(_) => {}
-            None => ports.push(spec),
-        }
-    }
-    ports.sort_by_key(|spec| {
-        let number = match spec.port {
-            PortNumber::Fixed(number) => number,
-            PortNumber::Auto => 0,
-        };
-        let is_udp = spec.protocol == Protocol::Udp;
-        (spec.published.is_none(), is_udp, number)
-    });
-    ports
 }
 
 /// Before output that broke off is asked for again.

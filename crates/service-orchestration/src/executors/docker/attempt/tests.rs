@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use async_channel::Sender;
-use container_engine::{ContainerState, ContainerStatus, Object};
+use container_engine::{ContainerPort, ContainerState, ContainerStatus, Object};
 
 use super::*;
 use crate::executors::LaunchOrder;
-use crate::spec::{Log, StackName, Stop, StopScope, TargetSpec, UnitId, UnitName};
+use crate::spec::{
+    Log, PortNumber, PortSpec, Protocol, Published, StackName, Stop, StopScope, TargetSpec, UnitId,
+    UnitName,
+};
 
 fn container(status: ContainerStatus, exit_code: Option<i64>) -> Container {
     Container {
