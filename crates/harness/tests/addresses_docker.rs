@@ -7,12 +7,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
+use support::docker::Stack;
 use support::{DEADLINE, Home};
 
 /// A program that listens on loopback only, one that listens everywhere, and containers that call them and each other; a
 /// process that calls a container.
 fn stack(name: &str) -> String {
-    let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_else(|_| "by-hand".into());
+    let run = support::docker::run();
     let container = format!(
         "type: docker, image: harness-test/app, pull: never, labels: {{harness-test.run: \"{run}\"}}, \
          ports: [{{name: http, target: 8080}}], stop_grace_period: 2s, \
@@ -42,18 +43,6 @@ tasks:
         python = "python3",
         worker = container,
     )
-}
-
-/// Takes the stack down with its network, whatever became of the test.
-struct Stack<'a>(&'a Home);
-
-impl Drop for Stack<'_> {
-    fn drop(&mut self) {
-        let down = self.0.run(&["down", "--yes"]);
-        if !std::thread::panicking() {
-            down.expect(0);
-        }
-    }
 }
 
 /// What is answered at this address.

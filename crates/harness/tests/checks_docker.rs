@@ -7,6 +7,7 @@ mod support;
 use std::process::Command;
 
 use support::debris::Debris;
+use support::docker::docker;
 use support::{DEADLINE, Home};
 use testkit::eventually_blocking;
 
@@ -79,15 +80,7 @@ impl Drop for Project {
 }
 
 fn run() -> String {
-    std::env::var("HARNESS_TEST_RUN").unwrap_or_else(|_| "by-hand".into())
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output();
-    let output = output.expect("docker's command line is there");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {arguments:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    support::docker::run()
 }
 
 /// Good once `/ok` is there.

@@ -9,43 +9,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::debris::Debris;
+use support::docker::{Stack, docker, is_building};
 use support::{DEADLINE, Home};
 use testkit::{TempDir, eventually_blocking};
 
-/// Takes the stack down with its network, whatever became of the test.
-struct Stack<'a>(&'a Home);
-
-impl Drop for Stack<'_> {
-    fn drop(&mut self) {
-        let down = self.0.run(&["down", "--yes"]);
-        if !std::thread::panicking() {
-            // 4: the test has done so itself.
-            assert!(matches!(down.code, 0 | 4), "{down:?}");
-        }
-    }
-}
-
 /// A stack of one service, `app`, with these keys.
 fn stack(name: &str, keys: &str) -> String {
-    let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_else(|_| "by-hand".into());
+    let run = support::docker::run();
     format!(
         "name: {name}-{}\nservices:\n  app:\n    type: docker\n    labels: {{harness-test.run: \"{run}\"}}\n    stop_grace_period: 1s\n    {keys}\n",
         std::process::id()
     )
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output();
-    let output = output.expect("docker's command line is there");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {arguments:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Whether a step of a build sleeps for so long.
-fn is_building(seconds: u32) -> bool {
-    let all = docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]);
-    all.contains(&format!("sleep {seconds}"))
 }
 
 fn reason(home: &Home) -> String {

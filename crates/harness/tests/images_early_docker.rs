@@ -3,34 +3,9 @@
 
 mod support;
 
-use std::process::Command;
-
+use support::docker::{Stack, docker, is_building};
 use support::{DEADLINE, Home};
 use testkit::eventually_blocking;
-
-/// Takes the stack down with its network, whatever became of the test.
-struct Stack<'a>(&'a Home);
-
-impl Drop for Stack<'_> {
-    fn drop(&mut self) {
-        let down = self.0.run(&["down", "--yes"]);
-        assert!(down.code == 0 || std::thread::panicking(), "{down:?}");
-    }
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output();
-    let output = output.expect("docker's command line is there");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {arguments:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Whether a step of a build sleeps for so long.
-fn is_building(seconds: u32) -> bool {
-    let all = docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]);
-    all.contains(&format!("sleep {seconds}"))
-}
 
 fn reason(home: &Home) -> String {
     home.unit("app")["reason"]
@@ -42,7 +17,7 @@ fn reason(home: &Home) -> String {
 /// Two services whose images are built, and that wait for one that takes its time.
 fn waiting(name: &str) -> (Home, String) {
     let image = format!("harness-test-{name}:{}", std::process::id());
-    let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_else(|_| "by-hand".into());
+    let run = support::docker::run();
     let labels = format!("labels: {{harness-test.run: \"{run}\"}}\n    stop_grace_period: 1s");
     let text = format!(
         "name: {name}-{}\nservices:\n  app:\n    type: docker\n    {labels}\n    image: {image}-a\n    build: a\n    command: [sleep, '1000']\n    depends_on: [gate]\n  other:\n    type: docker\n    {labels}\n    image: {image}-b\n    build: b\n    command: [sleep, '1000']\n    depends_on: [gate]\n  needy:\n    type: process\n    command: [sleep, '1000']\n    depends_on: [app]\n  gate:\n    type: process\n    command: [sleep, '1000']\n    readiness: {{command: [test, -e, open], interval: 100ms, retries: 3000}}\n",

@@ -6,17 +6,9 @@
 
 mod support;
 
-use std::process::Command;
-
+use support::docker::docker;
 use support::{DEADLINE, Home};
 use testkit::eventually_blocking;
-
-fn docker(arguments: &[&str]) -> String {
-    let told = Command::new("docker").args(arguments).output();
-    let told = told.expect("docker is installed");
-    assert!(told.status.success(), "{arguments:?}: {told:?}");
-    String::from_utf8_lossy(&told.stdout).trim().to_owned()
-}
 
 #[test]
 fn a_container_that_somebody_takes_off_its_network_says_so_and_is_put_back_by_a_restart() {

@@ -6,16 +6,8 @@
 
 mod support;
 
-use std::process::Command;
-
 use support::Home;
-
-fn docker(arguments: &[&str]) -> String {
-    let told = Command::new("docker").args(arguments).output();
-    let told = told.expect("docker is installed");
-    assert!(told.status.success(), "{arguments:?}: {told:?}");
-    String::from_utf8_lossy(&told.stdout).trim().to_owned()
-}
+use support::docker::docker;
 
 fn label() -> String {
     let run = std::env::var("HARNESS_TEST_RUN").unwrap_or_default();

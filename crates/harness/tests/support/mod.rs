@@ -5,6 +5,8 @@
 
 #[cfg(feature = "docker-tests")]
 pub(crate) mod debris;
+#[cfg(feature = "docker-tests")]
+pub(crate) mod docker;
 #[cfg(feature = "ssh-tests")]
 pub(crate) mod hosts;
 

@@ -57,6 +57,7 @@ use self::image_turns::ImageTurns;
 use self::pump::Output;
 use self::record::Records;
 use self::starts::Starts;
+use super::fault::Failure;
 use super::{
     AdoptError, Adoption, AttemptEvent, ControlError, Ground, GroundOrder, KnownOneOff,
     LaunchError, LaunchOrder, LeftoverError, OneOffError, OneOffOrder, OneOffPlace, RunningAttempt,
@@ -363,16 +364,6 @@ impl ServiceExecutor for DockerExecutor {
         service: &RunningService,
     ) -> Result<ProcessEventStream, LaunchError> {
         alone::stream_events(service).await
-    }
-}
-
-/// Whatever went wrong, for callers who only pass it on.
-#[derive(Debug)]
-struct Failure(Box<dyn std::error::Error + Send + Sync>);
-
-impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.into())
     }
 }
 

@@ -185,3 +185,13 @@ pub enum ControlError {
     #[error("the order did not reach it")]
     Unreached(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// Whatever went wrong, for callers who only pass it on.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) Box<dyn std::error::Error + Send + Sync>);
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}

@@ -36,6 +36,7 @@ use self::order::Ordered;
 use self::reach::ReachError;
 use self::slip::Slips;
 use self::ways::Ways;
+use super::fault::Failure;
 use super::installation::Installation;
 use super::shimmed::launch_error;
 use super::{
@@ -326,16 +327,6 @@ impl ServiceExecutor for SshExecutor {
         service: &RunningService,
     ) -> Result<ProcessEventStream, LaunchError> {
         alone::stream_events(service).await
-    }
-}
-
-/// Whatever went wrong, for callers who only pass it on.
-#[derive(Debug)]
-struct Failure(Box<dyn std::error::Error + Send + Sync>);
-
-impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.into())
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Owns: what all promises share in saying: launch, wait for the end, read what was said.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::{StreamExt, future};
+use rustix::process::{Pid, Signal, kill_process};
 use service_orchestration::config::ServiceConfig;
 use service_orchestration::executors::{
     AttemptEvent, GroundOrder, LaunchError, LaunchOrder, Progress, RunningAttempt, ServiceExecutor,
@@ -224,4 +225,15 @@ pub(crate) async fn said(ground: &dyn Ground, attempt: &mut dyn RunningAttempt, 
     let mut lines = std::pin::pin!(lines);
     let found = async { while !is_it(&lines.next().await.expect("a log has no end")) {} };
     within(SOON, text, future::or(found, goes_on(attempt))).await;
+}
+
+/// Ends what a failed test left running of these instances.
+pub(crate) fn end_all(launched: &mut Mutex<Vec<String>>) {
+    let launched = launched.get_mut();
+    for id in launched.expect("no test panics there").drain(..) {
+        for pid in testkit::processes_with_env(&format!("HARNESS_INSTANCE_ID={id}")) {
+            let pid = Pid::from_raw(pid.cast_signed()).expect("a PID is positive");
+            kill_process(pid, Signal::KILL).ok();
+        }
+    }
 }

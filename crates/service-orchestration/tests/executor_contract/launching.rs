@@ -29,9 +29,8 @@ pub(crate) async fn a_fatal_signal_is_told(ground: &dyn Ground) {
     assert_eq!(plain(&end_of(&mut *attempt).await), ground.by_signal(6));
 }
 
-pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else(
-    ground: &dyn Ground,
-) {
+/// What a service with one variable of its own is told, in order, beside its instance id; and that it runs where it should.
+pub(crate) async fn environment_of_one(ground: &dyn Ground) -> (String, Vec<String>) {
     let mut order = shell(ground, "pwd; env");
     order
         .env
@@ -44,15 +43,21 @@ pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else
     let (directory, environment) = said.split_once('\n').expect("two answers");
     assert_eq!(directory, ground.directory());
     // What a shell adds by itself is not ours.
+    let of_shell = ["PWD=", "OLDPWD=", "SHLVL=", "_="];
+    let is_ours = |line: &&str| !of_shell.iter().any(|own| line.starts_with(own));
     let mut environment: Vec<_> = environment
         .lines()
-        .filter(|line| {
-            !["PWD=", "OLDPWD=", "SHLVL=", "_="]
-                .iter()
-                .any(|own| line.starts_with(own))
-        })
+        .filter(is_ours)
+        .map(str::to_owned)
         .collect();
     environment.sort_unstable();
+    (id, environment)
+}
+
+pub(crate) async fn environment_and_directory_are_those_ordered_and_nothing_else(
+    ground: &dyn Ground,
+) {
+    let (id, environment) = environment_of_one(ground).await;
     let marker = format!("HARNESS_INSTANCE_ID={id}");
     assert_eq!(
         environment,

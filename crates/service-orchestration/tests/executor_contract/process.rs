@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rustix::process::{Pid, Signal, kill_process};
 use service_orchestration::ShimProgram;
 use service_orchestration::config::{ServiceConfig, ServiceTarget};
 use service_orchestration::executors::{LaunchOrder, ProcessExecutor, ServiceExecutor};
@@ -12,7 +11,7 @@ use service_orchestration::logs::LogStore;
 use service_orchestration::spec::{Log, ProcessTarget, Stop, TargetSpec, Template, UnitId};
 use testkit::TempDir;
 
-use crate::ground::{Ground, Plain, unit_of};
+use crate::ground::{Ground, Plain, end_all, unit_of};
 
 /// This machine, with run directories and logs in a directory that goes with it.
 pub(crate) struct ProcessGround {
@@ -138,12 +137,6 @@ impl Ground for ProcessGround {
 impl Drop for ProcessGround {
     /// Ends what a failed test left running.
     fn drop(&mut self) {
-        let launched = self.launched.get_mut();
-        for id in launched.expect("no test panics there").drain(..) {
-            for pid in testkit::processes_with_env(&format!("HARNESS_INSTANCE_ID={id}")) {
-                let pid = Pid::from_raw(pid.cast_signed()).expect("a PID is positive");
-                kill_process(pid, Signal::KILL).ok();
-            }
-        }
+        end_all(&mut self.launched);
     }
 }

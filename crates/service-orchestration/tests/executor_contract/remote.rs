@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use command_executor::agent::{AgentLink, HostLink, LocalAgent};
-use rustix::process::{Pid, Signal, kill_process};
 use service_orchestration::config::{ServiceConfig, ServiceTarget};
 use service_orchestration::executors::{
     HostCall, HostDirectory, HostRefusal, InsideCommand, InsideEnd, KnownHost, LaunchError,
@@ -221,38 +220,13 @@ impl Ground for HostGround {
 impl Drop for HostGround {
     /// Ends what a failed test left running, and the connection.
     fn drop(&mut self) {
-        let launched = self.launched.get_mut();
-        for id in launched.expect("no test panics there").drain(..) {
-            for pid in testkit::processes_with_env(&format!("HARNESS_INSTANCE_ID={id}")) {
-                let pid = Pid::from_raw(pid.cast_signed()).expect("a PID is positive");
-                kill_process(pid, Signal::KILL).ok();
-            }
-        }
+        end_all(&mut self.launched);
         async_io::block_on(self.link.close());
     }
 }
 
 pub(crate) async fn the_environment_is_what_is_ordered_and_a_home(ground: &HostGround) {
-    let mut order = shell(ground, "pwd; env");
-    order
-        .env
-        .insert("GREETING".into(), "two words = one".into());
-    order.working_dir = ground.directory().into();
-    let id = order.instance_id.clone();
-    let mut attempt = launch(ground, order).await;
-    end_of(&mut *attempt).await;
-    let said = String::from_utf8(written(ground, LogStream::Stdout).await).expect("text");
-    let (directory, environment) = said.split_once('\n').expect("two answers");
-    assert_eq!(directory, ground.directory());
-    let mut environment: Vec<_> = environment
-        .lines()
-        .filter(|line| {
-            !["PWD=", "OLDPWD=", "SHLVL=", "_="]
-                .iter()
-                .any(|own| line.starts_with(own))
-        })
-        .collect();
-    environment.sort_unstable();
+    let (id, environment) = super::launching::environment_of_one(ground).await;
     let home = ground.link.reached().await.hello().home.clone();
     let home = format!("HOME={}", home.display());
     let marker = format!("HARNESS_INSTANCE_ID={id}");
