@@ -5,6 +5,7 @@
 use std::fmt;
 
 use command_executor::agent::{RequestError, StreamError};
+use service_registry::HostId;
 
 /// Why something was not done on a host.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum NodeError {
         /// Why.
         source: StreamError,
     },
+    /// No shell could be run on this machine.
+    #[error("this machine did not do it")]
+    Here(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It lacks what a mesh needs.
     #[error("{host} cannot be part of a mesh: {lack}")]
     Lacks {
@@ -39,6 +43,14 @@ pub enum NodeError {
         /// What was said about it.
         said: String,
     },
+}
+
+/// A host, in a sentence.
+pub(crate) fn named(host: &HostId) -> String {
+    match *host == HostId::local() {
+        true => "this machine".to_owned(),
+        false => host.to_string(),
+    }
 }
 
 /// What a host lacks.
@@ -62,7 +74,10 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Root => "interfaces are made by root: log in as root there (`harness host add --user root`)",
+            Self::Root => {
+                "interfaces are made by root: log in as root there (`harness host add --user root`), \
+                 and run the daemon as root where it is this machine"
+            }
             Self::Wg => "`wg` is not installed there (Debian: wireguard-tools)",
             Self::Ip => "`ip` is not installed there (Debian: iproute2)",
             Self::WireGuard => "its kernel has no WireGuard, and `wireguard-go` is not installed there",

@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod name;
 mod node;
+mod run;
 mod script;
 mod secret;
 mod status;

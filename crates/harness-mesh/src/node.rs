@@ -2,18 +2,18 @@
 //!
 //! Owns: what is run there, and what its answers mean. Keeps nothing: what there is is asked of the host.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
 
-use command_executor::agent::{HostLink, StreamError};
+use command_executor::agent::HostLink;
 use service_registry::HostId;
 use service_registry::mesh::{InterfacePlan, PublicKey};
-use service_shim::RawString;
 use service_shim::agent::record::CommandExit;
 
 use crate::config;
-use crate::error::{Lack, NodeError};
+use crate::error::{self, Lack, NodeError};
 use crate::name::InterfaceName;
+use crate::run::{LIMIT, Runner};
 use crate::script;
 use crate::secret::MeshSecret;
 use crate::status::{self, Implementation, InterfaceStatus};
@@ -22,7 +22,7 @@ use crate::status::{self, Implementation, InterfaceStatus};
 #[derive(Clone, Debug)]
 pub struct MeshNode {
     host: HostId,
-    link: HostLink,
+    runner: Runner,
     interface: InterfaceName,
     directory: PathBuf,
 }
@@ -37,7 +37,17 @@ impl MeshNode {
     ) -> Self {
         Self {
             host,
-            link,
+            runner: Runner::Agent(link),
+            interface,
+            directory: directory.into(),
+        }
+    }
+
+    /// This machine, which no agent serves: its scripts are run by a shell here, as the user that this process is.
+    pub fn here(interface: InterfaceName, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            host: HostId::local(),
+            runner: Runner::Here,
             interface,
             directory: directory.into(),
         }
@@ -74,6 +84,22 @@ impl MeshNode {
     /// As [`MeshNode::public_key`].
     pub async fn next_public_key(&self) -> Result<PublicKey, NodeError> {
         self.key("next").await
+    }
+
+    /// A UDP port of the host for its interface: nobody listens on it there, and it is none of these.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn free_port(&self, taken: &[NonZeroU16]) -> Result<NonZeroU16, NodeError> {
+        let doing = "find a free port";
+        let taken: Vec<String> = taken.iter().map(NonZeroU16::to_string).collect();
+        let said = self
+            .run(doing, script::PORT, &[taken.join(" ")], &[])
+            .await?;
+        said.trim().parse().map_err(|_| self.failed(doing, &said))
     }
 
     /// Makes the interface what is planned, whatever it was before; peers that stay keep their tunnels.
@@ -157,26 +183,15 @@ impl MeshNode {
         stdin: &[u8],
     ) -> Result<String, NodeError> {
         let whole = format!("{}{body}", script::PROLOGUE);
-        let start = ["/bin/sh", "-c", whole.as_str(), "harness-mesh"];
-        let argv = start.into_iter().chain(words.iter().map(String::as_str));
-        let argv = argv
-            .map(|word| RawString::from_bytes(word.into()))
-            .collect();
-        let agent = self.link.agent().map_err(NodeError::Unreachable)?;
-        let root = Some(Path::new("/").to_owned());
-        let told = async {
-            let running = agent.exec(argv, Vec::new(), root, Some(LIMIT)).await?;
-            running.write(stdin).await?;
-            running.complete(MOST_SAID).await
-        };
-        let ([stdout, stderr], exit) = told.await.map_err(|source| self.not_done(source))?;
+        let told = self.runner.run(&self.host, &whole, words, stdin).await;
+        let ([stdout, stderr], exit) = told?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         let said = text(&stderr);
         match exit {
             CommandExit::Code(0) => Ok(text(&stdout)),
             CommandExit::Code(script::LACKS) => Err(match lack(&said) {
                 Some(lack) => NodeError::Lacks {
-                    host: self.host.to_string(),
+                    host: error::named(&self.host),
                     lack,
                 },
                 None => self.failed(doing, &said),
@@ -192,19 +207,9 @@ impl MeshNode {
         }
     }
 
-    fn not_done(&self, error: StreamError) -> NodeError {
-        match error {
-            StreamError::Lost(_) => NodeError::Unreachable(self.link.explain(error)),
-            source => NodeError::Agent {
-                host: self.host.to_string(),
-                source,
-            },
-        }
-    }
-
     fn failed(&self, doing: &'static str, said: &str) -> NodeError {
         NodeError::Failed {
-            host: self.host.to_string(),
+            host: error::named(&self.host),
             doing,
             said: said.to_owned(),
         }
@@ -224,12 +229,6 @@ fn lack(said: &str) -> Option<Lack> {
     }
 }
 
-/// A script asks a few programs of the host; one that takes longer has hung.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// Of what a script says. A mesh of a thousand peers says 120 KiB.
-const MOST_SAID: usize = 256 * 1024;
-
 /// What is left of 1500 bytes for a packet inside, also where IPv6 carries it: what `wg-quick` takes.
 const MTU: u16 = 1420;
 
@@ -242,6 +241,7 @@ mod tests {
         let scripts = [
             script::PROLOGUE,
             script::KEY,
+            script::PORT,
             script::APPLY,
             script::STATUS,
             script::REMOVE,

@@ -27,6 +27,19 @@ fi
 wg pubkey <"$dir/$name"
 "#;
 
+/// `TAKEN`: the first UDP port from WireGuard's own on that nobody listens on, and that is none of these.
+pub(crate) const PORT: &str = r#"
+taken=$1 port=51820
+while [ "$port" -lt 52820 ]; do
+  case " $taken " in *" $port "*) is_free=no ;; *) is_free=yes ;; esac
+  if cat /proc/net/udp /proc/net/udp6 2>/dev/null | grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$port") "; then is_free=no; fi
+  if [ "$is_free" = yes ]; then echo "$port"; exit 0; fi
+  port=$((port + 1))
+done
+echo "no UDP port from 51820 to 52819 is free" >&2
+exit 1
+"#;
+
 /// `INTERFACE DIRECTORY KEY ADDRESS PORT MTU ROUTES WAYS`, peers by stdin: the interface is as planned. Says what moves its packets.
 pub(crate) const APPLY: &str = r#"
 if=$1 dir=$2 key=$3 address=$4 port=$5 mtu=$6 routes=$7 ways=$8
@@ -51,7 +64,9 @@ if ! ip link show dev "$if" >/dev/null 2>&1; then
   if ip link add dev "$if" type wireguard 2>/dev/null; then :
   elif command -v wireguard-go >/dev/null; then
     rm -f "/var/run/wireguard/$if.sock"
-    LOG_LEVEL=error wireguard-go "$if" </dev/null >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+    # Of a session of its own where that can be had: whoever ends what runs this script means that alone.
+    apart=$(command -v setsid || true)
+    LOG_LEVEL=error $apart wireguard-go "$if" </dev/null >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
   else lack wireguard; fi
 fi
 
@@ -60,6 +75,8 @@ if command -v "$tool" >/dev/null; then
   {
     printf '*filter\n:%s - [0:0]\n' "$if"
     for way in $ways; do printf -- '-A %s -o %s -s %s -d %s -j ACCEPT\n' "$if" "$if" "${way%>*}" "${way#*>}"; done
+    # Answers to what containers here have asked for come to the address of this host, and go on from it.
+    printf -- '-A %s -m conntrack --ctstate ESTABLISHED,RELATED --ctdir REPLY -j ACCEPT\n' "$if"
     printf -- '-A %s -m conntrack --ctstate DNAT -j ACCEPT\n-A %s -j DROP\nCOMMIT\n' "$if" "$if"
   } | "$tool-restore" -w --noflush
   "$tool" -w -C FORWARD -i "$if" -j "$if" 2>/dev/null || "$tool" -w -I FORWARD -i "$if" -j "$if"

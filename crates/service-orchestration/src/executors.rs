@@ -23,7 +23,7 @@ mod shimmed;
 
 pub(crate) use alone::stream_events;
 pub use attach::AttachExecutor;
-pub use carrier::{Carried, Carrier, Passage};
+pub use carrier::{Carried, Carrier, Joining, MeshCall, MeshHost, MeshPair, Passage};
 use contract::NoControl;
 pub use contract::{
     Adoption, AttemptControl, AttemptEvent, AttemptFacts, HostFacts, RunningAttempt,

@@ -299,14 +299,17 @@ async fn write(
     }
 }
 
-/// Asks whether anybody is there when nothing was heard for a while.
+/// Asks whether anybody is there when nothing was heard for a while; and all the same when nothing was said for a while, as an agent
+/// that only speaks would take us for gone.
 async fn ask(shared: &Shared) -> LinkError {
+    let mut asked = Instant::now();
     loop {
         let silence = shared.state().heard.elapsed();
         if silence >= GIVE_UP {
             return LinkError::Silent(GIVE_UP);
         }
-        if silence >= QUIET {
+        if silence >= QUIET || asked.elapsed() >= SIGN_OF_LIFE {
+            asked = Instant::now();
             shared.with(Mux::ping);
         }
         let next = match silence >= QUIET {
@@ -326,6 +329,9 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// A connection over which nothing is said is asked about after this.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// An agent that hears nothing for a minute ends.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// And given up after this: as ssh itself does.
 const GIVE_UP: Duration = Duration::from_secs(15);

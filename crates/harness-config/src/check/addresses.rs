@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use service_orchestration::spec::{
-    Gate, NetworkKind, PortNumber, PortSpec, ProbeAction, Protocol, TargetSpec, Template, UnitKind,
-    UnitName,
+    Gate, NetworkKind, NetworkSpec, PortNumber, PortSpec, ProbeAction, Protocol, TargetSpec,
+    Template, UnitKind, UnitName,
 };
 
 use crate::decode::{Decoded, Unit};
@@ -17,9 +17,13 @@ const LOCAL: &str = "local";
 
 pub(super) fn check(decoded: &Decoded, sink: &mut Sink) {
     for (name, (network, span)) in &decoded.networks {
-        if network.kind != NetworkKind::Local {
-            let message = format!("`{name}` is a network of a type that cannot be made yet");
-            sink.warning(Code::NetworkNotBuilt, *span, message);
+        match network.kind {
+            NetworkKind::Local => {}
+            NetworkKind::Lan => {
+                let message = format!("`{name}` is a network of a type that cannot be made yet");
+                sink.warning(Code::NetworkNotBuilt, *span, message);
+            }
+            NetworkKind::Wireguard => mesh(name, network, *span, sink),
         }
     }
     for unit in decoded.units.values() {
@@ -28,6 +32,30 @@ pub(super) fn check(decoded: &Decoded, sink: &mut Sink) {
         unreached(decoded, unit, sink);
     }
     port_clashes(decoded, sink);
+}
+
+/// What is said of a mesh has to be made so.
+fn mesh(name: &str, network: &NetworkSpec, span: Span, sink: &mut Sink) {
+    if let Err(error) = network.addresses() {
+        sink.error(Code::Invalid, span, error.to_string());
+    }
+    if network.details.get("config_path").is_some() {
+        let message = format!(
+            "`config_path` of `{name}` has no effect: each host keeps its own key, and the rest is told to it when it changes"
+        );
+        sink.warning(Code::NetworkNotBuilt, span, message);
+    }
+    let nodes = network
+        .details
+        .get("nodes")
+        .and_then(|nodes| nodes.as_array());
+    let is_brought = |node: &serde_json::Value| node.get("package_deploy").is_some();
+    if nodes.is_some_and(|nodes| nodes.iter().any(is_brought)) {
+        let message = format!(
+            "`package_deploy` in `{name}` has no effect: `harness deploy` brings packages to hosts"
+        );
+        sink.warning(Code::NetworkNotBuilt, span, message);
+    }
 }
 
 fn network(decoded: &Decoded, unit: &Unit, sink: &mut Sink) {

@@ -35,7 +35,7 @@ pub fn unsupported_with(stack: &StackSpec, sources: &Sources) -> Vec<Unsupported
             .and_then(|name| stack.networks.get(name));
         let reason = reason(unit, sources).or_else(|| {
             let kind = network.map(|network| network.kind)?;
-            (kind != NetworkKind::Local)
+            (kind == NetworkKind::Lan)
                 .then(|| "it is on a network that cannot be made yet".to_owned())
         })?;
         Some(Unsupported {

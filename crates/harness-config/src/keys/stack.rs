@@ -109,16 +109,25 @@ pub(crate) static NETWORK: Object = Object {
         field(
             "config_path",
             Shape::Known(&formats::LITERAL),
-            "Of a wireguard network: where its configuration is kept.",
+            "Of a wireguard network: has no effect, as each host keeps its own key.",
         ),
-        field("nodes", Shape::List(&Shape::Object(&NODE)), "Its hosts."),
+        field(
+            "nodes",
+            Shape::List(&Shape::Object(&NODE)),
+            "Its hosts, beside those of the services on it; these may carry for others of a mesh.",
+        ),
     ],
 };
 
 static NODE: Object = Object {
     what: "a node",
     fields: &[
-        field("host", Shape::Known(&formats::LITERAL), "Its address.").required(),
+        field(
+            "host",
+            Shape::Known(&formats::LITERAL),
+            "Its name or address in `harness host list`; `local` is this machine.",
+        )
+        .required(),
         field("name", Shape::Known(&formats::NAME), "Its name."),
         field(
             "ssh_user",
@@ -133,7 +142,7 @@ static NODE: Object = Object {
         field(
             "package_deploy",
             Shape::Flag,
-            "Whether packages are brought there.",
+            "Has no effect: `harness deploy` brings packages.",
         ),
     ],
 };

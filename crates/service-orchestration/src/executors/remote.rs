@@ -8,6 +8,8 @@ mod carry;
 mod control;
 mod directory;
 mod leftover;
+mod look;
+mod mesh;
 mod mirror;
 mod order;
 mod packaged;
@@ -32,6 +34,7 @@ use service_registry::HostId;
 
 use self::attempt::RemoteAttempt;
 use self::leftover::Traces;
+use self::mesh::Meshes;
 use self::order::Ordered;
 use self::reach::ReachError;
 use self::slip::Slips;
@@ -55,6 +58,7 @@ pub struct SshExecutor {
     home: Arc<Installation>,
     slips: Slips,
     ways: Ways,
+    meshes: Meshes,
     traces: Traces,
     /// Attempts that were looked for in vain. Behind a lock because each is looked for by a task of its own; held to look and
     /// to set.
@@ -69,12 +73,19 @@ impl SshExecutor {
         hosts: impl HostDirectory + 'static,
     ) -> Self {
         let directory = directory.into();
+        let home = Arc::new(Installation::at(directory.clone()));
+        let hosts: Arc<dyn HostDirectory> = Arc::new(hosts);
         Self {
-            hosts: Arc::new(hosts),
+            meshes: Meshes::at(
+                directory.join("mesh"),
+                Arc::clone(&home),
+                Arc::clone(&hosts),
+            ),
+            hosts,
             slips: Slips::at(directory.join("attempts")),
             ways: Ways::at(directory.join("ways")),
             traces: Traces::at(directory.join("stacks")),
-            home: Arc::new(Installation::at(directory)),
+            home,
             missed: Arc::default(),
         }
     }
@@ -297,6 +308,12 @@ impl ServiceExecutor for SshExecutor {
                     source: format!("{reason}: {}", crate::error_chain(&*error.0)).into(),
                 });
             }
+        }
+        if let Err(reason) = self.meshes.leave(stack).await {
+            left = Some(LeftoverError {
+                stack: stack.clone(),
+                source: reason.into(),
+            });
         }
         match left {
             Some(left) => Err(left),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use service_registry::{Network, NetworkError};
 
 use super::{SecretName, SecretSpec, ServiceSpec, StackName, UnitName, VolumeSpec};
 
@@ -71,6 +72,16 @@ pub struct NetworkSpec {
     pub subnet: Option<String>,
     /// Its nodes and other settings as the file says them.
     pub details: serde_json::Value,
+}
+
+impl NetworkSpec {
+    /// Its addresses, where the file says which.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when what it says is no network.
+    pub fn addresses(&self) -> Result<Option<Network>, NetworkError> {
+        self.subnet.as_deref().map(str::parse).transpose()
+    }
 }
 
 /// What kind of network it is.

@@ -88,7 +88,8 @@ impl Supervisor {
                 true => Some("paused".to_owned()),
                 false => network::off(entry)
                     .or_else(|| facts.reason.clone())
-                    .or_else(|| self.without_way(entry)),
+                    .or_else(|| self.without_way(entry))
+                    .or_else(|| self.without_mesh(entry)),
             }),
             stop: exit.stop,
             ended_at: facts.stopped_at.or(exit.ended_at),
@@ -199,11 +200,11 @@ impl Supervisor {
             Because::Unhealthy => self.health_sentence(unit),
             Because::Setup => "its setup is being performed".into(),
             Because::Working => "the task runs".into(),
-            Because::Up => match self
-                .units
-                .find(unit)
-                .and_then(|entry| network::off(entry).or_else(|| self.without_way(entry)))
-            {
+            Because::Up => match self.units.find(unit).and_then(|entry| {
+                network::off(entry)
+                    .or_else(|| self.without_way(entry))
+                    .or_else(|| self.without_mesh(entry))
+            }) {
                 Some(reason) => format!("it is up, but {reason}"),
                 None => "it is up".into(),
             },

@@ -1,18 +1,19 @@
 //! Other machines, as far as addresses are concerned.
 //!
-//! Owns: what was found on each when it was reached last, and the topology that follows from it. Which way leads where is the
+//! Owns: what was found on each when it was reached last, whom SSH and meshes join, and the topology that follows from it. Which way leads where is the
 //! registry's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use service_registry::{Detour, HostId, Sight, Topology};
+use service_registry::mesh::Pair;
+use service_registry::{Detour, HostId, HostNet, InterfaceKind, Sight, Topology};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
-use crate::executors::HostFacts;
+use crate::executors::{HostFacts, Joining, MeshCall, MeshPair};
 use crate::report::HostLogin;
-use crate::spec::TargetSpec;
+use crate::spec::{StackName, TargetSpec};
 
 /// What is known of other machines.
 #[derive(Debug, Default)]
@@ -23,6 +24,10 @@ pub(super) struct Hosts {
     seen: BTreeMap<(HostId, HostId), Sight>,
     /// The ways that were made: where each listens, and which attempts need it.
     carried: BTreeMap<Detour, (SocketAddr, BTreeSet<String>)>,
+    /// Those that a mesh joins.
+    joined: BTreeMap<Pair, MeshPair>,
+    /// Those that none could join, why, and for which attempt that was tried last.
+    apart: BTreeMap<Pair, (String, String)>,
 }
 
 impl Supervisor {
@@ -41,7 +46,12 @@ impl Supervisor {
 
 /// The other machine that a unit runs on.
 pub(super) fn host_of(entry: &UnitEntry) -> Option<HostId> {
-    match &entry.described().target {
+    host_of_target(&entry.described().target)
+}
+
+/// The other machine that a target is on.
+pub(super) fn host_of_target(target: &TargetSpec) -> Option<HostId> {
+    match target {
         TargetSpec::Remote(remote) => Some(HostId::new(&remote.host)),
         _ => None,
     }
@@ -68,7 +78,8 @@ impl Hosts {
         if known == Some(&facts) {
             return false;
         }
-        if known.is_none_or(|known| (&known.net, known.address) != (&facts.net, facts.address)) {
+        let place = |facts: &HostFacts| (without_tunnels(&facts.net), facts.address);
+        if known.is_none_or(|known| place(known) != place(&facts)) {
             // It may be somewhere else now.
             self.seen
                 .retain(|(from, to), _| *from != facts.host && *to != facts.host);
@@ -122,6 +133,56 @@ impl Hosts {
         self.carried.len() < had
     }
 
+    /// Whether nothing is to be done about a mesh for this attempt: the two are joined for the stack, or it was tried in vain.
+    pub(super) fn is_settled(&self, call: &MeshCall, instance_id: &str) -> bool {
+        let joined = self.joined.get(&call.pair);
+        let apart = self.apart.get(&call.pair);
+        joined.is_some_and(|pair| pair.stacks.contains(&call.stack))
+            || apart.is_some_and(|(_, attempt)| attempt == instance_id)
+    }
+
+    /// A mesh was asked for, for an attempt.
+    pub(super) fn meshed(&mut self, call: MeshCall, joining: Joining, instance_id: String) {
+        match joining {
+            Joining::Joined(ends) => self.joined(MeshPair {
+                ends,
+                stacks: [call.stack].into(),
+            }),
+            Joining::Apart(reason) => {
+                tracing::warn!(hosts = %call.pair, reason, "no mesh joins these hosts");
+                self.apart.insert(call.pair, (reason, instance_id));
+            }
+        }
+    }
+
+    /// A mesh joins these two, for these stacks too.
+    pub(super) fn joined(&mut self, pair: MeshPair) {
+        let [(one, _), (other, _)] = &pair.ends;
+        let Some(hosts) = Pair::new(one.clone(), other.clone()) else {
+            return;
+        };
+        self.apart.remove(&hosts);
+        let stacks = pair.stacks.clone();
+        let known = self.joined.entry(hosts).or_insert(pair);
+        known.stacks.extend(stacks);
+    }
+
+    /// Why no mesh joins these two, where one was wanted.
+    pub(super) fn apart(&self, one: &HostId, other: &HostId) -> Option<&str> {
+        let pair = Pair::new(one.clone(), other.clone())?;
+        self.apart.get(&pair).map(|(reason, _)| reason.as_str())
+    }
+
+    /// A stack needs none of them any more. Whether two are joined no more by that.
+    pub(super) fn leave(&mut self, stack: &StackName) -> bool {
+        let had = self.joined.len();
+        self.joined.retain(|_, pair| {
+            pair.stacks.remove(stack);
+            !pair.stacks.is_empty()
+        });
+        self.joined.len() < had
+    }
+
     pub(super) fn topology(&self) -> Topology {
         let mut topology = Topology::new();
         for HostFacts {
@@ -143,6 +204,12 @@ impl Hosts {
         for ((from, to), sight) in &self.seen {
             topology = topology.with_sight(from.clone(), to.clone(), *sight);
         }
+        for MeshPair {
+            ends: [one, other], ..
+        } in self.joined.values()
+        {
+            topology = topology.with_mesh_pair(one.clone(), other.clone());
+        }
         for (Detour { from, to, target }, (listen, _)) in &self.carried {
             topology = topology.with_forward(from.clone(), to.clone(), *target, *listen);
         }
@@ -150,11 +217,17 @@ impl Hosts {
     }
 }
 
+/// Its own mesh does not move a host.
+fn without_tunnels(net: &HostNet) -> HostNet {
+    let mut net = net.clone();
+    net.interfaces
+        .retain(|interface| interface.kind != InterfaceKind::Tunnel);
+    net
+}
+
 #[cfg(test)]
 mod tests {
-    use service_registry::{
-        HostNet, Interface, InterfaceAddress, InterfaceKind, Place, Reason, route,
-    };
+    use service_registry::{Interface, InterfaceAddress, Place, Reason, route};
 
     use super::*;
 

@@ -22,6 +22,7 @@ mod inbox;
 mod input;
 mod journal;
 mod launch;
+mod meshed;
 mod net;
 mod network;
 mod notice;

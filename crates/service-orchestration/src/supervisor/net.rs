@@ -17,8 +17,8 @@ use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{Forward, network_name};
 use crate::report::{
-    Carriage, NetAttachment, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetReason,
-    NetRefusal, NetUnit, NetView, PlaceKind, SCHEMA_VERSION,
+    Carriage, NetAttachment, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetRefusal,
+    NetUnit, NetView, PlaceKind, SCHEMA_VERSION,
 };
 use crate::spec::{Protocol, StackName, TargetKind, TargetSpec, UnitKind};
 use crate::supervisor::NetError;
@@ -66,6 +66,7 @@ impl Supervisor {
                     false => self.listing(other),
                 },
                 is_told: self.told(other) == key(&other.id),
+                apart: self.hosts.apart(from.host(), self.place_of(other).host()),
             };
             sight.look(&self.registry)
         });
@@ -125,6 +126,8 @@ struct Sight<'a> {
     is_told: bool,
     /// Whether what leads nowhere by itself can be carried by SSH.
     can_carry: bool,
+    /// Why no mesh joins their hosts, where one was wanted.
+    apart: Option<&'a str>,
 }
 
 impl Sight<'_> {
@@ -160,7 +163,7 @@ impl Sight<'_> {
                 .filter(|ip| !ip.is_unspecified()),
             address: found.and_then(|resolved| resolved.endpoints().next().map(|(_, at)| at)),
             ip: found.map(Resolved::ip),
-            reason: found.map(|resolved| net_reason(resolved.route.reason)),
+            reason: found.map(|resolved| self.reason(resolved.route.reason)),
             refusal: resolved.as_ref().err().cloned(),
             endpoints: entry.map_or_else(Vec::new, |entry| {
                 self.endpoints(entry, registry, ways.as_ref(), pending.as_ref())
@@ -223,7 +226,7 @@ impl Sight<'_> {
                 protocol,
                 address: way.and_then(|way| way.endpoints().next().map(|(_, at)| at)),
                 url: way.and_then(Resolved::url),
-                reason: way.map(|way| net_reason(way.route.reason)),
+                reason: way.map(|way| self.reason(way.route.reason)),
                 refusal: pending.cloned().or_else(refusal),
                 forwarder: match forward {
                     Some(Forward { listen, to }) => Some(NetForwarder {
@@ -451,13 +454,6 @@ fn alias(name: String) -> NetName {
         name,
         by: NetNameBy::NetworkAlias,
         ip: None,
-    }
-}
-
-fn net_reason(reason: Reason) -> NetReason {
-    NetReason {
-        code: reason.code().into(),
-        text: reason.to_string(),
     }
 }
 

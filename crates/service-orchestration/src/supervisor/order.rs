@@ -429,6 +429,7 @@ impl Supervisor {
             self.forget_unit(unit);
         }
         self.units.remove_stack(stack);
+        self.leave_meshes(stack);
         self.snapshots.forget(stack);
         self.keeper.batch().stacks.insert(stack.clone(), None);
         self.emit_plain(

@@ -1,5 +1,5 @@
-//! What must be found out and made on hosts before a unit is launched: whether one reaches another, ways where none leads, free
-//! ports.
+//! What must be found out and made on hosts before a unit is launched: whether one reaches another, a mesh or ways where none leads,
+//! free ports.
 //!
 //! Owns: which of that an attempt needs, and what came of it. Reaches no host: a [`Carrier`] does.
 
@@ -12,7 +12,7 @@ use super::address::key;
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
 use super::units::UnitEntry;
-use crate::executors::{Carrier, HostCall, LaunchError, Passage};
+use crate::executors::{Carrier, HostCall, Joining, LaunchError, MeshCall, Passage};
 use crate::model::Index;
 use crate::spec::{PortNumber, Protocol, TargetKind, TargetSpec, UnitKind};
 
@@ -25,6 +25,8 @@ pub(super) enum Errand {
         to: HostEnd,
         at: Vec<std::net::IpAddr>,
     },
+    /// No LAN joins two hosts that are on one network of their stack.
+    Mesh(MeshCall),
     /// Nothing leads there by itself.
     Carry { detour: Detour, passage: Passage },
     /// The port at this place of the unit's definition shall be chosen.
@@ -47,6 +49,7 @@ pub(super) struct HostEnd {
 #[derive(Debug)]
 pub(crate) enum Done {
     Seen(HostId, HostId, Sight),
+    Meshed(MeshCall, Joining),
     Carried(Detour, SocketAddr),
     Port(u32, u16),
 }
@@ -118,6 +121,11 @@ impl Supervisor {
             }];
         }
         let instance_id = asker.facts.instance_id.as_deref().unwrap_or_default();
+        if let Some(call) = self.mesh_call(asker, &entry, &from)
+            && !self.hosts.is_settled(&call, instance_id)
+        {
+            return vec![Errand::Mesh(call)];
+        }
         let protocols = other.numbered_ports().map(|(_, port, _)| port.protocol);
         let protocols = protocols.chain(std::iter::repeat(Protocol::Tcp));
         let each = self.registry.detours(&entry, &from).into_iter();
@@ -149,6 +157,9 @@ impl Supervisor {
         for one in done {
             match one {
                 Done::Seen(from, to, sight) => self.hosts.seen(from, to, sight),
+                Done::Meshed(call, joining) => {
+                    self.hosts.meshed(call, joining, instance_id.clone());
+                }
                 Done::Carried(detour, listen) => {
                     self.hosts.carried(detour, listen, instance_id.clone());
                 }
@@ -177,6 +188,9 @@ impl Supervisor {
                 target: one.passage.target,
             };
             self.hosts.carried(detour, one.listen, one.instance_id);
+        }
+        for pair in futures_lite::future::block_on(carrier.joined()) {
+            self.hosts.joined(pair);
         }
         self.registry.set_topology(self.hosts.topology());
     }
@@ -218,6 +232,10 @@ async fn run_one(
         Errand::Look { from, to, at } => {
             let sight = carrier.look(from.call.as_ref(), to.call.as_ref(), &at);
             Done::Seen(from.id, to.id, sight.await?)
+        }
+        Errand::Mesh(call) => {
+            let joining = carrier.join(&call).await?;
+            Done::Meshed(call, joining)
         }
         Errand::Carry { detour, passage } => {
             let listen = carrier.carry(instance_id, &passage).await?;

@@ -3,7 +3,7 @@
 //! Owns: what follows from the facts about two hosts. Never looks at the network, and guesses nothing: two hosts are on
 //! one LAN when both have an outward interface in it, and what was seen to answer or to be silent goes before that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::host::{HostNet, Sight, is_public};
@@ -15,8 +15,8 @@ pub struct Topology {
     lan: BTreeMap<HostId, IpAddr>,
     hosts: BTreeMap<HostId, HostNet>,
     seen: BTreeMap<(HostId, HostId), Sight>,
-    mesh: BTreeMap<HostId, IpAddr>,
-    joined: BTreeSet<(HostId, HostId)>,
+    /// The address on a mesh of the second, for the first.
+    joined: BTreeMap<(HostId, HostId), IpAddr>,
     forwards: BTreeMap<Detour, SocketAddr>,
 }
 
@@ -70,9 +70,9 @@ impl Topology {
     /// The two are joined by a mesh, directly or over a relay, and have these addresses on it.
     #[must_use]
     pub fn with_mesh_pair(mut self, one: (HostId, IpAddr), other: (HostId, IpAddr)) -> Self {
-        self.joined.insert((one.0.clone(), other.0.clone()));
-        self.joined.insert((other.0.clone(), one.0.clone()));
-        self.mesh.extend([one, other]);
+        let [(one, own), (other, others)] = [one, other];
+        self.joined.insert((one.clone(), other.clone()), others);
+        self.joined.insert((other, one), own);
         self
     }
 
@@ -99,6 +99,11 @@ impl Topology {
             (Some(own), Some(other)) => shared(own, other).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the first reaches the second on a LAN, or is taken to while nobody has looked.
+    pub fn is_on_lan(&self, from: &HostId, to: &HostId) -> bool {
+        !self.lan_ways(from, to).is_empty()
     }
 
     /// What was found on a host.
@@ -139,8 +144,7 @@ impl Topology {
 
     /// The address at which `to` is reached through the mesh.
     pub(crate) fn mesh_way(&self, from: &HostId, to: &HostId) -> Option<Way> {
-        let is_joined = self.joined.contains(&(from.clone(), to.clone()));
-        let address = self.mesh.get(to).filter(|_| is_joined)?;
+        let address = self.joined.get(&(from.clone(), to.clone()))?;
         Some(Way {
             address: *address,
             reason: Reason::Mesh,

@@ -2,54 +2,22 @@
 //!
 //! Owns: which connection each of these needs. Which ways there are is in [`super::ways`].
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
-use async_io::Timer;
-use async_net::{TcpListener, TcpStream};
 use async_trait::async_trait;
-use command_executor::agent::{AgentLink, StreamError};
 use command_executor::blocking;
-use futures_lite::future;
 use service_registry::Sight;
-use service_shim::agent::protocol::FailureKind;
 
 use super::SshExecutor;
-use super::directory::{HostCall, KnownHost};
-use super::reach::{self, ReachError};
+use super::directory::HostCall;
+use super::look::{Asked, asked, away, known, look};
 use super::ways::{self, Ends, Plan};
-use crate::executors::{Carried, Carrier, LaunchError, Passage};
+use crate::executors::{Carried, Carrier, Joining, LaunchError, MeshCall, MeshPair, Passage};
 use crate::spec::Protocol;
 
 impl SshExecutor {
-    async fn known(&self, call: &HostCall) -> Result<KnownHost, LaunchError> {
-        let found = self.hosts.find(call).await;
-        found.map_err(|refusal| refused(call, refusal.reason))
-    }
-
-    /// A host that is reached now; none for this machine.
-    async fn asked(
-        &self,
-        call: Option<&HostCall>,
-    ) -> Result<Option<(KnownHost, AgentLink)>, LaunchError> {
-        let Some(call) = call else {
-            return Ok(None);
-        };
-        let host = self.known(call).await?;
-        match reach::agent(&host.link).await {
-            Ok(agent) => Ok(Some((host, agent))),
-            Err(ReachError::Away(error)) => Err(away(call, error)),
-            Err(error) => Err(refused(call, crate::error_chain(&error))),
-        }
-    }
-
     /// Where a way shall listen, that is not carried yet.
-    async fn plan(
-        &self,
-        passage: &Passage,
-        from: Option<&(KnownHost, AgentLink)>,
-    ) -> Result<Plan, LaunchError> {
+    async fn plan(&self, passage: &Passage, from: Option<&Asked>) -> Result<Plan, LaunchError> {
         let here = || async {
             let found = blocking::unblock(ways::free_port_here).await;
             found.map_err(|source| LaunchError::Machine {
@@ -83,26 +51,7 @@ impl Carrier for SshExecutor {
         to: Option<&HostCall>,
         at: &[IpAddr],
     ) -> Result<Sight, LaunchError> {
-        let asker = self.asked(from).await?;
-        let port = match to {
-            Some(call) => Some(self.known(call).await?.port),
-            None => None,
-        };
-        for address in at {
-            // What surely listens there: the sshd of another host, and here something for this moment.
-            let held = match port {
-                Some(_) => None,
-                None => TcpListener::bind((*address, 0)).await.ok(),
-            };
-            let own = held.as_ref().and_then(|held| held.local_addr().ok());
-            let Some(port) = port.or(own.map(|own| own.port())) else {
-                continue;
-            };
-            if answers(from.zip(asker.as_ref()), *address, port).await? {
-                return Ok(Sight::Answers(*address));
-            }
-        }
-        Ok(Sight::Silent)
+        look(&*self.hosts, from, to, at).await
     }
 
     async fn free_port(
@@ -111,15 +60,17 @@ impl Carrier for SshExecutor {
         protocol: Protocol,
         taken: &[u16],
     ) -> Result<u16, LaunchError> {
-        let (known, agent) = self.asked(Some(host)).await?.expect("it is another host");
+        let (known, agent) = asked(&*self.hosts, Some(host))
+            .await?
+            .expect("it is another host");
         let udp = protocol == Protocol::Udp;
         let found = agent.free_port(udp, taken).await;
         found.map_err(|error| away(host, known.link.explain(error)))
     }
 
     async fn carry(&self, instance_id: &str, passage: &Passage) -> Result<SocketAddr, LaunchError> {
-        let from = self.asked(passage.from.as_ref()).await?;
-        let to = self.asked(passage.to.as_ref()).await?;
+        let from = asked(&*self.hosts, passage.from.as_ref()).await?;
+        let to = asked(&*self.hosts, passage.to.as_ref()).await?;
         let plan = match self.ways.plan(passage) {
             Some(plan) => plan,
             None => self.plan(passage, from.as_ref()).await?,
@@ -141,7 +92,7 @@ impl Carrier for SshExecutor {
         let mut resumed = Vec::new();
         for (carried, plan) in self.ways.recall().await {
             let find = async |call: &Option<HostCall>| match call {
-                Some(call) => self.known(call).await.map(|host| Some(host.link)),
+                Some(call) => known(&*self.hosts, call).await.map(|host| Some(host.link)),
                 None => Ok(None),
             };
             let ends = find(&carried.passage.from).await;
@@ -162,56 +113,16 @@ impl Carrier for SshExecutor {
     async fn release(&self, instance_id: &str) {
         self.ways.release(instance_id).await;
     }
-}
 
-/// Whether somebody takes connections there; asked by a host, or by this machine.
-async fn answers(
-    asker: Option<(&HostCall, &(KnownHost, AgentLink))>,
-    address: IpAddr,
-    port: u16,
-) -> Result<bool, LaunchError> {
-    let Some((call, (host, agent))) = asker else {
-        let connected = async { TcpStream::connect((address, port)).await.map(drop) };
-        let late = async {
-            Timer::after(PATIENCE).await;
-            Err(io::ErrorKind::TimedOut.into())
-        };
-        return Ok(future::or(connected, late).await.is_ok());
-    };
-    let connected = async {
-        match agent.tcp(address, port).await {
-            Ok(_) => Ok(true),
-            Err(StreamError::Failed(failure)) if failure.kind != FailureKind::Busy => Ok(false),
-            Err(error) => Err(away(call, host.link.explain(error))),
-        }
-    };
-    let late = async {
-        Timer::after(PATIENCE).await;
-        Ok(false)
-    };
-    future::or(connected, late).await
-}
-
-fn away(
-    call: &HostCall,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> LaunchError {
-    LaunchError::Unreachable {
-        unit: call.name.clone(),
-        source: error.into(),
+    async fn join(&self, call: &MeshCall) -> Result<Joining, LaunchError> {
+        self.meshes.join(call).await
     }
-}
 
-fn refused(call: &HostCall, reason: String) -> LaunchError {
-    LaunchError::NotRunnable {
-        program: call.name.clone(),
-        reason,
+    async fn joined(&self) -> Vec<MeshPair> {
+        self.meshes.joined().await
     }
 }
 
 fn name(call: Option<&HostCall>) -> String {
     call.map_or_else(|| "this machine".to_owned(), |call| call.name.clone())
 }
-
-/// Longer than a connection within a LAN takes.
-const PATIENCE: Duration = Duration::from_secs(3);

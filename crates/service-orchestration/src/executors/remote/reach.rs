@@ -94,7 +94,7 @@ pub(super) async fn facts(
 }
 
 /// What the facts say of a host's network.
-fn net(facts: &Facts) -> HostNet {
+pub(super) fn net(facts: &Facts) -> HostNet {
     let up = facts.interfaces.iter().filter(|interface| interface.up);
     let interfaces = up.map(|interface| {
         let addresses = interface.addresses.iter();
@@ -130,13 +130,19 @@ fn kind(name: &str, facts: &Facts) -> InterfaceKind {
         .any(|route| route.to.1 == 0 && route.interface == name);
     if name == "lo" {
         InterfaceKind::Inward
-    } else if begins(&["wg", "tun", "tap", "ppp"]) {
+    } else if begins(&["wg", "tun", "tap", "ppp"]) || is_of_mesh(name) {
         InterfaceKind::Tunnel
     } else if !is_default && begins(&["docker", "br-", "veth", "virbr", "cni", "podman", "lxc"]) {
         InterfaceKind::Inward
     } else {
         InterfaceKind::Outward
     }
+}
+
+/// Whether a mesh of this program, of whichever installation, has made it.
+fn is_of_mesh(name: &str) -> bool {
+    let rest = name.strip_prefix("hm").filter(|rest| rest.len() == 10);
+    rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A login takes 0.2 s; over a slow line, and with the program brought there, longer. Who cannot wait asks again.
@@ -161,9 +167,17 @@ mod tests {
             interface: interface.to_owned(),
         };
         let facts = Facts {
-            interfaces: ["br-1", "br-lan", "down", "eth0", "lo", "wg0"]
-                .map(found)
-                .into(),
+            interfaces: [
+                "br-1",
+                "br-lan",
+                "down",
+                "eth0",
+                "hm0123456789",
+                "lo",
+                "wg0",
+            ]
+            .map(found)
+            .into(),
             routes: vec![default("br-lan")],
             ..Facts::default()
         };
@@ -179,6 +193,7 @@ mod tests {
                 ("br-1", InterfaceKind::Inward),
                 ("br-lan", InterfaceKind::Outward),
                 ("eth0", InterfaceKind::Outward),
+                ("hm0123456789", InterfaceKind::Tunnel),
                 ("lo", InterfaceKind::Inward),
                 ("wg0", InterfaceKind::Tunnel),
             ]

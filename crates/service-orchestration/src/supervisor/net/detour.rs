@@ -5,7 +5,7 @@
 use service_registry::{Detour, Endpoint, Entry, HostId, Reason, Registry, Resolved};
 
 use super::Sight;
-use crate::report::{Carriage, NetForwarder, NetRefusal};
+use crate::report::{Carriage, NetForwarder, NetReason, NetRefusal};
 
 impl Sight<'_> {
     /// What is said of a unit that its asker will reach by SSH once it is launched.
@@ -43,6 +43,21 @@ impl Sight<'_> {
     }
 }
 
+impl Sight<'_> {
+    /// Why it is that address; where a mesh was wanted and something else leads there, why there is none.
+    pub(super) fn reason(&self, reason: Reason) -> NetReason {
+        let plain = net_reason(reason);
+        let is_instead = matches!(reason, Reason::Forward | Reason::Nat | Reason::Routed);
+        match self.apart.filter(|_| is_instead) {
+            Some(apart) => NetReason {
+                text: format!("{}; no mesh: {apart}", plain.text),
+                ..plain
+            },
+            None => plain,
+        }
+    }
+}
+
 /// What carries connections to a port, if SSH does.
 pub(super) fn carried(
     registry: &Registry,
@@ -74,5 +89,12 @@ fn named(host: &HostId) -> String {
     match *host == HostId::local() {
         true => "this machine".to_owned(),
         false => host.to_string(),
+    }
+}
+
+fn net_reason(reason: Reason) -> NetReason {
+    NetReason {
+        code: reason.code().into(),
+        text: reason.to_string(),
     }
 }

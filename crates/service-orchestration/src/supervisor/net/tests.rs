@@ -125,6 +125,7 @@ fn seen(asker: Option<&Unit>, other: &Unit) -> NetUnit {
         listing: Some(other.listing()),
         is_told: true,
         can_carry: false,
+        apart: None,
     };
     sight.look(&Registry::new())
 }
