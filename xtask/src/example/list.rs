@@ -2,11 +2,11 @@
 //!
 //! Owns: the names. What an example must show stands in the file of its name.
 
-use crate::example::{lan, mixed, quickstart, webapp};
+use crate::example::{lan, mesh, mixed, quickstart, webapp};
 use crate::failure::Failure;
 
 /// The examples that `cargo xtask ci` runs.
-pub(crate) const NAMES: [&str; 4] = ["quickstart", "webapp", "mixed", "lan"];
+pub(crate) const NAMES: [&str; 5] = ["quickstart", "webapp", "mixed", "lan", "mesh"];
 
 /// Runs one and ends in one line.
 ///
@@ -18,6 +18,7 @@ pub(crate) fn run(name: &str) -> Result<(), Failure> {
         "webapp" => webapp::run()?,
         "mixed" => mixed::run()?,
         "lan" => lan::run()?,
+        "mesh" => mesh::run()?,
         _ => {
             return Err(Failure::Missing {
                 what: format!("no example `{name}`"),

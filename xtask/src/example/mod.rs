@@ -3,6 +3,7 @@
 mod lan;
 mod leftovers;
 mod list;
+mod mesh;
 mod mixed;
 mod quickstart;
 mod webapp;
