@@ -121,7 +121,8 @@ fn mounts_and_builds_are_taken_apart() {
 
 #[test]
 fn targets_that_can_be_run_here_are_no_warning() {
-    let sources = support::sources("services: {a: {type: package, host: h, package: x}}");
+    let package = "services: {a: {type: package, host: h, package: x, version: '1'}}";
+    let sources = support::sources(package);
     let loaded = harness_config::load(&sources);
     assert_eq!(lines(&loaded).matches("H0301").count(), 1);
     let stack = loaded.stack.expect("it loads");
@@ -129,6 +130,23 @@ fn targets_that_can_be_run_here_are_no_warning() {
     let sources = sources.runs(TargetKind::Package);
     assert_eq!(unsupported_with(&stack, &sources), []);
     assert_eq!(lines(&harness_config::load(&sources)), "");
+}
+
+#[test]
+fn a_package_on_a_host_is_what_a_remote_one_is() {
+    let target = |text: &str| {
+        let loaded = harness_config::load(&support::sources(text));
+        assert_eq!(lines(&loaded), "", "{text}");
+        let stack = loaded.stack.expect("it loads");
+        let mut units = stack.units.into_values();
+        units.next().expect("one").target
+    };
+    let remote = target("services: {a: {type: remote, host: h, user: u, package: x.tar.gz}}");
+    for kind in ["package", "wireguard"] {
+        let text =
+            format!("services: {{a: {{type: {kind}, host: h, user: u, package: x.tar.gz}}}}");
+        assert_eq!(target(&text), remote);
+    }
 }
 
 #[test]

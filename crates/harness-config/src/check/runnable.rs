@@ -62,6 +62,9 @@ fn reason(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
             }
             None => "it has no target".to_owned(),
         }),
+        TargetKind::Package => Some(
+            "`version` and `install_path` of a package cannot be followed: `package` names the archive, and `harness deploy` its version".to_owned(),
+        ),
         _ => Some(format!("targets of type {kind} cannot be run yet")),
     }
 }

@@ -30,14 +30,7 @@ impl Decoder<'_> {
                 container: owned(form, "container")?,
             },
             TargetType::Remote => TargetSpec::Remote(self.remote(form)?),
-            TargetType::Package | TargetType::Wireguard => TargetSpec::Package(PackageTarget {
-                host: owned(form, "host")?,
-                user: owned(form, "user"),
-                package: owned(form, "package")?,
-                version: owned(form, "version"),
-                install_path: owned(form, "install_path").map(PathBuf::from),
-                wireguard: form.kind == TargetType::Wireguard,
-            }),
+            TargetType::Package | TargetType::Wireguard => package(form)?,
         };
         Some((target, false))
     }
@@ -113,6 +106,31 @@ impl Decoder<'_> {
             run,
         })
     }
+}
+
+/// A package on a host is what `remote` with `package` is, unless it says what cannot be followed.
+fn package(form: Form<'_>) -> Option<TargetSpec> {
+    let (host, user) = (owned(form, "host")?, owned(form, "user"));
+    let package = owned(form, "package")?;
+    let version = owned(form, "version");
+    let install_path = owned(form, "install_path").map(PathBuf::from);
+    if version.is_none() && install_path.is_none() {
+        return Some(TargetSpec::Remote(RemoteTarget {
+            host,
+            user,
+            port: None,
+            ssh_key: None,
+            run: RemoteRun::Package(package),
+        }));
+    }
+    Some(TargetSpec::Package(PackageTarget {
+        host,
+        user,
+        package,
+        version,
+        install_path,
+        wireguard: form.kind == TargetType::Wireguard,
+    }))
 }
 
 fn texts(node: &Node) -> Vec<Template> {
