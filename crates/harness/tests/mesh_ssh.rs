@@ -179,6 +179,30 @@ fn ssh_carries_where_no_mesh_can_be_made_and_it_is_said_why() {
 }
 
 #[test]
+fn a_node_carries_for_two_of_which_neither_reaches_the_other() {
+    let hosts = Hosts::own(1, 2);
+    let text = stack(", nodes: [{host: host1}]");
+    let (begin, _) = text.split_once("  beside:").expect("it is the last");
+    let home = Home::new(&begin.replace("host: host1, network", "host: far2, network"));
+    trusted_all(&home, &hosts);
+    let print = fingerprint(&hosts, "far2");
+    let more = ["--fingerprint", &print, "--jump", "router"];
+    add(&home, &hosts, "far2", &more).expect(0);
+    for (host, other) in [("far1", "far2"), ("far2", "far1")] {
+        let apart = format!("iptables -A INPUT -s {} -j DROP", hosts.address(other));
+        sh(&hosts, host, &apart);
+    }
+    home.ok(&["start", "--wait"]);
+    let [at, code, text] = why(&home, "near", "far");
+    assert_eq!(code, "mesh", "{at}: {text}");
+    assert_ne!(sh(&hosts, "host1", INTERFACES), "", "it carries");
+    home.ok(&["down", "--yes"]);
+    for host in ["host1", "far1", "far2"] {
+        assert_eq!(sh(&hosts, host, LEFT), "", "{host}");
+    }
+}
+
+#[test]
 fn a_subnet_that_a_host_has_already_is_refused_by_its_name() {
     let hosts = Hosts::own(1, 1);
     let taken = hosts.address("host1");
