@@ -43,6 +43,10 @@ pub enum Column {
     Docker,
     /// Of Docker Compose.
     Compose(Form),
+    /// Of a loop of `ssh`, a connection for each command.
+    Ssh,
+    /// The same over one connection per host.
+    SharedSsh,
 }
 
 impl Column {
@@ -55,6 +59,8 @@ impl Column {
             Self::Splice => "pipe, spliced",
             Self::Docker => "docker",
             Self::Compose(form) => form.name(),
+            Self::Ssh => "ssh",
+            Self::SharedSsh => "ssh, ControlMaster",
         }
     }
 }
