@@ -19,7 +19,7 @@ use super::lines::Lines;
 use super::logs_after::After;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{LogPrinter, json_line, note, print_bytes, reader_gone};
+use crate::render::{LogPrinter, gap_text, json_line, note, print_bytes, reader_gone};
 use crate::units::selected;
 use crate::{select, time};
 
@@ -335,7 +335,7 @@ impl Sink {
             }
             // Nothing of ours among the service's own bytes.
             (false, Some(missing)) if self.printer.is_raw() => {
-                note(&format!("[harness: {missing} bytes dropped]\n"));
+                note(&format!("{}\n", gap_text(missing)));
             }
             (false, _) => self.printer.show(unit, lines, &mut self.shown),
         }

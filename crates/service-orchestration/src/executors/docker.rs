@@ -143,6 +143,7 @@ impl DockerExecutor {
         }
         let engine = self.shared.engine()?;
         let record = self.shared.records.read(&ticket.instance_id).await?;
+        let before_ended_ns = record.as_ref().and_then(|record| record.before_ended_ns);
         let (id, output, before_ns) = match record {
             Some(record) => (
                 ContainerId::new(record.container.as_str()),
@@ -181,10 +182,13 @@ impl DockerExecutor {
             return Ok(Adoption::NeverBegan);
         }
         let check = check::find(engine, &seen).await;
-        let engine = engine.clone();
+        let (engine, finished_ns) = (engine.clone(), seen.state.finished_ns);
         let attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);
         let mut attempt = attempt.with_check(check.known());
-        if is_alive {
+        if before_ended_ns.is_some_and(|before| before != finished_ns) {
+            attempt.has_ended_since(finished_ns);
+        }
+        if is_alive && !attempt.is_over() {
             return Ok(Adoption::Alive(Box::new(attempt)));
         }
         loop {

@@ -39,9 +39,11 @@ impl Supervisor {
             return;
         };
         if self.world.unit(unit).state.is_active() {
-            // Its own start; or another one after its end, which is on its way here.
+            // Its own start; or another one after its end, which is on its way here. What is found running does so by now.
+            let now = self.clock.wall().timestamp_nanos_opt();
+            let now = now.and_then(|ns| u64::try_from(ns).ok());
             let at_ns = &mut self.units.get_mut(unit).started_ns;
-            *at_ns = (*at_ns).max(started.at_ns);
+            *at_ns = (*at_ns).max(started.at_ns.or(now));
         } else if self.is_over(unit, started.at_ns) || !self.needs_kept(&started.unit) {
             // It has ended again since.
         } else if sure {

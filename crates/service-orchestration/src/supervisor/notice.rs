@@ -316,7 +316,8 @@ impl Supervisor {
             // Its engine may give it to another.
             attachment.ip = None;
         }
-        if exit.detail.is_some() {
+        let is_of_its_start = entry.facts.reason.as_deref() == Some(BY_SOMEBODY_ELSE);
+        if exit.detail.is_some() || is_of_its_start {
             entry.facts.reason.clone_from(&exit.detail);
         }
         entry.health = super::units::HealthFacts::default();

@@ -179,6 +179,18 @@ fn one_that_somebody_starts_or_restarts_is_taken_as_it_runs_and_ended_by_a_stop(
         is_taken(&manager).await;
         lines.push("layer 4 volume 4");
         until_said(&yard, "db", &lines).await;
+        // Restarted while there is none: that run is over, and its lines are here.
+        let first = yard.item(&manager, "db").await;
+        manager.shutdown(true).await;
+        yard.engine.stop(&id, at_once).await.expect("it runs");
+        yard.engine.start(&id).await.expect("it is kept");
+        let manager = yard.manager().await;
+        is_taken(&manager).await;
+        let again = yard.item(&manager, "db").await;
+        assert_ne!(again.instance_id, first.instance_id, "another attempt");
+        assert!(again.started_at > first.started_at);
+        lines.push("layer 5 volume 5");
+        until_said(&yard, "db", &lines).await;
         yard.order(&manager, &[], STOP).await;
         yard.reach(&manager, &[], Goal::Stopped).await;
         let seen = yard.engine.inspect(&id).await.expect("it is kept");

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use async_io::Timer;
 use async_trait::async_trait;
-use container_engine::{Container, ContainerAction, ContainerId, Engine, EngineError};
+use container_engine::{
+    Container, ContainerAction, ContainerId, Engine, EngineError, HealthStatus,
+};
 use futures_lite::future;
 
 use self::ending::Blame;
@@ -308,6 +310,8 @@ impl RunningContainer {
 
     fn happened(&mut self, action: ContainerAction) {
         match action {
+            // Engines say it of one that ends, too: looking tells which.
+            ContainerAction::Health(HealthStatus::Unhealthy) => self.look(),
             ContainerAction::Health(status) => {
                 self.health.set(Some(status));
                 self.is_check_news = true;

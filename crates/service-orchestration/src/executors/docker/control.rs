@@ -52,7 +52,7 @@ impl LastHealth {
         self.0.store(number, Ordering::Release);
     }
 
-    fn get(&self) -> Option<HealthStatus> {
+    pub(super) fn get(&self) -> Option<HealthStatus> {
         match self.0.load(Ordering::Acquire) {
             1 => Some(HealthStatus::Starting),
             2 => Some(HealthStatus::Healthy),

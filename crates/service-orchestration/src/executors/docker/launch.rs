@@ -301,6 +301,7 @@ impl<'a> Launch<'a> {
             stack: self.order.unit.stack.to_string(),
             container: id.as_str().to_owned(),
             before_ns,
+            before_ended_ns: Some(seen.state.finished_ns),
             past,
             output: Output::new(self.order).policy().clone(),
         };

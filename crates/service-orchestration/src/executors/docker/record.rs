@@ -25,6 +25,10 @@ pub(super) struct Record {
     pub(super) container: String,
     /// When the run before began, in nanoseconds since 1970 by the engine's clock; absent when it never ran.
     pub(super) before_ns: Option<u64>,
+    /// When that ended, by the same clock: one that ended later, and runs, was started by somebody else since. Absent in records
+    /// of earlier versions.
+    #[serde(default)]
+    pub(super) before_ended_ns: Option<Option<u64>>,
     /// What the container has said before this attempt.
     pub(super) past: Option<Past>,
     /// Where its output goes.
@@ -117,6 +121,7 @@ mod tests {
             stack: "shop".into(),
             container: "c1".into(),
             before_ns: Some(7),
+            before_ended_ns: Some(Some(8)),
             past: Some(Past {
                 at_ns: [9, 8],
                 counts: [2, 0],

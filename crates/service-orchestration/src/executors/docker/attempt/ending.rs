@@ -29,10 +29,13 @@ pub(super) enum Blame {
 impl RunningContainer {
     /// How the container is. Once it does not run any more, that is its end.
     pub(super) fn take_in(&mut self, seen: Container) {
-        self.health
-            .set(seen.state.health.as_ref().map(|health| health.status));
         self.is_paused = seen.state.status == ContainerStatus::Paused;
         if seen.state.status.is_alive() {
+            // What has ended is called unhealthy by its engine.
+            let health = seen.state.health.as_ref().map(|health| health.status);
+            let before = self.health.get();
+            self.health.set(health);
+            self.is_check_news |= before.is_some() && self.health.get() != before;
             let began = *self.run_ns.get_or_insert(seen.state.started_ns);
             if began != seen.state.started_ns {
                 self.overtaken(seen.state.finished_ns);
@@ -61,6 +64,18 @@ impl RunningContainer {
             ..ExitInfo::default()
         };
         self.ended(exit, None);
+    }
+
+    /// Nobody looked for a while, and its container has ended meanwhile: where it runs, somebody else has started it again.
+    pub(in super::super) fn has_ended_since(&mut self, finished_ns: Option<u64>) {
+        if self.end.is_none() {
+            self.overtaken(finished_ns);
+        }
+    }
+
+    /// Whether its end is known, whatever is still to be done for it.
+    pub(in super::super) fn is_over(&self) -> bool {
+        self.end.is_some()
     }
 
     /// It runs, but not since this attempt began: it has ended and was started again before anybody looked.
