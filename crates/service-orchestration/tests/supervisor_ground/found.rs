@@ -60,6 +60,14 @@ fn one_that_somebody_starts_after_its_end_counts_as_running_and_says_so_and_a_st
             );
             assert_eq!((yard.order("db").attempt, taken.restarts), (again, 0));
         }
+        // How it began says nothing of its end.
+        yard.stage.exits("db", 137);
+        comes_to(&manager, "db", "failed").await;
+        let reason = status(&manager, "db").await.reason.unwrap_or_default();
+        assert!(!reason.contains("somebody else"), "{reason}");
+        yard.state().foreign.insert("db".into());
+        yard.tells_of_a_start("db", SOON);
+        comes_to(&manager, "db", "ready").await;
         let stopping = manager.order(&stack_name(), &[], STOP).await;
         stopping.expect("known units");
         assert_eq!(wait(&manager, &[], Goal::Stopped).await, Waited::Reached);

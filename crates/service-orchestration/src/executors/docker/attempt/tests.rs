@@ -222,6 +222,37 @@ fn of_one_that_was_removed_is_known_what_was_heard_of_its_end() {
 }
 
 #[test]
+fn what_its_engine_calls_unhealthy_is_looked_at_first_since_that_is_said_of_ends_too() {
+    use container_engine::{Health, HealthStatus};
+    let seen = |status| {
+        let mut seen = running();
+        seen.state.health = Some(Health {
+            status,
+            failing_streak: 0,
+            last: None,
+        });
+        looked(Ok(seen))
+    };
+    let said = || {
+        let action = ContainerAction::Health(HealthStatus::Unhealthy);
+        Step::Heard(Some(Heard::Happened(action)))
+    };
+    let (mut attempt, _telling) = attempt(None);
+    attempt.digest(seen(HealthStatus::Healthy));
+    attempt.digest(said());
+    assert!(attempt.looking.is_some() && !attempt.is_check_news);
+    assert_eq!(attempt.health.get(), Some(HealthStatus::Healthy));
+    attempt.digest(seen(HealthStatus::Unhealthy));
+    assert!(attempt.is_check_news, "it runs, and is so");
+    assert_eq!(attempt.health.get(), Some(HealthStatus::Unhealthy));
+    let (mut ending, _telling) = super::tests::attempt(None);
+    ending.digest(seen(HealthStatus::Healthy));
+    ending.digest(said());
+    ending.digest(ended(1));
+    assert!(!ending.is_check_news, "it has ended, and nothing else");
+}
+
+#[test]
 fn one_that_runs_again_before_anybody_looked_has_ended() {
     let since = |started_ns| {
         let mut seen = running();
