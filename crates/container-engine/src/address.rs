@@ -28,6 +28,11 @@ pub enum EngineAddress {
         /// Its arguments.
         args: Vec<OsString>,
     },
+    /// Where only the caller knows how to get to.
+    Elsewhere {
+        /// What that is called in messages.
+        name: String,
+    },
 }
 
 impl fmt::Display for EngineAddress {
@@ -43,6 +48,7 @@ impl fmt::Display for EngineAddress {
                 }
                 f.write_str("`")
             }
+            Self::Elsewhere { name } => f.write_str(name),
         }
     }
 }

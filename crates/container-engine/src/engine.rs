@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::address::{EngineAddress, Way};
 use crate::attach::UPGRADE;
 use crate::call::{Bound, Call};
+use crate::dial::{self, Dial};
 use crate::discovery::Discovery;
 use crate::error::{EngineError, Object};
 use crate::info::Capabilities;
@@ -61,6 +62,8 @@ pub struct Engine {
 
 struct Shared {
     way: Way,
+    /// What leads to an engine elsewhere.
+    dial: Option<Arc<dyn Dial>>,
     timeouts: Timeouts,
     /// Connections that wait for their next request. Held for a push or a pop.
     idle: Mutex<Vec<Connection>>,
@@ -91,14 +94,23 @@ impl Engine {
         Self::new(Way::stdio(program.into(), args))
     }
 
-    fn new(way: Way) -> Self {
-        Self::with(way, Timeouts::default())
+    /// The engine of this name, as messages call it, that such a way leads to; `cli` is the command line that leads to the same
+    /// one, where there is any. Does not connect.
+    #[must_use]
+    pub fn over(name: impl Into<String>, cli: Vec<OsString>, dial: Arc<dyn Dial>) -> Self {
+        let address = EngineAddress::Elsewhere { name: name.into() };
+        Self::with(Way { address, cli }, Some(dial), Timeouts::default())
     }
 
-    fn with(way: Way, timeouts: Timeouts) -> Self {
+    fn new(way: Way) -> Self {
+        Self::with(way, None, Timeouts::default())
+    }
+
+    fn with(way: Way, dial: Option<Arc<dyn Dial>>, timeouts: Timeouts) -> Self {
         Self {
             shared: Arc::new(Shared {
                 way,
+                dial,
                 timeouts,
                 idle: Mutex::default(),
                 agreed: Mutex::default(),
@@ -110,7 +122,8 @@ impl Engine {
     /// The same engine with other bounds, and connections of its own.
     #[must_use]
     pub fn with_timeouts(&self, timeouts: Timeouts) -> Self {
-        Self::with(self.shared.way.clone(), timeouts)
+        let dial = self.shared.dial.clone();
+        Self::with(self.shared.way.clone(), dial, timeouts)
     }
 
     /// Where the engine is, for messages.
@@ -120,7 +133,8 @@ impl Engine {
     }
 
     /// The command line that leads to the same engine, to be followed by a verb: `docker -H unix:///var/run/docker.sock`.
-    /// For [`Engine::over_stdio`] it is the program with its arguments, without a final `system dial-stdio`.
+    /// For [`Engine::over_stdio`] it is the program with its arguments, without a final `system dial-stdio`; for [`Engine::over`] what
+    /// was given.
     #[must_use]
     pub fn cli(&self) -> Vec<OsString> {
         self.shared.way.cli.clone()
@@ -250,6 +264,11 @@ impl Engine {
     async fn connect(&self) -> Result<Connection, EngineError> {
         let within = self.shared.timeouts.connect;
         let opened = match self.address() {
+            EngineAddress::Elsewhere { name } => {
+                let dial = self.shared.dial.as_ref();
+                let dial = dial.expect("an engine elsewhere comes with a way to it");
+                dial::dialled(dial, name, within).await
+            }
             EngineAddress::Unix(path) => {
                 Connection::open(&Address::Unix(path.clone()), within).await
             }
@@ -275,7 +294,9 @@ impl Engine {
 
     fn keep(&self, mut connection: Connection) {
         let most = match self.address() {
-            EngineAddress::Unix(_) | EngineAddress::Tcp { .. } => MAX_IDLE_SOCKETS,
+            EngineAddress::Unix(_)
+            | EngineAddress::Tcp { .. }
+            | EngineAddress::Elsewhere { .. } => MAX_IDLE_SOCKETS,
             // Each is a process, perhaps two and a login.
             EngineAddress::Stdio { .. } => 1,
         };

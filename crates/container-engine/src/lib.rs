@@ -6,7 +6,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | find the engine | [`Engine::discover`], [`Engine::at_socket`], [`Engine::over_stdio`] |
+//! | find the engine | [`Engine::discover`], [`Engine::at_socket`], [`Engine::over_stdio`], [`Engine::over`] |
 //! | make, start, signal, look at, remove | [`Engine::create`], [`Engine::start`], [`Engine::kill`], [`Engine::inspect`], [`Engine::remove`] |
 //! | find one's own again | [`Engine::list`] with labels in [`Filters`] |
 //! | read output | [`Engine::logs`] |
@@ -46,6 +46,7 @@ mod address;
 mod attach;
 mod call;
 mod container;
+mod dial;
 mod discovery;
 mod engine;
 mod error;
@@ -67,6 +68,7 @@ mod volume;
 
 pub use address::EngineAddress;
 pub use container::*;
+pub use dial::{ByteStream, Dial};
 pub use discovery::Discovery;
 pub use engine::{Engine, Timeouts};
 pub use error::{EngineError, Object};

@@ -147,6 +147,16 @@ pub(crate) fn hint(address: &EngineAddress, error: &HttpError) -> &'static str {
         (EngineAddress::Unix(_) | EngineAddress::Tcp { .. }, io::ErrorKind::ConnectionRefused) => {
             "nobody listens there; start it (`systemctl start docker`), or set DOCKER_HOST"
         }
+        (EngineAddress::Elsewhere { .. }, io::ErrorKind::PermissionDenied) => {
+            "whoever logs in there may not use its socket; add that user to the socket's group (`sudo usermod -aG docker USER` there), or log in as another"
+        }
+        (
+            EngineAddress::Elsewhere { .. },
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused,
+        ) => {
+            "start docker or podman there (`systemctl start docker`), or name its socket by DOCKER_HOST in the environment of logins there"
+        }
+        (EngineAddress::Elsewhere { .. }, _) => "see whether the way there is open",
         (EngineAddress::Stdio { .. }, io::ErrorKind::NotFound) => {
             "the program that leads there is not in PATH; install it"
         }

@@ -7,6 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use client::Agent;
@@ -262,6 +263,32 @@ fn a_stream_leads_to_a_tcp_address() {
         port: to.port(),
     };
     let mut agent = Agent::start();
+    let (stream, answer) = agent.ask(&request);
+    assert_eq!(answer, Ok(Answer::Open));
+    agent.send(stream, b"there");
+    agent.end(stream);
+    let (mut served, _) = listener.accept().expect("carried");
+    let mut all = String::new();
+    served.read_to_string(&mut all).expect("to the end");
+    assert_eq!(all, "there");
+    served.write_all(b"back").expect("open");
+    drop(served);
+    assert_eq!(agent.data(stream), Ok(Some(b"back".to_vec())));
+    assert_eq!(agent.data(stream), Ok(None));
+    drop(listener);
+    let failure = agent.ask(&request).1.expect_err("nobody listens");
+    assert_eq!(failure.kind, FailureKind::Refused);
+}
+
+#[test]
+fn a_stream_leads_to_a_socket_of_the_host() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("engine.sock");
+    let request = Request::Unix { path: path.clone() };
+    let mut agent = Agent::start();
+    let failure = agent.ask(&request).1.expect_err("there is none");
+    assert_eq!(failure.kind, FailureKind::NotFound);
+    let listener = UnixListener::bind(&path).expect("free");
     let (stream, answer) = agent.ask(&request);
     assert_eq!(answer, Ok(Answer::Open));
     agent.send(stream, b"there");

@@ -63,6 +63,19 @@ impl AgentLink {
         }
     }
 
+    /// A connection to a unix socket of the host.
+    ///
+    /// # Errors
+    /// [`StreamError`]; `NotFound` where there is none, `Refused` where nobody listens, `Permission` where that user may not.
+    pub async fn unix(&self, path: &Path) -> Result<UnixStream, StreamError> {
+        let path = path.to_owned();
+        let (stream, answer) = self.answered(&Request::Unix { path }).await?;
+        match answer {
+            Answer::Open => carried(stream),
+            other => Err(senseless(&other)),
+        }
+    }
+
     /// Runs a command there. It is killed, with its process group, when what is returned is dropped or the connection lost.
     ///
     /// # Errors

@@ -2,10 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_net::unix::UnixStream;
-use container_engine::{ContainerId, Engine, EngineError, Filters};
-use futures::{AsyncReadExt, AsyncWriteExt};
+use container_engine::{ByteStream, ContainerId, Dial, Engine, EngineError, Filters};
+use futures::future::BoxFuture;
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt};
 use harness_http::{Bytes, Request};
 
 use crate::support::{Place, beside_engine, chain, run, says};
@@ -36,6 +41,63 @@ fn nobody_there_is_told_with_what_to_do() {
         let error = engine.info().await.unwrap_err();
         assert!(error.is_no_answer());
         assert!(chain(&error).contains("nobody listens there"), "{error}");
+    });
+}
+
+/// A way that its caller has, which is away at times.
+struct OwnWay {
+    socket: PathBuf,
+    is_away: AtomicBool,
+}
+
+impl Dial for OwnWay {
+    fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+        Box::pin(async {
+            if self.is_away.load(Ordering::Relaxed) {
+                return Err(io::Error::other("the tunnel is shut"));
+            }
+            let stream = UnixStream::connect(&self.socket).await?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+}
+
+#[test]
+fn an_engine_is_reached_by_the_way_of_its_caller_and_what_is_wrong_with_that_is_told() {
+    let place = Place::new();
+    let way = Arc::new(OwnWay {
+        socket: place.socket(),
+        is_away: AtomicBool::new(true),
+    });
+    let dial = Arc::clone(&way) as Arc<dyn Dial>;
+    let engine = Engine::over("host1", vec!["docker".into()], dial);
+    assert_eq!(engine.address().to_string(), "host1");
+    assert_eq!(engine.cli(), ["docker"]);
+    run(async {
+        let error = engine.list(&Filters::all()).await.expect_err("shut");
+        assert!(error.is_no_answer());
+        let text = chain(&error);
+        assert!(text.contains("at host1: see whether the way"), "{text}");
+        assert!(text.contains("the tunnel is shut"), "{text}");
+        way.is_away.store(false, Ordering::Relaxed);
+        let error = engine.list(&Filters::all()).await.expect_err("no socket");
+        let text = chain(&error);
+        assert!(text.contains("start docker or podman there"), "{text}");
+        let listener = place.listen();
+        let connections = Cell::new(0);
+        let serving = crate::support::serve(&listener, &connections, &async |_| says(200, "[]"));
+        let working = async {
+            for _ in 0..5 {
+                let other = engine.with_timeouts(container_engine::Timeouts::default());
+                engine.list(&Filters::all()).await.expect("it answers");
+                other.list(&Filters::all()).await.expect("it answers");
+            }
+        };
+        futures::select_biased! {
+            () = working.boxed_local().fuse() => {}
+            () = serving.boxed_local().fuse() => unreachable!("it listens for ever"),
+        }
+        assert_eq!(engine.connections_opened(), 3, "one of them serves");
     });
 }
 

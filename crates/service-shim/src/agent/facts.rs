@@ -92,12 +92,12 @@ fn programs() -> Vec<String> {
 
 fn engines() -> Vec<PathBuf> {
     let own = rustix::process::geteuid().as_raw();
-    let sockets = [
-        PathBuf::from("/var/run/docker.sock"),
-        format!("/run/user/{own}/docker.sock").into(),
-        "/run/podman/podman.sock".into(),
-        format!("/run/user/{own}/podman/podman.sock").into(),
-    ];
+    let named = std::env::var("DOCKER_HOST").unwrap_or_default();
+    // Whoever names one means that one, whether it is there or not.
+    if let Some(path) = named.strip_prefix("unix://") {
+        return vec![path.into()];
+    }
+    let sockets = ENGINES.map(|path| PathBuf::from(path.replace("UID", &own.to_string())));
     sockets.into_iter().filter(|path| path.exists()).collect()
 }
 
@@ -116,6 +116,13 @@ const PROGRAMS: [&str; 8] = [
     "nft",
     "iptables",
     "tar",
+];
+/// Where engines listen, `UID` being the number of whoever logs in: docker's before podman's, the machine's before a user's own.
+const ENGINES: [&str; 4] = [
+    "/var/run/docker.sock",
+    "/run/user/UID/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/user/UID/podman/podman.sock",
 ];
 const IFF_UP: u32 = 1;
 const RTF_UP: u32 = 1;

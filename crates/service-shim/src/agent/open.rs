@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub(super) fn open(request: Request, program: &OwnProgram) -> Result<Opened, Fai
             follow,
         } => Ok(working(Follow::open(&dir, attempt, since_ns, follow)?)),
         Request::Tcp { address, port } => tcp(address, port),
+        Request::Unix { path } => unix(&path),
         Request::FreePort { udp, taken } => free_port(udp, &taken),
         Request::Facts => Ok(answered(Answer::Facts(Box::new(facts::gather())))),
         Request::Put {
@@ -156,6 +158,11 @@ fn tcp(address: IpAddr, port: u16) -> Result<Opened, Failure> {
     stream
         .set_nodelay(true)
         .map_err(|error| Failure::system("cannot set up a connection", &error))?;
+    carried(Answer::Open, stream.into(), Vec::new())
+}
+
+fn unix(path: &Path) -> Result<Opened, Failure> {
+    let stream = UnixStream::connect(path).map_err(cannot("reach the socket", path))?;
     carried(Answer::Open, stream.into(), Vec::new())
 }
 

@@ -108,6 +108,11 @@ pub enum Request {
         /// Which port.
         port: u16,
     },
+    /// The stream shall lead to a unix socket of the host that listens.
+    Unix {
+        /// Which; absolute.
+        path: PathBuf,
+    },
     /// Run a command, as the leader of a session of its own. What is sent is its stdin; what comes is told by
     /// [`super::record`] too. It is killed, and its process group, when the stream is dropped or the agent ends.
     Exec {
@@ -237,7 +242,7 @@ pub struct Facts {
     pub wireguard: bool,
     /// The programs of interest that are in the agent's `PATH`.
     pub programs: Vec<String>,
-    /// The sockets of container engines that are there.
+    /// The sockets of container engines: the one that `DOCKER_HOST` of the login names, else those that are there.
     pub engines: Vec<PathBuf>,
     /// How many processors there are.
     pub processors: u32,
