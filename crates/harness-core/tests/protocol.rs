@@ -100,6 +100,8 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"stack":"web","asker":"api/2","unit":"db"}"#,
         "observer",
     ),
+    ("net.status", r#"{"stack":"web"}"#, "observer"),
+    ("net.rotate", r#"{"stack":"web"}"#, "operator"),
     (
         "registry.list",
         r#"{"within":"shop","after":"shop:api/2"}"#,

@@ -103,6 +103,9 @@ pub(crate) enum Failure {
         reason: String,
         hint: String,
     },
+    /// Hosts of a mesh have not done what was asked of all. What was printed shows why.
+    #[error("not all is well with the mesh on {}", hosts.join(", "))]
+    MeshNotWhole { hosts: Vec<String> },
     /// A unit has no such port.
     #[error("`{unit}` has no port `{port}`")]
     UnknownPort {

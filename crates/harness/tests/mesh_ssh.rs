@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -155,6 +156,96 @@ fn hosts_are_joined_when_first_needed_kept_over_restarts_and_parted_with_their_s
     let notes = notes.into_iter().flatten().flatten();
     let files: Vec<_> = notes.filter(|entry| entry.path().is_file()).collect();
     assert!(files.is_empty(), "{files:?}");
+}
+
+/// The public key of each host of the mesh, and whom it talks to by which key.
+fn keys(home: &Home) -> BTreeMap<String, String> {
+    let status = home.ok(&["net", "status", "-o", "json"]).json();
+    let hosts = status["meshes"][0]["hosts"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let each = hosts.iter().map(|host| {
+        for peer in host["peers"].as_array().expect("a list") {
+            assert!(peer["host"].is_string(), "somebody unknown: {host}");
+            assert!(peer["handshake_at"].is_string(), "never spoken: {host}");
+        }
+        (text(&host["host"]), text(&host["key"]))
+    });
+    each.collect()
+}
+
+#[test]
+fn hosts_come_to_new_keys_while_a_connection_stays_and_one_that_was_away_follows() {
+    let hosts = Hosts::own(2, 1);
+    let asks = "binary: FIXTURE, args: [talk, '${far.addr}'], depends_on: [far], readiness: {log: '^answered'}, restart: \"no\"";
+    let home = Home::new(&format!(
+        "name: turning\nnetworks:\n  wg: {{type: wireguard}}\nservices:\n  \
+         far: {{type: remote, host: far1, network: wg, binary: FIXTURE, args: [echo, '${{far.port}}'], ports: [{{name: tcp, port: auto}}]}}\n  \
+         near: {{type: remote, host: host1, network: wg, {asks}}}\n  \
+         other: {{type: remote, host: host2, network: wg, {asks}}}\n"
+    ));
+    trusted_all(&home, &hosts);
+    trusted(&home, &hosts, "host2");
+    home.ok(&["start", "--wait"]);
+    let told = |unit: &str| {
+        home.ok(&["logs", "--no-prefix", unit])
+            .stdout
+            .lines()
+            .count()
+    };
+    let goes_on = |unit: &str, after: &str| {
+        let had = told(unit);
+        eventually_blocking(LONG, after, || told(unit) > had + 3);
+    };
+    let before = keys(&home);
+    assert_eq!(before.len(), 3, "{before:?}");
+
+    home.ok(&["net", "rotate"]).shows("far1: has a new key");
+    let turned = keys(&home);
+    for (host, key) in &turned {
+        assert_ne!(before.get(host), Some(key), "{host}");
+    }
+    for unit in ["near", "other"] {
+        goes_on(unit, "the same connection is used");
+    }
+
+    // One of three is away: who talks to it waits, and nothing is parted.
+    hosts.act("cut", "host2", &[]);
+    eventually_blocking(LONG, "it is missed", || {
+        home.unit("other")["reason"].is_string()
+    });
+    let run = home.run(&["net", "rotate"]).expect(1);
+    for held in [
+        "far1: waits: its next key is not known yet on host2",
+        "host1: has a new key",
+        "host2: keeps its key",
+    ] {
+        assert!(run.stdout.contains(held), "{}", run.stdout);
+    }
+    goes_on("near", "the same connection is used");
+    kill_daemon(&home);
+    hosts.act("heal", "host2", &[]);
+    let is_whole = || home.run(&["net", "status"]).code == 0;
+    eventually_blocking(LONG, "all can be asked again", is_whole);
+    eventually_blocking(LONG, "the rest of it is done", || {
+        let now = home.ok(&["net", "status", "-o", "json"]).json();
+        let hosts = now["meshes"][0]["hosts"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        hosts.iter().all(|host| host["next_key"].is_null())
+    });
+    for unit in ["near", "other"] {
+        goes_on(unit, "the same connection is used");
+        assert_eq!(home.unit(unit)["restarts"], 0);
+    }
+    let last = keys(&home);
+    assert_ne!(last["far1"], turned["far1"]);
+    assert_ne!(last["host1"], turned["host1"]);
+    assert_eq!(last["host2"], turned["host2"]);
+    home.ok(&["down", "--yes"]);
+    for host in ["host1", "host2", "far1"] {
+        assert_eq!(sh(&hosts, host, LEFT), "", "{host}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod builder;
 mod input;
+mod meshes;
 mod registry;
 mod services;
 mod signal;

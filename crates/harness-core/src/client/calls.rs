@@ -6,7 +6,7 @@ use std::future::Future;
 
 use harness_wire::Role;
 use service_orchestration::Volumes;
-use service_orchestration::report::{NetView, StackStatus, Why};
+use service_orchestration::report::{NetStatus, NetView, Rotation, StackStatus, Why};
 use service_orchestration::spec::{StackName, UnitName};
 
 use super::connection::Connection;
@@ -14,16 +14,17 @@ use super::{ClientError, HarnessClient};
 use crate::protocol::method::{
     ApplyStack, BeginOneOff, DaemonStatus, EndOneOff, ForgetStack, HoldUnits, InviteClient,
     ListClients, ListStacks, ReadAudit, ReleaseUnits, ResolveNet, RestartUnits, RevokeClient,
-    SetClientRole, Shutdown, SignalUnits, StackStatusOf, StartStack, StartUnits, StopUnits,
-    VerifyAudit, WaitFor, WhyUnit,
+    RotateNet, SetClientRole, Shutdown, SignalUnits, StackStatusOf, StartStack, StartUnits,
+    StatusOfNet, StopUnits, VerifyAudit, WaitFor, WhyUnit,
 };
 use crate::protocol::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Effect, ForgetParams,
-    InviteParams, Invited, Method, NetParams, OneOffEndParams, OneOffParams, OneOffResult,
-    OrderResult, RestartParams, RevokeParams, SetRoleParams, ShutdownParams, SignalParams,
-    SignalResult, StackListParams, StackSummary, StartParams, StartResult, StartUnitsParams,
-    StatusParams, StopParams, UnitsParams, WaitParams, WaitResult, WhyParams,
+    InviteParams, Invited, Method, NetParams, NetRotateParams, NetStatusParams, OneOffEndParams,
+    OneOffParams, OneOffResult, OrderResult, RestartParams, RevokeParams, SetRoleParams,
+    ShutdownParams, SignalParams, SignalResult, StackListParams, StackSummary, StartParams,
+    StartResult, StartUnitsParams, StatusParams, StopParams, UnitsParams, WaitParams, WaitResult,
+    WhyParams,
 };
 
 impl HarnessClient {
@@ -188,6 +189,27 @@ impl HarnessClient {
     /// [`ClientError`].
     pub async fn net(&self, params: &NetParams) -> Result<NetView, ClientError> {
         self.call::<ResolveNet>(params).await
+    }
+
+    /// The meshes of a stack, as their hosts tell.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn net_status(&self, stack: &StackName) -> Result<NetStatus, ClientError> {
+        let stack = stack.clone();
+        self.call::<StatusOfNet>(&NetStatusParams { stack }).await
+    }
+
+    /// Gives the hosts of the meshes of a stack new keys, without parting them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    ///
+    /// # Cancellation
+    /// It goes on.
+    pub async fn rotate_net(&self, stack: &StackName) -> Result<Rotation, ClientError> {
+        let stack = stack.clone();
+        self.call::<RotateNet>(&NetRotateParams { stack }).await
     }
 
     /// Orders units of a stack that is defined up, as it is defined.

@@ -115,6 +115,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         Request::OpenInput(params) => about(entry, &params.stack, &[&params.unit]),
         Request::EndOneOff(params) => about::<&str>(entry, &params.stack, &[]),
         Request::ForgetStack(params) => about::<&str>(entry, &params.stack, &[]),
+        Request::RotateNet(params) => about::<&str>(entry, &params.stack, &[]),
         Request::Shutdown(params) => Entry {
             about: params.keep.then(|| "keep".to_owned()),
             ..entry
@@ -148,6 +149,7 @@ fn entry(caller: &Caller, call: &Request) -> Entry {
         | Request::WaitFor(_)
         | Request::WhyUnit(_)
         | Request::ResolveNet(_)
+        | Request::StatusOfNet(_)
         | Request::ListRegistry(_)
         | Request::ResolveService(_)
         | Request::RenewLease(_)

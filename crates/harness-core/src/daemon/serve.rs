@@ -17,9 +17,9 @@ use super::shared::Shared;
 use super::{clients, events, inputs, logs, registry, stacks, watching};
 use crate::protocol::{
     ApiError, ApplyParams, ApplyResult, DaemonInfo, Done, ErrorCode, ForgetResult, NetParams,
-    OneOffEndParams, OneOffResult, OrderResult, Request, RestartParams, SCHEMA_VERSION,
-    SignalParams, SignalResult, StackListResult, StartParams, StartResult, StartUnitsParams,
-    StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
+    NetRotateParams, NetStatusParams, OneOffEndParams, OneOffResult, OrderResult, Request,
+    RestartParams, SCHEMA_VERSION, SignalParams, SignalResult, StackListResult, StartParams,
+    StartResult, StartUnitsParams, StopParams, UnitsParams, WaitGoal, WaitParams, WaitResult,
 };
 
 /// Who calls.
@@ -145,6 +145,15 @@ pub(super) async fn serve(shared: &Arc<Shared>, caller: &Caller, request: harnes
                 .manager
                 .net(&stack, asker.as_deref(), unit.as_deref());
             responder.answer(view.await.map_err(|error| ApiError::from(error).into()));
+        }
+        Request::StatusOfNet(NetStatusParams { stack }) => {
+            let status = shared.manager.net_status(&stack).await;
+            responder.answer(status.map_err(|error| ApiError::from(error).into()));
+        }
+        Request::RotateNet(NetRotateParams { stack }) => {
+            let rotation = shared.manager.rotate_mesh_keys(&stack).await;
+            let rotation = rotation.map_err(ApiError::from);
+            responder.answer(record.outcome(rotation).await);
         }
         Request::ListRegistry(params) => responder.ok(&registry::list(shared, &params)),
         Request::ResolveService(params) => {

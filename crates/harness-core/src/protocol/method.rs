@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use service_orchestration::report::{NetView, StackStatus, Why};
+use service_orchestration::report::{NetStatus, NetView, Rotation, StackStatus, Why};
 
 use harness_wire::{Params, Role, RpcError};
 
@@ -13,13 +13,13 @@ use super::{
     ApplyParams, ApplyResult, AuditPage, AuditReadParams, AuditVerified, AuditVerifyParams,
     ClientList, ClientListParams, DaemonInfo, DaemonStatusParams, Done, ForgetParams, ForgetResult,
     InputOpened, InputParams, InputTaken, InviteParams, Invited, LogParams, NetParams,
-    OneOffEndParams, OneOffParams, OneOffResult, OpenInputParams, OrderResult, RegistryList,
-    RegistryListParams, RegistryPublishParams, RegistryPublished, RegistryRenewParams,
-    RegistryResolveParams, RegistryResolved, RegistryWatchParams, RegistryWatching,
-    RegistryWithdrawParams, RegistryWithdrawn, RenewParams, Renewed, RestartParams, RevokeParams,
-    SetRoleParams, ShutdownParams, SignalParams, SignalResult, StackListParams, StackListResult,
-    StartParams, StartResult, StartUnitsParams, StatusParams, StopParams, SubscribeParams,
-    Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
+    NetRotateParams, NetStatusParams, OneOffEndParams, OneOffParams, OneOffResult, OpenInputParams,
+    OrderResult, RegistryList, RegistryListParams, RegistryPublishParams, RegistryPublished,
+    RegistryRenewParams, RegistryResolveParams, RegistryResolved, RegistryWatchParams,
+    RegistryWatching, RegistryWithdrawParams, RegistryWithdrawn, RenewParams, Renewed,
+    RestartParams, RevokeParams, SetRoleParams, ShutdownParams, SignalParams, SignalResult,
+    StackListParams, StackListResult, StartParams, StartResult, StartUnitsParams, StatusParams,
+    StopParams, SubscribeParams, Subscription, UnitsParams, WaitParams, WaitResult, WhyParams,
 };
 
 /// Whether a method leaves everything as it is.
@@ -184,6 +184,10 @@ methods! {
     FollowBlocks = "logs.follow-blocks", Observer, Reads, true, (LogParams) -> Done;
     /// Where units are reached, and why there.
     ResolveNet = "net.resolve", Observer, Reads, true, (NetParams) -> NetView;
+    /// The meshes of a stack, as their hosts tell.
+    StatusOfNet = "net.status", Observer, Reads, true, (NetStatusParams) -> NetStatus;
+    /// Gives the hosts of these meshes new keys.
+    RotateNet = "net.rotate", Operator, Changes, false, (NetRotateParams) -> Rotation;
     /// What is listed in the registry.
     ListRegistry = "registry.list", Observer, Reads, true, (RegistryListParams) -> RegistryList;
     /// Where a service is.

@@ -12,6 +12,8 @@
 //! | `stack.apply`, `stack.stop`, `stack.restart`, `stack.forget` | define; order down; order anew; forget | call |
 //! | `stack.status`, `stack.list`, `unit.why` | look | call |
 //! | `net.resolve` | where units are reached, and why there | call |
+//! | `net.status` | the meshes of a stack, as their hosts tell | call |
+//! | `net.rotate` | new keys for them | call |
 //! | `stack.wait` | answers once units have come as far as asked, or never can | long call |
 //! | `unit.start` | orders units of a stack that is defined up | call |
 //! | `unit.hold`, `unit.release` | keep down; no longer | call |
@@ -61,7 +63,7 @@ pub use events::{SubscribeParams, Subscription};
 pub use input::{InputOpened, InputParams, InputTaken, OpenInputParams};
 pub use logs::{LogBatch, LogParams, LogRecord, MAX_BATCH_BYTES};
 pub use method::{Effect, Method, Request, Response};
-pub use net::NetParams;
+pub use net::{NetParams, NetRotateParams, NetStatusParams};
 pub use one_off::{Holder, OneOffBegin, OneOffEndParams, OneOffParams, OneOffResult};
 pub use registry::{
     ContainerPlace, CursorError, Health, InstanceName, NamePattern, NetworkEnd, PublishEndpoint,

@@ -24,6 +24,22 @@ pub struct NetParams {
     pub unit: Option<String>,
 }
 
+/// Parameters of `net.status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetStatusParams {
+    /// The stack.
+    pub stack: StackName,
+}
+
+/// Parameters of `net.rotate`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetRotateParams {
+    /// The stack.
+    pub stack: StackName,
+}
+
 impl From<NetError> for ApiError {
     fn from(error: NetError) -> Self {
         match error {

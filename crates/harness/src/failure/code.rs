@@ -10,7 +10,11 @@ impl Failure {
     /// What the program exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Declined | Self::Image(_) | Self::Io { .. } | Self::NoRoute { .. } => 1,
+            Self::Declined
+            | Self::Image(_)
+            | Self::Io { .. }
+            | Self::MeshNotWhole { .. }
+            | Self::NoRoute { .. } => 1,
             Self::OnlyHere { .. } | Self::TokenInArguments | Self::PortOfVariables => 2,
             Self::Ended { exit_code } => *exit_code,
             Self::NeedsYes { .. } | Self::Pattern { .. } | Self::LogFilter { .. } => 2,

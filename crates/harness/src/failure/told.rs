@@ -135,6 +135,7 @@ impl Failure {
             Self::UnknownUnit { .. } | Self::BehindProfile { .. } => "unknown-unit",
             Self::UnknownPort { .. } | Self::NoPort { .. } => "unknown-port",
             Self::NoRoute { .. } => "no-route",
+            Self::MeshNotWhole { .. } => "mesh-not-whole",
             Self::Diagnostics { .. } => "invalid-stack-file",
             Self::Unsupported { .. } => "unsupported",
             Self::Failed { .. } => "failed",

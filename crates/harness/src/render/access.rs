@@ -11,7 +11,7 @@ use harness_core::protocol::{
 use super::ages::{duration, since};
 use super::escape::escaped;
 use super::look::{Look, Span};
-use super::table::{Cell, Column, NOTHING, table};
+use super::table::{Cell, Column, NOTHING, column, table};
 
 /// Who may ask the daemon, and who is invited.
 pub(crate) fn client_tables(look: &Look, list: &ClientList, now: DateTime<Utc>) -> String {
@@ -125,13 +125,6 @@ fn lines(look: &Look, head: &[Column], rows: &[Vec<Cell>]) -> String {
         .iter()
         .map(|line| format!("{line}\n"))
         .collect()
-}
-
-const fn column(heading: &'static str, expendable: u8) -> Column {
-    Column {
-        heading,
-        expendable,
-    }
 }
 
 const CLIENTS: [Column; 5] = [

@@ -11,7 +11,7 @@ use harness_core::spec::{Protocol, UnitKind};
 
 use super::escape::escaped;
 use super::look::{Look, Span};
-use super::table::{Cell, Column, NOTHING, table};
+use super::table::{Cell, Column, NOTHING, column, table};
 
 /// How the one who asks reaches this unit.
 pub(crate) fn net_page(look: &Look, view: &NetView, unit: &NetUnit) -> String {
@@ -317,13 +317,6 @@ const COLUMNS: [Column; 7] = [
     column("ADDRESS", 0),
     column("WHY", 1),
 ];
-
-const fn column(heading: &'static str, expendable: u8) -> Column {
-    Column {
-        heading,
-        expendable,
-    }
-}
 
 /// The daemon's own machine.
 const HERE: &str = "this machine";

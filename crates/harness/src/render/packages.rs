@@ -9,7 +9,7 @@ use harness_package::{About, Content, Digest, Manifest};
 
 use super::escape::escaped;
 use super::look::{Look, Span};
-use super::table::{Cell, Column, NOTHING, table};
+use super::table::{Cell, Column, NOTHING, column, table};
 
 /// What a package is, in short.
 pub(crate) fn package_lines(
@@ -148,13 +148,6 @@ const HEAD: [Column; 7] = [
     column("SIGNED BY", 1),
     column("SHA256", 3),
 ];
-
-const fn column(heading: &'static str, expendable: u8) -> Column {
-    Column {
-        heading,
-        expendable,
-    }
-}
 
 /// A length as people say it.
 fn size_text(bytes: u64) -> String {

@@ -9,7 +9,7 @@ use harness_core::report::PlaceKind;
 
 use super::escape::escaped;
 use super::look::{Look, Span};
-use super::table::{Cell, Column, NOTHING, table};
+use super::table::{Cell, Column, NOTHING, column, table};
 
 /// What is listed.
 pub(crate) fn registry_table(look: &Look, entries: &[RegistryEntry]) -> String {
@@ -106,13 +106,6 @@ fn health_span(health: Health) -> Span {
         Health::Ready => Span::Good,
         Health::Running => Span::Dim,
         Health::Unhealthy => Span::Bad,
-    }
-}
-
-const fn column(heading: &'static str, expendable: u8) -> Column {
-    Column {
-        heading,
-        expendable,
     }
 }
 

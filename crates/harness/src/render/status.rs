@@ -190,7 +190,7 @@ fn is_failed(state: &str) -> bool {
 }
 
 /// `812K`, `41M`, `1.5G`.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let kibibytes = bytes / 1024;
     match kibibytes {
         0..1_024 => format!("{kibibytes}K"),

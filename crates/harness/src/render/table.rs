@@ -12,6 +12,14 @@ pub(crate) struct Column {
     pub(crate) expendable: u8,
 }
 
+/// A column of this heading.
+pub(crate) const fn column(heading: &'static str, expendable: u8) -> Column {
+    Column {
+        heading,
+        expendable,
+    }
+}
+
 /// A cell and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {

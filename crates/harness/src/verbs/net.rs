@@ -1,5 +1,6 @@
 //! `net`: where units are reached, and why there.
 
+use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
 use harness_core::client::ClientError;
 use harness_core::protocol::{ErrorCode, NetParams};
@@ -10,7 +11,7 @@ use harness_core::{AutoStart, HarnessClient};
 use super::daemon::Format;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{json_line, net_map, net_page, print};
+use crate::render::{json_line, mesh_tables, net_map, net_page, print, rotation_lines};
 use crate::select;
 
 /// Show where units are reached, and why there
@@ -25,6 +26,8 @@ pub(crate) struct NetArgs {
 enum What {
     Why(WhyArgs),
     Map(MapArgs),
+    Status(StatusArgs),
+    Rotate(RotateArgs),
 }
 
 /// Explain the address at which one unit reaches another
@@ -71,6 +74,44 @@ struct MapArgs {
     output: MapFormat,
 }
 
+/// Show the meshes that join hosts of the stack, as these hosts tell
+///
+/// Every host is asked for its interface: who it talks to, when both last agreed on a key, and how much went each way.
+/// Exits with 1 when a host cannot be asked or has lost its interface.
+#[derive(Args, Debug)]
+#[command(after_help = STATUS_EXAMPLES)]
+struct StatusArgs {
+    /// How to show it
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "table"
+    )]
+    output: MapFormat,
+}
+
+/// Give the hosts of these meshes new keys, without parting them
+///
+/// The others learn the next key of a host before it uses it, so connections stay. What has to wait for a host that is
+/// away goes on by itself once that is back. Exits with 1 when not every host has a new key.
+#[derive(Args, Debug)]
+#[command(after_help = ROTATE_EXAMPLES)]
+struct RotateArgs {
+    /// How to show it
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HARNESS_OUTPUT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    output: Format,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MapFormat {
     /// A line for each unit.
@@ -83,7 +124,8 @@ enum MapFormat {
 const EXAMPLES: &str = "\
 Examples:
   harness net map                where everything is, as this machine reaches it
-  harness net why worker db      at which address `worker` reaches `db`, and why";
+  harness net why worker db      at which address `worker` reaches `db`, and why
+  harness net status             the meshes that join hosts, as these tell";
 
 const WHY_EXAMPLES: &str = "\
 Examples:
@@ -97,11 +139,23 @@ Examples:
   harness net map --from worker
   harness net map -o json";
 
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  harness net status
+  harness net status -o json";
+
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  harness net rotate
+  harness net rotate -o json";
+
 impl NetArgs {
     pub(crate) fn is_json(&self) -> bool {
         match &self.what {
             What::Why(args) => args.output == Format::Json,
             What::Map(args) => args.output == MapFormat::Json,
+            What::Status(args) => args.output == MapFormat::Json,
+            What::Rotate(args) => args.output == Format::Json,
         }
     }
 }
@@ -110,6 +164,8 @@ pub(crate) async fn run(args: NetArgs, context: &Context) -> Result<(), Failure>
     match args.what {
         What::Why(args) => why(args, context).await,
         What::Map(args) => map(args, context).await,
+        What::Status(args) => status(args, context).await,
+        What::Rotate(args) => rotate(args, context).await,
     }
 }
 
@@ -131,6 +187,41 @@ async fn map(args: MapArgs, context: &Context) -> Result<(), Failure> {
         MapFormat::Table => net_map(&context.data, &view),
         MapFormat::Json => json_line(&view),
     })
+}
+
+async fn status(args: StatusArgs, context: &Context) -> Result<(), Failure> {
+    let client = context.client(AutoStart::WhenActive).await?;
+    let stack = select::known_stack(context, &client).await?;
+    let status = client.net_status(&stack).await?;
+    print(&match args.output {
+        MapFormat::Table => mesh_tables(&context.data, &status, Utc::now()),
+        MapFormat::Json => json_line(&status),
+    })?;
+    let hosts = status.meshes.iter().flat_map(|mesh| &mesh.hosts);
+    let problems = hosts.filter_map(|one| Some((one.host.clone(), one.problem.clone()?)));
+    whole(problems.collect())
+}
+
+async fn rotate(args: RotateArgs, context: &Context) -> Result<(), Failure> {
+    let client = context.client(AutoStart::WhenActive).await?;
+    let stack = select::known_stack(context, &client).await?;
+    let rotation = client.rotate_net(&stack).await?;
+    print(&match args.output {
+        Format::Text => rotation_lines(&rotation),
+        Format::Json => json_line(&rotation),
+    })?;
+    let held = rotation.waiting.into_iter().chain(rotation.kept);
+    whole(held.map(|one| (one.host, one.reason)).collect())
+}
+
+/// All hosts did what was asked of them.
+fn whole(problems: Vec<(String, String)>) -> Result<(), Failure> {
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::MeshNotWhole {
+            hosts: problems.into_iter().map(|(host, _)| host).collect(),
+        }),
+    }
 }
 
 /// How units of the stack that is meant are seen.

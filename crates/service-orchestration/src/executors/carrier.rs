@@ -14,6 +14,7 @@ use service_registry::{HostId, Network, Sight};
 
 use super::LaunchError;
 use super::remote::HostCall;
+use crate::report::{MeshStatus, Rotation};
 use crate::spec::{Protocol, StackName};
 
 /// Connections on loopback of one host, carried to an address as another host sees it. An absent host is this machine.
@@ -129,4 +130,14 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// Who was joined when this process began. Their hosts are made sure of from then on.
     async fn joined(&self) -> Vec<MeshPair>;
+
+    /// The meshes that this stack needs, as their hosts tell. One that cannot be asked is listed with the reason.
+    async fn meshes(&self, stack: &StackName) -> Vec<MeshStatus>;
+
+    /// Gives every host of the meshes that this stack needs a new key, without parting those that are joined. What could not
+    /// be done because a host was away is done once it is back, also by the next process.
+    ///
+    /// # Cancellation
+    /// It goes on.
+    async fn rotate(&self, stack: &StackName) -> Rotation;
 }

@@ -4,11 +4,15 @@
 //! what a state is: that is the model's.
 
 mod event;
+mod mesh;
 mod net;
 mod phase;
 mod status;
 
 pub use event::{Event, EventKind};
+pub use mesh::{
+    MeshHostStatus, MeshPairStatus, MeshPeerStatus, MeshStatus, NetStatus, Rotation, RotationHeld,
+};
 pub use net::{
     Carriage, NetAttachment, NetEndpoint, NetForwarder, NetName, NetNameBy, NetPlace, NetReason,
     NetRefusal, NetUnit, NetView, PlaceKind,

@@ -13,7 +13,8 @@ use super::directory::HostCall;
 use super::look::{Asked, asked, away, known, look};
 use super::ways::{self, Ends, Plan};
 use crate::executors::{Carried, Carrier, Joining, LaunchError, MeshCall, MeshPair, Passage};
-use crate::spec::Protocol;
+use crate::report::{MeshStatus, Rotation};
+use crate::spec::{Protocol, StackName};
 
 impl SshExecutor {
     /// Where a way shall listen, that is not carried yet.
@@ -120,6 +121,14 @@ impl Carrier for SshExecutor {
 
     async fn joined(&self) -> Vec<MeshPair> {
         self.meshes.joined().await
+    }
+
+    async fn meshes(&self, stack: &StackName) -> Vec<MeshStatus> {
+        self.meshes.look(stack).await
+    }
+
+    async fn rotate(&self, stack: &StackName) -> Rotation {
+        self.meshes.rotate(stack).await
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
-use service_registry::mesh::{MeshRequest, Node, NodeKey, Pair, PublicKey};
+use service_registry::mesh::{MeshRequest, Node, Pair, PublicKey};
 use service_registry::pool::{Allocation, Holder, Pool, PoolPlan, Standing};
 use service_registry::{HostId, Network, Sight, Topology};
 
 use super::super::directory::HostCall;
 use super::file::{AddressRecord, HostRecord, PairRecord, Record, RelayRecord, SightRecord};
+use super::turn::Turn;
 use crate::executors::{MeshHost, MeshPair};
 use crate::spec::StackName;
 
@@ -39,6 +40,8 @@ pub(super) struct Member {
     pub(super) is_touched: bool,
     pub(super) port: Option<NonZeroU16>,
     pub(super) key: Option<PublicKey>,
+    /// Its key is being changed.
+    pub(super) turn: Option<Turn>,
     /// Where it was last.
     pub(super) at: Vec<IpAddr>,
 }
@@ -114,6 +117,11 @@ impl Mesh {
         ])
     }
 
+    /// Whether the stack needs any of it.
+    pub(super) fn serves(&self, stack: &StackName) -> bool {
+        self.pairs.values().any(|stacks| stacks.contains(stack))
+    }
+
     /// Who is joined, for whoever routes.
     pub(super) fn joined(&self) -> Vec<MeshPair> {
         let pair = |(pair, stacks): (&Pair, &BTreeSet<StackName>)| {
@@ -138,7 +146,8 @@ impl Mesh {
     /// Nothing of it is there any more.
     pub(super) fn left(&mut self, host: &HostId) {
         if let Some(member) = self.members.get_mut(host) {
-            (member.is_touched, member.port, member.key) = (false, None, None);
+            (member.is_touched, member.port) = (false, None);
+            (member.key, member.turn) = (None, None);
         }
         if let Some(pool) = &mut self.pool {
             pool.release(&Holder::Host(host.clone()));
@@ -150,7 +159,7 @@ impl Mesh {
         let node = |(host, member): (&HostId, &Member)| {
             let node = Node {
                 address: self.address(host)?,
-                key: NodeKey::Steady(member.key.clone()?),
+                key: member.node_key()?,
                 port: member.port?,
                 may_relay: member.may_relay,
             };
@@ -258,6 +267,7 @@ impl Member {
             is_touched: self.is_touched,
             port: self.port.map(NonZeroU16::get),
             key: self.key.as_ref().map(PublicKey::to_string),
+            turn: self.turn.as_ref().map(Turn::record),
             at: self.at.clone(),
         }
     }
@@ -269,6 +279,7 @@ impl Member {
             is_touched: record.is_touched,
             port: record.port.and_then(NonZeroU16::new),
             key: record.key.and_then(|text| text.parse().ok()),
+            turn: record.turn.and_then(Turn::recalled),
             at: record.at,
         }
     }
@@ -298,6 +309,7 @@ fn allocation(record: AddressRecord) -> Allocation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::TurnRecord;
     use super::*;
 
     #[test]
@@ -322,6 +334,10 @@ mod tests {
         for member in mesh.members.values_mut() {
             (member.port, member.is_touched) = (NonZeroU16::new(51820), true);
             member.key = key.parse().ok();
+            member.turn = Turn::recalled(TurnRecord {
+                to: key.clone(),
+                is_known: true,
+            });
             member.at = vec![[192, 0, 2, 1].into()];
         }
         mesh.pairs.insert(pair.clone(), [mesh.stack.clone()].into());

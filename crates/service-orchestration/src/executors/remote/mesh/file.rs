@@ -40,7 +40,18 @@ pub(super) struct HostRecord {
     pub(super) is_touched: bool,
     pub(super) port: Option<u16>,
     pub(super) key: Option<String>,
+    /// The key that it is going to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) turn: Option<TurnRecord>,
     pub(super) at: Vec<IpAddr>,
+}
+
+/// A change of a key that has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TurnRecord {
+    pub(super) to: String,
+    /// Whether all that talk to it know that key.
+    pub(super) is_known: bool,
 }
 
 /// Two that need each other.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use command_executor::blocking;
 use futures::future::join_all;
-use harness_mesh::{InterfaceName, MeshNode};
+use harness_mesh::{InterfaceName, MeshNode, NodeError};
 use service_registry::{HostId, HostNet, Interface, InterfaceKind, Network, Sight};
 use service_shim::agent::protocol::Facts;
 
@@ -22,6 +22,8 @@ use crate::executors::LaunchError;
 pub(super) struct Ground {
     pub(super) reached: BTreeMap<HostId, Reached>,
     pub(super) failed: BTreeMap<HostId, Fault>,
+    /// Those that have made a new key.
+    pub(super) turning: BTreeSet<HostId>,
 }
 
 /// Why a host takes no part in a round.
@@ -42,6 +44,16 @@ pub(super) struct Reached {
     pub(super) taken: Vec<Network>,
     /// Where others may find it.
     pub(super) at: Vec<IpAddr>,
+}
+
+impl From<&NodeError> for Fault {
+    fn from(error: &NodeError) -> Self {
+        let reason = crate::error_chain(error);
+        match error {
+            NodeError::Unreachable(_) => Self::Away(reason),
+            _ => Self::Unable(reason),
+        }
+    }
 }
 
 impl Ground {
@@ -130,7 +142,8 @@ async fn one(parts: &Parts, mesh: &Mesh, host: &HostId, member: &Member) -> Resu
     let own = interface.to_string();
     let reached = asked(&*parts.hosts, member.call.as_ref()).await;
     let reached = reached.map_err(|error| match error {
-        LaunchError::Unreachable { .. } => Fault::Away(crate::error_chain(&error)),
+        // It says of itself which host it is.
+        LaunchError::Unreachable { source, .. } => Fault::Away(crate::error_chain(&*source)),
         error => Fault::Unable(crate::error_chain(&error)),
     })?;
     let (node, facts, address) = match reached {

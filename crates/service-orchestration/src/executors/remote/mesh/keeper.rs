@@ -12,19 +12,22 @@ use std::thread;
 
 use async_channel::{Receiver, Sender};
 use command_executor::blocking;
+use futures::future::join_all;
 use futures_lite::future;
 use harness_mesh::InterfaceName;
 use service_registry::HostId;
-use service_registry::mesh::Pair;
 
 use super::super::directory::HostDirectory;
 use super::address::unlike;
 use super::book::Mesh;
 use super::file;
-use super::round::{Outcome, Wish, keep, network_of, round};
+use super::round::{Outcome, Round, Wish, keep, network_of, round};
+use super::status::status;
+use super::turn;
 use super::watch::Watch;
 use crate::executors::installation::Installation;
 use crate::executors::{Joining, LaunchError, MeshCall, MeshPair};
+use crate::report::{MeshStatus, Rotation};
 use crate::spec::StackName;
 
 /// The way to the task that has them. Cheap to clone; it ends with the last clone.
@@ -45,6 +48,8 @@ pub(super) struct Parts {
 enum Ask {
     Join(MeshCall, Sender<Outcome>),
     Leave(StackName, Sender<BTreeSet<HostId>>),
+    Look(StackName, Sender<Vec<MeshStatus>>),
+    Rotate(StackName, Sender<Rotation>),
 }
 
 impl Meshes {
@@ -122,6 +127,26 @@ impl Meshes {
                 ))
             }
         }
+    }
+
+    /// The meshes that a stack needs, as their hosts tell.
+    pub(in crate::executors::remote) async fn look(&self, stack: &StackName) -> Vec<MeshStatus> {
+        self.asked(|reply| Ask::Look(stack.clone(), reply)).await
+    }
+
+    /// New keys for the hosts of these meshes.
+    pub(in crate::executors::remote) async fn rotate(&self, stack: &StackName) -> Rotation {
+        self.asked(|reply| Ask::Rotate(stack.clone(), reply)).await
+    }
+
+    /// Nothing, where there are no meshes.
+    async fn asked<T: Default>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> T {
+        if self.kept().await.is_empty() {
+            return T::default();
+        }
+        let (reply, answer) = async_channel::bounded(1);
+        drop(self.inbox().try_send(ask(reply)));
+        answer.recv().await.unwrap_or_default()
     }
 
     async fn kept(&self) -> BTreeMap<String, file::Record> {
@@ -216,6 +241,16 @@ impl Keeper {
                     // Whoever asked may have gone.
                     drop(reply.try_send(left));
                 }
+                Ask::Look(stack, reply) => {
+                    let needed = self.meshes.values().filter(|mesh| mesh.serves(&stack));
+                    let told = join_all(needed.map(|mesh| status(&self.parts, mesh))).await;
+                    drop(reply.try_send(told));
+                }
+                Ask::Rotate(stack, reply) => {
+                    self.join(std::mem::take(&mut joins)).await;
+                    let told = self.rotate(&stack).await;
+                    drop(reply.try_send(told));
+                }
             }
         }
         self.join(joins).await;
@@ -240,7 +275,8 @@ impl Keeper {
                 let stacks = wish.pairs.entry(call.pair.clone()).or_default();
                 stacks.insert(call.stack.clone());
             }
-            let outcomes = self.round(&stem, wish).await;
+            let round = self.round(&stem, wish).await;
+            let outcomes = round.map_or_else(BTreeMap::new, |round| round.outcomes);
             for (call, reply) in calls {
                 let outcome = outcomes.get(&call.pair).cloned();
                 let none =
@@ -307,18 +343,42 @@ impl Keeper {
         left
     }
 
-    async fn round(&mut self, stem: &str, mut wish: Wish) -> BTreeMap<Pair, Outcome> {
+    async fn rotate(&mut self, stack: &StackName) -> Rotation {
+        let needed = self.meshes.iter().filter(|(_, mesh)| mesh.serves(stack));
+        let stems: Vec<String> = needed.map(|(stem, _)| stem.clone()).collect();
+        let mut all = Rotation::default();
+        for stem in stems {
+            let wish = Wish {
+                rotate: true,
+                ..Wish::default()
+            };
+            let Some(done) = self.round(&stem, wish).await else {
+                continue;
+            };
+            if let Some(mesh) = self.meshes.get(&stem) {
+                let Rotation {
+                    turned,
+                    waiting,
+                    kept,
+                } = turn::told(mesh, &done.turning, &done.faults);
+                all.turned.extend(turned);
+                all.waiting.extend(waiting);
+                all.kept.extend(kept);
+            }
+        }
+        all
+    }
+
+    async fn round(&mut self, stem: &str, mut wish: Wish) -> Option<Round> {
         let others = self.meshes.iter().filter(|(other, _)| *other != stem);
         wish.others = others.filter_map(|(_, mesh)| network_of(mesh)).collect();
-        let Some(mesh) = self.meshes.get_mut(stem) else {
-            return BTreeMap::new();
-        };
+        let mesh = self.meshes.get_mut(stem)?;
         let done = round(&self.parts, stem, mesh, &wish).await;
         if mesh.pairs.is_empty() && mesh.touched().is_empty() {
             self.meshes.remove(stem);
             let (directory, stem) = (self.parts.directory.clone(), stem.to_owned());
             blocking::unblock(move || file::forget(&directory, &stem)).await;
-            return done.outcomes;
+            return Some(done);
         }
         for host in mesh.touched() {
             let call = mesh
@@ -332,7 +392,7 @@ impl Keeper {
                 self.watch.add(&host, known.link, was_reached);
             }
         }
-        done.outcomes
+        Some(done)
     }
 }
 

@@ -9,6 +9,8 @@ mod ground;
 mod keeper;
 mod proof;
 mod round;
+mod status;
+mod turn;
 mod watch;
 
 pub(super) use keeper::Meshes;

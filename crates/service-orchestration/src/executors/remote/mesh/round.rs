@@ -15,7 +15,8 @@ use super::book::Mesh;
 use super::file;
 use super::ground::{Fault, Ground};
 use super::keeper::Parts;
-use super::{address, proof};
+use super::turn::Turn;
+use super::{address, proof, turn};
 use crate::executors::Joining;
 use crate::spec::StackName;
 
@@ -26,6 +27,8 @@ pub(super) struct Wish {
     pub(super) subnet: Option<Network>,
     /// The networks of other meshes.
     pub(super) others: Vec<Network>,
+    /// Whether its hosts shall have new keys.
+    pub(super) rotate: bool,
 }
 
 /// What came of a pair.
@@ -44,6 +47,10 @@ pub(super) struct Round {
     pub(super) outcomes: BTreeMap<Pair, Outcome>,
     /// The hosts that answered, whatever they could not do: asking them again would come to the same.
     pub(super) reached: BTreeSet<HostId>,
+    /// Why others took no part.
+    pub(super) faults: BTreeMap<HostId, String>,
+    /// The hosts that have made a new key.
+    pub(super) turning: BTreeSet<HostId>,
 }
 
 /// Makes the mesh what it shall be, with those who are to be joined.
@@ -58,13 +65,17 @@ pub(super) async fn round(parts: &Parts, stem: &str, mesh: &mut Mesh, wish: &Wis
         }
         wish.pairs.keys().map(refused).collect()
     });
+    let mut faults = BTreeMap::new();
     for (host, fault) in &ground.failed {
         let (Fault::Away(reason) | Fault::Unable(reason)) = fault;
         tracing::warn!(%host, reason, "a host takes no part in its mesh now");
+        faults.insert(host.clone(), reason.clone());
     }
     Round {
         outcomes,
         reached: ground.answered().cloned().collect(),
+        faults,
+        turning: ground.turning,
     }
 }
 
@@ -107,11 +118,22 @@ async fn made(
     ground.look(parts, mesh, ways).await;
     relays(parts, stem, mesh, ground, wish).await?;
 
+    if wish.rotate {
+        next_keys(mesh, ground).await;
+    }
     let secret = secret_of(parts, stem).await?;
-    let plan = planned(mesh)?;
+    let mut plan = planned(mesh)?;
     mesh.relays = plan.relays();
     keep(parts, stem, mesh).await?;
-    let carried = act(mesh, ground, &plan, &secret).await;
+    let mut carried = act(mesh, ground, &plan, &secret).await;
+    if turn::go_on(mesh, &plan, &done(&carried)) {
+        plan = planned(mesh)?;
+        keep(parts, stem, mesh).await?;
+        let removed = std::mem::take(&mut carried.removed);
+        carried = act(mesh, ground, &plan, &secret).await;
+        carried.removed.extend(removed);
+    }
+    turn::settle(mesh, &done(&carried));
     let proofs = open.keys().map(|pair| async {
         let reason = match missing(pair, &plan, ground, &carried) {
             None => proof::joined(parts, mesh, ground, &plan, pair).await.err(),
@@ -190,18 +212,33 @@ async fn ask(
                 if !needed.contains(&host) {
                     mesh.left(&host);
                 }
-                let reason = crate::error_chain(&error);
-                ground.fail(
-                    host,
-                    match error {
-                        harness_mesh::NodeError::Unreachable(_) => Fault::Away(reason),
-                        _ => Fault::Unable(reason),
-                    },
-                );
+                ground.fail(host, Fault::from(&error));
             }
         }
     }
     Ok(())
+}
+
+/// Has the hosts make the keys that they are going to use.
+async fn next_keys(mesh: &mut Mesh, ground: &mut Ground) {
+    let touched = mesh.touched();
+    let able = ground.able().filter(|(host, _)| touched.contains(*host));
+    let asked =
+        able.map(|(host, reached)| async { (host.clone(), reached.node.next_public_key().await) });
+    for (host, answer) in join_all(asked).await {
+        match (answer, mesh.members.get_mut(&host)) {
+            (Ok(key), Some(member)) => {
+                member.turn.get_or_insert(Turn::to(key));
+                ground.turning.insert(host);
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => ground.fail(host, Fault::from(&error)),
+        }
+    }
+}
+
+fn done(carried: &Carried) -> BTreeSet<HostId> {
+    carried.done.keys().cloned().collect()
 }
 
 /// What is wanted of hosts that take no part comes to nothing.
