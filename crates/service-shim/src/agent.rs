@@ -90,6 +90,8 @@ fn hello(program: &OwnProgram) -> Hello {
         boot_ns: boot_ns(),
         real_ns: now_ns(),
         program: std::iter::once(path).chain(flag).collect(),
+        base: None,
+        weaker: Vec::new(),
     }
 }
 

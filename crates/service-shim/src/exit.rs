@@ -35,6 +35,14 @@ pub struct ExitRecord {
 }
 
 impl ExitRecord {
+    /// What `exit.json` holds.
+    ///
+    /// # Errors
+    /// It is no such record.
+    pub fn from_json(text: &[u8]) -> Result<ExitRecord, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
     /// Whether the main process returned zero by itself.
     pub fn is_success(&self) -> bool {
         self.code == Some(0)

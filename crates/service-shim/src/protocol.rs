@@ -217,6 +217,14 @@ pub struct LaunchOrder {
 }
 
 impl LaunchOrder {
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// The line is none.
+    pub fn decode(line: &[u8]) -> Result<LaunchSpec, serde_json::Error> {
+        serde_json::from_slice::<LaunchOrder>(line).map(|order| order.launch)
+    }
+
     /// Writes the order as a line.
     pub fn encode(launch: LaunchSpec) -> Vec<u8> {
         let order = LaunchOrder {

@@ -98,6 +98,12 @@ pub enum ConnectError {
         /// And here.
         ours: String,
     },
+    /// The sh runner cannot serve there either.
+    #[error("the sh runner cannot serve there: {said}")]
+    Runner {
+        /// What it lacks.
+        said: String,
+    },
     /// It took too long.
     #[error("not connected within {0:?}")]
     Late(Duration),
@@ -116,7 +122,9 @@ impl ConnectError {
             Self::Ssh(error) => error.is_unreachable(),
             Self::Link(LinkError::Version { .. }) | Self::Machine { .. } => false,
             Self::Link(_) | Self::Late(_) | Self::Connecting => true,
-            Self::Program { .. } | Self::Upload { .. } | Self::NoForward => false,
+            Self::Program { .. } | Self::Upload { .. } | Self::Runner { .. } | Self::NoForward => {
+                false
+            }
         }
     }
 
@@ -130,6 +138,7 @@ impl ConnectError {
             Self::Link(_)
             | Self::Program { .. }
             | Self::Upload { .. }
+            | Self::Runner { .. }
             | Self::Late(_)
             | Self::NoForward
             | Self::Connecting => None,

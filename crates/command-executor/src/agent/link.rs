@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
-use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt, future};
 use service_shim::agent::mux::{Event, Mux};
 use service_shim::agent::protocol::{AGENT_VERSION, Hello, Request};
 
@@ -51,6 +51,37 @@ struct State {
     heard: Instant,
     /// Closes `Shared::lost` when it is dropped.
     tell_lost: Option<Sender<()>>,
+    /// Where what is asked of us goes; none where we ask.
+    asked: Option<Sender<Opened>>,
+}
+
+/// A stream that was opened by the other side, and what is asked on it.
+struct Opened {
+    number: u32,
+    request: Option<Request>,
+    came: Receiver<Incoming>,
+    has_room: Receiver<()>,
+}
+
+/// What is asked of us, one after the other.
+pub(super) struct Asking(Receiver<Opened>);
+
+/// Something that is asked of us; none when the request makes no sense.
+pub(super) struct Asked {
+    pub(super) request: Option<Request>,
+    pub(super) stream: AgentStream,
+}
+
+impl Asking {
+    /// The next; none once the connection is lost.
+    pub(super) async fn next(&self, link: &AgentLink) -> Option<Asked> {
+        let opened = self.0.recv().await.ok()?;
+        let (came, has_room) = (opened.came, opened.has_room);
+        Some(Asked {
+            request: opened.request,
+            stream: AgentStream::new(link.clone(), opened.number, came, has_room),
+        })
+    }
 }
 
 /// What the task knows of a stream.
@@ -90,17 +121,54 @@ impl AgentLink {
             let (theirs, ours) = (hello.v, AGENT_VERSION);
             return Err(LinkError::Version { theirs, ours });
         }
+        let ours = End {
+            mux,
+            hello,
+            asked: None,
+            is_asked_for_life: true,
+        };
+        Ok(Self::begin(ours, reader, writer, hold, buffer))
+    }
+
+    /// Serves the other end of a connection: says who answers, and what is asked there comes by the second value.
+    pub(super) fn serve(pipes: AgentPipes, hello: Hello) -> (AgentLink, Asking) {
+        let AgentPipes {
+            reader,
+            writer,
+            hold,
+        } = pipes;
+        let (asked, asking) = async_channel::unbounded();
+        let ours = End {
+            mux: Mux::agent(&hello),
+            hello,
+            asked: Some(asked),
+            // Whoever asks does that.
+            is_asked_for_life: false,
+        };
+        let link = Self::begin(ours, reader, writer, hold, vec![0; READ_BYTES]);
+        link.shared.ring();
+        (link, Asking(asking))
+    }
+
+    fn begin(
+        ours: End,
+        mut reader: Box<dyn futures_lite::AsyncRead + Send + Unpin>,
+        writer: Box<dyn futures_lite::AsyncWrite + Send + Unpin>,
+        hold: Box<dyn std::any::Any + Send>,
+        mut buffer: Vec<u8>,
+    ) -> AgentLink {
         let (bell, rung) = async_channel::bounded(1);
         let (tell_lost, lost) = async_channel::bounded(1);
         let (owner, owned) = async_channel::bounded(1);
         let at = Instant::now();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                mux,
+                mux: ours.mux,
                 streams: BTreeMap::new(),
                 lost: None,
                 heard: at,
                 tell_lost: Some(tell_lost),
+                asked: ours.asked,
             }),
             bell,
             lost,
@@ -114,15 +182,24 @@ impl AgentLink {
                 let _ = owned.recv().await;
                 LinkError::Closed
             };
-            let error = read.or(write).or(ask(&served)).or(closed).await;
+            let silent = async {
+                match ours.is_asked_for_life {
+                    true => ask(&served).await,
+                    false => future::pending().await,
+                }
+            };
+            let error = read.or(write).or(silent).or(closed).await;
             served.lose(error);
             drop(hold);
         });
-        Ok(AgentLink {
+        AgentLink {
             shared,
-            hello: Arc::new(Greeting { hello, at }),
+            hello: Arc::new(Greeting {
+                hello: ours.hello,
+                at,
+            }),
             _owner: owner,
-        })
+        }
     }
 
     /// Who answers.
@@ -217,6 +294,7 @@ impl Shared {
         state.lost.get_or_insert(error);
         state.streams.clear();
         state.tell_lost = None;
+        state.asked = None;
     }
 
     fn hear(&self, bytes: &[u8]) -> Result<(), LinkError> {
@@ -235,7 +313,11 @@ impl Shared {
                     }
                     continue;
                 }
-                Event::Hello(_) | Event::Opened(..) | Event::Pong => continue,
+                Event::Opened(number, request) => {
+                    state.open(number, request);
+                    continue;
+                }
+                Event::Hello(_) | Event::Pong => continue,
             };
             let is_last = matches!(incoming, Incoming::Failed(_));
             if let Some(ends) = state.streams.get(&number) {
@@ -258,6 +340,35 @@ impl Shared {
         // What may panic in there is done before anything is changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// A stream that was opened by the other side. Nobody listens where none is expected.
+    fn open(&mut self, number: u32, request: Option<Request>) {
+        let Some(asked) = &self.asked else {
+            return;
+        };
+        let (incoming, came) = async_channel::unbounded();
+        let (room, has_room) = async_channel::bounded(1);
+        self.streams.insert(number, Ends { incoming, room });
+        let opened = Opened {
+            number,
+            request,
+            came,
+            has_room,
+        };
+        // Whoever serves may be about to end, and the connection with it.
+        drop(asked.try_send(opened));
+    }
+}
+
+/// What makes our end of a connection.
+struct End {
+    mux: Mux,
+    hello: Hello,
+    asked: Option<Sender<Opened>>,
+    /// Whether we find out that nobody is there any more.
+    is_asked_for_life: bool,
 }
 
 async fn read(

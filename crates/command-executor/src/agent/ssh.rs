@@ -132,23 +132,43 @@ impl Connector for SshAgent {
     }
 
     async fn forward(&self, way: &HostForward) -> Result<(), ConnectError> {
-        let (direction, forward) = spelled(way)?;
-        Ok(self.connection.forward(direction, &forward).await?)
+        forward(&self.connection, way).await
     }
 
     async fn forward_no_more(&self, way: &HostForward) -> Result<(), ConnectError> {
-        let (direction, forward) = spelled(way)?;
-        Ok(self.connection.cancel(direction, &forward).await?)
+        forward_no_more(&self.connection, way).await
     }
 
     async fn give_up(&self) {
-        // It may be as dead as what went over it, and would hold the next one up. What hangs is left behind.
-        let closed = async { drop(self.connection.close().await) };
-        let late = async {
-            async_io::Timer::after(CLOSE_PATIENCE).await;
-        };
-        closed.or(late).await;
+        give_up(&self.connection).await;
     }
+}
+
+/// Has a connection carry others.
+pub(super) async fn forward(
+    connection: &SshConnection,
+    way: &HostForward,
+) -> Result<(), ConnectError> {
+    let (direction, forward) = spelled(way)?;
+    Ok(connection.forward(direction, &forward).await?)
+}
+
+/// Has it carry them no more.
+pub(super) async fn forward_no_more(
+    connection: &SshConnection,
+    way: &HostForward,
+) -> Result<(), ConnectError> {
+    let (direction, forward) = spelled(way)?;
+    Ok(connection.cancel(direction, &forward).await?)
+}
+
+/// Closes a connection that may be as dead as what went over it, and would hold the next one up. What hangs is left behind.
+pub(super) async fn give_up(connection: &SshConnection) {
+    let closed = async { drop(connection.close().await) };
+    let late = async {
+        async_io::Timer::after(CLOSE_PATIENCE).await;
+    };
+    closed.or(late).await;
 }
 
 /// In the words of the client.

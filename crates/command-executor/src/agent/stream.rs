@@ -163,6 +163,30 @@ impl AgentStream {
         self.number.is_some_and(is_open)
     }
 
+    /// Answers what is asked on it.
+    pub(super) fn say(&self, answer: &Answer) {
+        if let Some(number) = self.number {
+            self.link.shared().with(|mux| mux.answer(number, answer));
+        }
+    }
+
+    /// Ends it both ways, and says why.
+    pub(super) fn refuse(&self, failure: &Failure) {
+        if let Some(number) = self.number {
+            self.link.shared().with(|mux| mux.fail(number, failure));
+        }
+    }
+
+    /// Waits until the other side has given it up; what it says meanwhile is thrown away.
+    pub(super) async fn gone(&self) {
+        while let Ok(said) = self.read().await {
+            match said {
+                Some(bytes) => self.taken(bytes.len()),
+                None => futures_lite::future::pending().await,
+            }
+        }
+    }
+
     /// Says that no more comes from here.
     pub fn end(&self) {
         if let Some(number) = self.number {

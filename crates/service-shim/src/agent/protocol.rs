@@ -41,6 +41,19 @@ pub struct Hello {
     /// What runs its program again, with other arguments behind; nothing where an older one does not tell.
     #[serde(default)]
     pub program: Vec<RawString>,
+    /// Below which directory our files lie; below the home where that is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PathBuf>,
+    /// What is weaker there than with a shim, each as words for people; nothing where a shim's agent answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weaker: Vec<String>,
+}
+
+impl Hello {
+    /// Below which directory our files lie.
+    pub fn base(&self) -> &std::path::Path {
+        self.base.as_deref().unwrap_or(&self.home)
+    }
 }
 
 /// What is asked for on a new stream.

@@ -22,7 +22,8 @@ impl Stream {
     /// Both, in the order of the format.
     pub const ALL: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
-    pub(crate) fn index(self) -> usize {
+    /// Its place in that order.
+    pub fn index(self) -> usize {
         match self {
             Stream::Stdout => 0,
             Stream::Stderr => 1,

@@ -50,6 +50,8 @@ impl Agent {
                 boot_ns: 0,
                 real_ns: 0,
                 program: Vec::new(),
+                base: None,
+                weaker: Vec::new(),
             },
         };
         match agent.next() {
