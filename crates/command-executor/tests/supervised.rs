@@ -11,6 +11,8 @@ mod place;
 mod remote;
 #[path = "supervised/shells.rs"]
 mod shells;
+#[path = "supervised/shells_asked.rs"]
+mod shells_asked;
 
 use std::future::Future;
 use std::path::Path;
@@ -38,8 +40,9 @@ fn main() {
         false => wanted.is_empty() || wanted.iter().any(|want| name.contains(want.as_str())),
     };
     let mut failed = 0;
-    for (name, test) in TESTS
+    for (name, test) in shells::TESTS
         .iter()
+        .chain(TESTS)
         .filter(|(name, _)| is_wanted(name) && !has("--ignored"))
     {
         if has("--list") {
@@ -170,58 +173,6 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("what_a_host_does_is_asked_of_its_agent", || {
         in_time(remote::requests())
-    }),
-    ("by_sh_runs_to_its_end", || {
-        in_time(shells::with_each(shells::runs_to_its_end))
-    }),
-    ("by_sh_words_and_environment_are_exact", || {
-        in_time(shells::with_each(shells::words_and_environment_are_exact))
-    }),
-    ("by_sh_what_cannot_start_says_why", || {
-        in_time(shells::with_each(shells::what_cannot_start_says_why))
-    }),
-    ("by_sh_outlives_its_owner", || {
-        in_time(shells::with_each(shells::outlives_its_owner))
-    }),
-    ("by_sh_a_signal_that_ends_it_is_told", || {
-        in_time(shells::with_each(shells::a_signal_that_ends_it_is_told))
-    }),
-    ("by_sh_deaf_ones_are_ended", || {
-        in_time(shells::with_each(shells::deaf_ones_are_ended))
-    }),
-    ("by_sh_leftovers_are_ended", || {
-        in_time(shells::with_each(shells::leftovers_are_ended))
-    }),
-    ("by_sh_the_death_of_the_runner_costs_only_the_code", || {
-        in_time(shells::with_each(
-            shells::the_death_of_the_runner_costs_only_the_code,
-        ))
-    }),
-    ("by_sh_what_was_never_launched_has_ended", || {
-        in_time(shells::with_each(shells::what_was_never_launched_has_ended))
-    }),
-    (
-        "by_sh_a_number_that_was_used_again_is_nobody_of_ours",
-        || {
-            in_time(shells::with_each(
-                shells::a_number_that_was_used_again_is_nobody_of_ours,
-            ))
-        },
-    ),
-    ("by_sh_output_is_exact_and_is_told_again", || {
-        in_time(shells::with_each(shells::output_is_exact_and_is_told_again))
-    }),
-    ("by_sh_requests_are_answered", || {
-        in_time(shells::with_each(shells::requests_are_answered))
-    }),
-    ("by_sh_the_death_of_the_shell_is_mended", || {
-        in_time(shells::with_each(shells::the_death_of_the_shell_is_mended))
-    }),
-    ("by_sh_nothing_is_started_twice", || {
-        in_time(async {
-            let all = shells::SHELLS.map(shells::nothing_is_started_twice);
-            futures::future::join_all(all).await;
-        })
     }),
     // Last, for those after it would have its limit.
     ("services_begin_with_the_limit_we_began_with", || {

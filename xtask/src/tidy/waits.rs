@@ -49,6 +49,14 @@ const EXCEPTIONS: &[Exception] = &[
         "the time between a start and a kill is what is tested",
     ),
     (
+        "crates/command-executor/tests/supervised/shells.rs",
+        "looks again at a log, raced against the deadline of every test",
+    ),
+    (
+        "crates/command-executor/tests/supervised/shells_asked.rs",
+        "the time between a start and a kill is what is tested",
+    ),
+    (
         "crates/service-shim/tests/crash.rs",
         "the time between two kills is what is tested",
     ),

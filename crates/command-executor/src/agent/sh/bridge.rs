@@ -120,6 +120,13 @@ async fn carry_out(bridge: &Bridge, request: Request, stream: &AgentStream) -> R
                 Err(Stop::Failed(failure)) => Err(failure),
             }
         }
+        Request::Unix { path } => {
+            let message = format!(
+                "the sh runner cannot reach the socket {} there: containers need the shim on a host",
+                path.display()
+            );
+            Err(Failure::new(FailureKind::Request, message))
+        }
         Request::Tcp { address, port } => tcp::carry(bridge, address, port, stream).await,
         Request::Exec {
             argv,

@@ -12,11 +12,10 @@ use async_trait::async_trait;
 use service_shim::agent::protocol::{AGENT_VERSION, Hello};
 use service_shim::agent::sha256;
 
-use super::RUNNER;
 use super::beside::Sessions;
 use super::bridge::{self, Bridge};
 use super::reply::Reply;
-use super::shell::{Shell, ShellError};
+use super::shell::{RUNNER, Shell, ShellError};
 use super::watch::Watch;
 use super::way::{ShellWords, Way};
 use crate::agent::connect::{AgentPipes, Connector, StartedAgent, complaint, start};

@@ -23,9 +23,3 @@ mod watch;
 mod way;
 
 pub use connector::ShAgent;
-
-/// What outlives a connection on the host.
-const RUNNER: &str = include_str!("runner.sh");
-
-/// What the shell of a connection knows besides.
-const VERBS: &str = include_str!("verbs.sh");

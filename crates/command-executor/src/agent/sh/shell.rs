@@ -15,7 +15,6 @@ use service_shim::agent::protocol::{Failure, FailureKind};
 
 use super::reply::{MARK, Outcome, Refusal, Reply, ReplyDecoder};
 use super::way::ShellWords;
-use super::{RUNNER, VERBS};
 use crate::agent::connect::AgentPipes;
 use crate::driver;
 use crate::quote;
@@ -215,6 +214,12 @@ async fn read(reader: &mut (dyn AsyncRead + Send + Unpin), waiting: &Waiting) {
 fn lock(waiting: &Waiting) -> MutexGuard<'_, VecDeque<(Instant, Sender<Outcome>)>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What outlives a connection on the host.
+pub(super) const RUNNER: &str = include_str!("runner.sh");
+
+/// What the shell of a connection knows besides.
+const VERBS: &str = include_str!("verbs.sh");
 
 const READ_BYTES: usize = 64 * 1024;
 
