@@ -77,6 +77,58 @@ fn networks_of_the_stack_and_of_the_engine_are_told_apart() {
 }
 
 #[test]
+fn a_container_is_on_the_host_that_its_file_names_and_here_otherwise() {
+    assert_eq!(container("host: build").host.as_deref(), Some("build"));
+    assert_eq!(container("host: local").host, None);
+    assert_eq!(container("").host, None);
+    let text = "services: {a: {type: docker, image: x, host: build}}";
+    let stack = load_text(text).stack.expect("a stack");
+    assert_eq!(unsupported(&stack).len(), 0, "nobody says which there are");
+    let known = harness_config::Sources::new().hosts(["other".to_owned()]);
+    let refused = unsupported_with(&stack, &known);
+    assert_eq!(
+        refused[0].reason,
+        "there is no host `build`: `harness host add build --address ADDRESS` adds it"
+    );
+}
+
+#[test]
+fn what_is_mounted_on_a_host_is_a_path_of_that_host() {
+    for (volume, is_fine) in [
+        ("/srv/data:/data", true),
+        ("data:/data", true),
+        ("./data:/data", false),
+        ("~/data:/data", false),
+        ("../data:/data", false),
+    ] {
+        let text = format!(
+            "volumes: {{data: }}\nservices: {{a: {{type: docker, image: x, host: build, volumes: ['{volume}']}}}}"
+        );
+        let said = lines(&load_text(&text));
+        let refusal = "is a path of this machine, and the container runs on `build`";
+        assert_eq!(!said.contains(refusal), is_fine, "{volume}: {said}");
+    }
+    let observed = "services: {a: {type: docker-attach, container: x, host: build}}";
+    assert!(lines(&load_text(observed)).contains("only containers of this machine are observed"));
+}
+
+#[test]
+fn one_port_and_one_name_on_two_machines_are_two() {
+    let two = |host: &str| {
+        format!(
+            "services:\n  a: {{type: docker, image: x, container_name: one, ports: ['80:80']}}\n  \
+             b: {{type: docker, image: x, container_name: one, ports: ['80:80'], host: {host}}}\n"
+        )
+    };
+    assert_eq!(lines(&load_text(&two("build"))), "");
+    let said = lines(&load_text(&two("local")));
+    assert!(
+        said.contains("port 80 of this machine") || said.contains("one container name"),
+        "{said}"
+    );
+}
+
+#[test]
 fn mounts_and_builds_are_taken_apart() {
     let mounts = container("volumes: [data:/d, {type: tmpfs, target: /m, tmpfs: {size: 1m}}], tmpfs: '/t:mode=700,noexec'").mounts;
     let tmpfs = |size, mode, options: &[&str]| MountKind::Tmpfs {

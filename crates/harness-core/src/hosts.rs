@@ -7,7 +7,7 @@ mod directory;
 mod way;
 
 pub(crate) use directory::BookDirectory;
-pub use service_orchestration::executors::HostCall;
+pub use service_orchestration::executors::{HostCall, engine_socket};
 pub use way::HostWayError;
 
 use std::fs::{self, File, OpenOptions};

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use support::Home;
-use support::hosts::trusted;
+use support::hosts::{kill_daemon, trusted};
 use testkit::lines::check_lines;
 use testkit::{Hosts, eventually_blocking};
 
@@ -160,14 +160,4 @@ fn masters(home: &Home) -> Vec<String> {
             .then(|| entry.path().display().to_string())
     });
     titles.collect()
-}
-
-/// As the kernel does when memory runs out.
-fn kill_daemon(home: &Home) {
-    let info = home.ok(&["daemon", "status", "-o", "json"]).json();
-    let pid = info["pid"].as_i64().expect("it runs");
-    let killed = std::process::Command::new("kill")
-        .args(["-KILL", &pid.to_string()])
-        .status();
-    assert!(killed.expect("it runs").success());
 }

@@ -29,8 +29,8 @@ pub use contract::{
     Adoption, AttemptControl, AttemptEvent, AttemptFacts, HostFacts, RunningAttempt,
     ServiceExecutor, Started,
 };
-pub(crate) use docker::network_name;
-pub use docker::{DockerAttachExecutor, DockerExecutor};
+pub use docker::{DockerAttachExecutor, DockerExecutor, DockerFleet, engine_socket};
+pub(crate) use docker::{ENGINES, network_name};
 pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};
 pub use input::{Input, InputGiver, input};

@@ -154,16 +154,16 @@ fn speaks_of(unit: &Unit, name: &UnitName) -> bool {
     })
 }
 
-/// Two units on one port of this machine.
+/// Two units on one port of one machine.
 fn port_clashes(decoded: &Decoded, sink: &mut Sink) {
-    let mut taken: BTreeMap<(u16, bool), Vec<Taken<'_>>> = BTreeMap::new();
+    let mut taken: BTreeMap<(Option<&str>, u16, bool), Vec<Taken<'_>>> = BTreeMap::new();
     for unit in decoded.units.values() {
         for (port, span) in unit.spec.ports.iter().zip(&unit.places.ports) {
             let Some((address, number)) = outside(decoded, unit, port) else {
                 continue;
             };
             let is_udp = port.protocol == Protocol::Udp;
-            let others = taken.entry((number, is_udp)).or_default();
+            let others = taken.entry((host(unit), number, is_udp)).or_default();
             let clash = others.iter().find(|other| meet(other.address, address));
             if let Some(other) = clash.filter(|other| other.span != *span) {
                 clash_of(other, unit, number, *span, sink);
@@ -178,7 +178,7 @@ fn port_clashes(decoded: &Decoded, sink: &mut Sink) {
     }
 }
 
-/// A port of this machine that a unit has.
+/// A port of a machine that a unit has.
 struct Taken<'a> {
     unit: &'a Unit,
     span: Span,
@@ -188,13 +188,14 @@ struct Taken<'a> {
 /// Within a unit it can only be a mistake; two units may never run at one time.
 fn clash_of(other: &Taken<'_>, unit: &Unit, number: u16, span: Span, sink: &mut Sink) {
     let (one, two) = (&other.unit.spec.name, &unit.spec.name);
+    let machine = host(unit).unwrap_or("this machine");
     let is_container = |unit: &Unit| matches!(unit.spec.target, TargetSpec::Docker(_));
     if one == two {
         if !is_container(unit) {
             // Of a process that has been said where its ports are read.
             return;
         }
-        let message = format!("`{one}` has port {number} of this machine twice");
+        let message = format!("`{one}` has port {number} of {machine} twice");
         sink.error(Code::Twice, span, message)
             .also(other.span, "the other");
         return;
@@ -203,7 +204,7 @@ fn clash_of(other: &Taken<'_>, unit: &Unit, number: u16, span: Span, sink: &mut 
         true => "both have",
         false => "both listen on",
     };
-    let message = format!("`{one}` and `{two}` {verb} port {number} of this machine");
+    let message = format!("`{one}` and `{two}` {verb} port {number} of {machine}");
     let help = match is_container(unit) {
         true => "without a port outside a free one is chosen, and others are told",
         false => "`port: auto` picks a free one and tells the service",
@@ -213,7 +214,15 @@ fn clash_of(other: &Taken<'_>, unit: &Unit, number: u16, span: Span, sink: &mut 
         .help(help);
 }
 
-/// The address and port of this machine that a port of a unit is known to be. A local network with a subnet gives each
+/// The host of a container; none on this machine.
+fn host(unit: &Unit) -> Option<&str> {
+    match &unit.spec.target {
+        TargetSpec::Docker(container) => container.host.as_deref(),
+        _ => None,
+    }
+}
+
+/// The address and port of its machine that a port of a unit is known to be. A local network with a subnet gives each
 /// process an address of its own.
 fn outside(decoded: &Decoded, unit: &Unit, port: &PortSpec) -> Option<(IpAddr, u16)> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -14,7 +14,7 @@ use crate::report::{Code, Sink};
 
 /// Two names of containers that are one.
 pub(super) fn names(decoded: &Decoded, sink: &mut Sink) {
-    let mut taken: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
+    let mut taken: BTreeMap<(Option<&str>, &str), Vec<&Unit>> = BTreeMap::new();
     for unit in decoded.units.values() {
         let (Some(container), Some(span)) = (container(unit), unit.places.container_name) else {
             continue;
@@ -22,7 +22,9 @@ pub(super) fn names(decoded: &Decoded, sink: &mut Sink) {
         let Some(name) = container.container_name.as_deref() else {
             continue;
         };
-        let others = taken.entry(name).or_default();
+        // Of one engine.
+        let host = container.host.as_deref();
+        let others = taken.entry((host, name)).or_default();
         if let Some(other) = others.iter().find(|other| may_meet(other, unit)) {
             let message = format!(
                 "`{}` and `{}` have one container name, `{name}`",

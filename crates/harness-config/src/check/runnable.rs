@@ -51,10 +51,9 @@ fn reason(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     let kind = unit.target.kind();
     match kind {
         kind if sources.runnable.contains(&kind) => None,
-        TargetKind::Remote => unknown_host(unit, sources),
+        TargetKind::Remote | TargetKind::Docker => unknown_host(unit, sources),
         TargetKind::Process
         | TargetKind::ProcessAttach
-        | TargetKind::Docker
         | TargetKind::DockerAttach => None,
         TargetKind::Builtin => Some(match &unit.type_name {
             Some(name) => {
@@ -69,12 +68,13 @@ fn reason(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     }
 }
 
-/// What is in the way of a service on another machine.
+/// What is in the way of what runs on another machine.
 fn unknown_host(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
-    let TargetSpec::Remote(remote) = &unit.target else {
-        return None;
+    let host = match &unit.target {
+        TargetSpec::Remote(remote) => &remote.host,
+        TargetSpec::Docker(container) => container.host.as_ref()?,
+        _ => return None,
     };
-    let host = &remote.host;
     let is_unknown = sources
         .hosts
         .as_ref()

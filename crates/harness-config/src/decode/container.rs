@@ -28,6 +28,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn container(&mut self, form: Form<'_>) -> ContainerTarget {
+        let host = owned(form, "host").filter(|host| host != HERE);
         ContainerTarget {
             // Known once the rest of the unit is read.
             image_signal: false,
@@ -37,7 +38,8 @@ impl Decoder<'_> {
             pull: self.pull(form),
             command: self.words(form.node("command")),
             entrypoint: self.words(form.node("entrypoint")),
-            mounts: self.mounts(form),
+            mounts: self.mounts(form, host.as_deref()),
+            host,
             user: owned(form, "user"),
             // These are known once the whole unit is.
             network: None,
@@ -163,6 +165,9 @@ impl Decoder<'_> {
         known.collect()
     }
 }
+
+/// The name of this machine among hosts.
+const HERE: &str = "local";
 
 /// A list of `name:address`, or a mapping of names to one address or several.
 fn extra_hosts(node: Option<&Node>) -> Vec<(String, String)> {

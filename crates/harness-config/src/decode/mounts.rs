@@ -13,7 +13,7 @@ use crate::yaml::{Node, Scalar};
 
 impl Decoder<'_> {
     /// What `volumes` and `tmpfs` say together.
-    pub(super) fn mounts(&mut self, form: Form<'_>) -> Vec<Mount> {
+    pub(super) fn mounts(&mut self, form: Form<'_>, host: Option<&str>) -> Vec<Mount> {
         let mut mounts: Vec<(Mount, Span)> = Vec::new();
         for item in form.node("volumes").map(Node::items).unwrap_or_default() {
             let mount = match item.scalar() {
@@ -21,7 +21,7 @@ impl Decoder<'_> {
                 Some(scalar) => scalar.literal().and_then(|text| Mount::parse(text).ok()),
                 None => self.long_mount(item),
             };
-            let mount = mount.and_then(|mount| self.source(mount, item.span));
+            let mount = mount.and_then(|mount| self.source(mount, host, item.span));
             self.add_mount(&mut mounts, mount, item.span);
         }
         let node = form.node("tmpfs");
@@ -57,8 +57,18 @@ impl Decoder<'_> {
     }
 
     /// Finds the home directory and the volume that a source means.
-    fn source(&mut self, mut mount: Mount, span: Span) -> Option<Mount> {
+    fn source(&mut self, mut mount: Mount, host: Option<&str>, span: Span) -> Option<Mount> {
         match &mut mount.kind {
+            MountKind::Bind { source, .. } if host.is_some() && !source.starts_with('/') => {
+                let host = host.unwrap_or_default();
+                let message = format!(
+                    "`{source}` is a path of this machine, and the container runs on `{host}`"
+                );
+                self.sink
+                    .error(Code::Invalid, span, message)
+                    .help("write the path there, from `/` on, or mount a volume; what the image needs of this machine is copied in when it is built");
+                return None;
+            }
             MountKind::Bind { source, .. } => {
                 if let Some(rest) = source.strip_prefix('~') {
                     let home = self.variables.get("HOME").filter(|home| !home.is_empty());

@@ -8,6 +8,11 @@ use super::target::{COMMAND_SHAPE, ENV};
 use crate::table::{Field, Object, Shape, field};
 
 pub(super) static DOCKER: &[Field] = &[
+    field(
+        "host",
+        Shape::Known(&formats::LITERAL),
+        "The host whose engine runs it, as `harness host list` names it; this machine (`local`) when left out.",
+    ),
     field("image", Shape::Text, "The image."),
     field(
         "build",

@@ -23,6 +23,7 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
         }
         TargetSpec::Docker(container) => {
             map.put("type", "docker");
+            map.maybe("host", container.host.as_deref().map(literal));
             map.maybe("image", container.image.as_ref());
             map.maybe(
                 "build",

@@ -202,6 +202,7 @@ async fn take_over(
             .log_dir(dirs.log())
             .log_total(log_total)
             .executor(SshExecutor::in_directory(remote(dirs), Arc::clone(hosts)))
+            .hosts(Arc::clone(hosts))
             .source(program);
         match builder.start().await {
             Ok(manager) => return Ok(manager),

@@ -161,7 +161,7 @@ fn stop_line(look: &Look, unit: &UnitStatus, begun: DateTime<Utc>) -> Option<Str
         None => since(begun, stopped),
     };
     // An engine tells only what a shell would make of the signal.
-    let is_in_container = unit.target.starts_with("docker");
+    let is_in_container = unit.is_container();
     let by_engine = is_in_container && unit.exit_code == Some(128 + SIGKILL);
     let by_signal = unit.signal == Some(SIGKILL);
     let was_killed = stop.escalation == "killed" && (by_signal || by_engine);

@@ -12,7 +12,7 @@ use clap::Args;
 use command_executor::{Command, DockerLayer, OutputMode, StdinMode};
 use container_engine::{ContainerId, Discovery, Engine, EngineError};
 use harness_core::AutoStart;
-use harness_core::hosts::HostCall;
+use harness_core::hosts::{HostCall, engine_socket};
 use harness_core::report::UnitStatus;
 
 use super::exec_attend::Attended;
@@ -79,14 +79,30 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<(), Failure
     let has_terminal = std::io::stdin().is_terminal();
     let tty = !args.no_tty && has_terminal && std::io::stdout().is_terminal();
     let mark = format!("{}-{}", std::process::id(), Utc::now().timestamp_micros());
-    if let Some(host) = host(&args, &units)? {
-        let terminals = (has_terminal, tty);
-        return exec_remote::run(args, &host, mark, terminals, context).await;
-    }
-    let engine = Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?;
+    let engine = match &units[..] {
+        [unit, ..] if unit.is_container() => engine_of(unit, context)?,
+        _ => {
+            if let Some(host) = host(&args, &units)? {
+                let terminals = (has_terminal, tty);
+                return exec_remote::run(args, &host, mark, terminals, context).await;
+            }
+            Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?
+        }
+    };
     let container = running(&engine, &units).await?;
     let attended = attended(args, &engine, &container, mark, (has_terminal, tty))?;
     Ok(attended.run(context).await?)
+}
+
+/// The engine that runs a container: that of this machine, or that of its host, to which the daemon leads.
+fn engine_of(unit: &UnitStatus, context: &Context) -> Result<Engine, Failure> {
+    match &unit.host {
+        Some(host) => {
+            let dirs = context.dirs_here("exec")?;
+            Ok(Engine::at_socket(&engine_socket(dirs.run(), host)))
+        }
+        None => Ok(Engine::discover(&Discovery::from_env()).map_err(ExecFailure::from)?),
+    }
 }
 
 /// The other host that one of these units runs on.
@@ -113,7 +129,7 @@ fn host(args: &ExecArgs, units: &[&UnitStatus]) -> Result<Option<HostCall>, Exec
 async fn running(engine: &Engine, units: &[&UnitStatus]) -> Result<ContainerId, ExecFailure> {
     let mut failure = None;
     for unit in units {
-        if !unit.target.starts_with("docker") {
+        if !unit.is_container() {
             return Err(ExecFailure::NotAContainer {
                 unit: unit.name.clone(),
                 target: unit.target.clone(),

@@ -230,10 +230,10 @@ impl View<'_> {
     }
 }
 
-/// The engine's id of each container that runs, one in a line: nothing else has an id that `docker` would take.
+/// The id of each container of this machine that runs, one in a line: nothing else has an id that `docker` would take.
 fn ids(units: &[&UnitStatus]) -> String {
     let id = |unit: &&UnitStatus| {
-        unit.pid?;
+        unit.pid.filter(|_| unit.host.is_none())?;
         unit.container_id.clone()
     };
     let ids = units.iter().filter_map(id);

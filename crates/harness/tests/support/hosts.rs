@@ -61,3 +61,13 @@ pub(crate) fn trusted(home: &Home, hosts: &Hosts, name: &str) {
     let fingerprint = fingerprint(hosts, name);
     add(home, hosts, name, &["--fingerprint", &fingerprint]).expect(0);
 }
+
+/// Ends the daemon as the kernel does when memory runs out.
+pub(crate) fn kill_daemon(home: &Home) {
+    let info = home.ok(&["daemon", "status", "-o", "json"]).json();
+    let pid = info["pid"].as_i64().expect("it runs");
+    let killed = Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .status();
+    assert!(killed.expect("it runs").success());
+}

@@ -10,6 +10,7 @@ mod busy;
 mod check;
 mod control;
 mod create;
+mod fleet;
 mod forward;
 mod ground;
 mod hub;
@@ -26,6 +27,7 @@ mod port;
 mod pump;
 mod record;
 mod rejoin;
+mod site;
 mod starts;
 mod steps;
 mod sweep;
@@ -34,6 +36,8 @@ mod tool;
 mod volume;
 
 pub use attach::DockerAttachExecutor;
+pub(crate) use fleet::ENGINES;
+pub use fleet::{DockerFleet, engine_socket};
 pub(crate) use identity::network_name;
 
 use async_channel::Receiver;
@@ -45,7 +49,7 @@ use container_engine::{
     ContainerId, ContainerStatus, ContainerSummary, Discovery, Engine, EngineError,
 };
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use self::attempt::RunningContainer;
@@ -56,6 +60,7 @@ use self::identity::Home;
 use self::image_turns::ImageTurns;
 use self::pump::Output;
 use self::record::Records;
+use self::site::{Site, There};
 use self::starts::Starts;
 use super::fault::Failure;
 use super::{
@@ -78,6 +83,8 @@ pub struct DockerExecutor {
 struct Shared {
     /// Looked for when it is needed, until it is found.
     engine: OnceLock<Engine>,
+    /// The machine that it is on.
+    site: Site,
     hub: Hub,
     starts: Arc<Starts>,
     home: Home,
@@ -107,14 +114,40 @@ impl DockerExecutor {
         let starts = Arc::new(Starts::new(Home::at(directory.clone())));
         let shared = Shared {
             engine,
+            site: Site::Here,
             hub: Hub::new(Arc::clone(&starts)),
             starts,
-            forwarders: Forwarders::new(directory.join("forward"), shim),
+            forwarders: Forwarders::here(directory.join("forward"), shim),
             records: Records::at(directory.join("runs")),
             busy: Busy::default(),
             images: ImageTurns::default(),
             home: Home::at(directory),
             turn: Mutex::new(()),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same by the engine of a host, with what is kept of that in a directory of its own. The engine's command line gets there
+    /// by a socket.
+    fn on(&self, there: There, directory: &Path, socket: &Path) -> Self {
+        let home = self.shared.home.directory();
+        let name = there.name().to_owned();
+        let cli = Engine::at_socket(socket).cli();
+        let engine = Engine::over(name, cli, Arc::new(there.clone()));
+        let starts = Arc::clone(&self.shared.starts);
+        let shared = Shared {
+            engine: OnceLock::from(engine),
+            hub: Hub::new(Arc::clone(&starts)),
+            starts,
+            forwarders: Forwarders::there(there.clone(), Home::at(home.to_owned())),
+            records: Records::at(directory.join("runs")),
+            busy: Busy::default(),
+            images: ImageTurns::default(),
+            home: Home::at(home.to_owned()),
+            turn: Mutex::new(()),
+            site: Site::There(there),
         };
         Self {
             shared: Arc::new(shared),
@@ -185,6 +218,8 @@ impl DockerExecutor {
         let (engine, finished_ns) = (engine.clone(), seen.state.finished_ns);
         let attempt = RunningContainer::new(engine, seen, heard, Some(output), before_ns);
         let mut attempt = attempt.with_check(check.known());
+        let host = self.shared.site.facts(&ticket.unit).await?;
+        attempt = attempt.on(&self.shared.site, host);
         if before_ended_ns.is_some_and(|before| before != finished_ns) {
             attempt.has_ended_since(finished_ns);
         }
@@ -237,7 +272,9 @@ impl ServiceExecutor for DockerExecutor {
             .make()
             .await
             .map_err(|error| machine(&order.unit, error))?;
-        ground::prepare(engine, &self.shared, order).await
+        let host = self.shared.site.facts(&order.unit).await?;
+        let ground = ground::prepare(engine, &self.shared, order).await?;
+        Ok(Ground { host, ..ground })
     }
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {

@@ -13,11 +13,14 @@ mod mesh;
 mod mirror;
 mod order;
 mod packaged;
-mod reach;
+pub(super) mod reach;
 mod slip;
 mod ways;
 
 pub use directory::{HostCall, HostDirectory, HostRefusal, KnownHost};
+pub(super) use leftover::{Traces, remove_all};
+pub(super) use order::root;
+pub(super) use slip::{instances, read_one, remove_one, write};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,7 +36,6 @@ use futures_lite::future;
 use service_registry::HostId;
 
 use self::attempt::RemoteAttempt;
-use self::leftover::Traces;
 use self::mesh::Meshes;
 use self::order::Ordered;
 use self::reach::ReachError;
@@ -49,7 +51,7 @@ use super::{
 };
 use crate::config::ServiceConfig;
 use crate::report::ExitInfo;
-use crate::spec::{RemoteTarget, StackName, TargetKind, TargetSpec, UnitId};
+use crate::spec::{StackName, TargetKind, TargetSpec, UnitId};
 
 /// Runs programs on hosts that SSH reaches, each beside a shim that outlives us and the connection.
 #[derive(Clone, Debug)]
@@ -100,15 +102,6 @@ impl SshExecutor {
         Ok(order::below_home(&home.id()?).join(packaged::PACKAGES))
     }
 
-    async fn find(&self, unit: &UnitId, target: &RemoteTarget) -> Result<KnownHost, LaunchError> {
-        if target.host == HostId::local().as_str() {
-            let reason = "`local` is this machine: another host has another name".to_owned();
-            return Err(not_runnable(unit, reason));
-        }
-        let found = self.hosts.find(&HostCall::of(target)).await;
-        found.map_err(|refusal| not_runnable(unit, refusal.reason))
-    }
-
     /// The host of an order, reached.
     async fn reach(
         &self,
@@ -121,12 +114,7 @@ impl SshExecutor {
                 target: target.kind(),
             });
         };
-        let host = self.find(unit, target).await?;
-        let agent = reach::agent(&host.link).await;
-        let agent = agent.map_err(|error| not_reached(unit, error))?;
-        let facts = reach::facts(&target.host, &host, &agent).await;
-        let facts = facts.map_err(|error| not_reached(unit, ReachError::Away(error)))?;
-        Ok((host, agent, facts))
+        reached(&*self.hosts, unit, &HostCall::of(target)).await
     }
 
     async fn found_again(&self, ticket: &Ticket) -> Result<Adoption, Failure> {
@@ -345,6 +333,28 @@ impl ServiceExecutor for SshExecutor {
     ) -> Result<ProcessEventStream, LaunchError> {
         alone::stream_events(service).await
     }
+}
+
+/// A host, reached for a unit, and what is known of it then.
+///
+/// # Errors
+/// [`LaunchError`]: it is not known, not to be used, or away.
+pub(super) async fn reached(
+    hosts: &dyn HostDirectory,
+    unit: &UnitId,
+    call: &HostCall,
+) -> Result<(KnownHost, AgentLink, HostFacts), LaunchError> {
+    if call.name == HostId::local().as_str() {
+        let reason = "`local` is this machine: another host has another name".to_owned();
+        return Err(not_runnable(unit, reason));
+    }
+    let found = hosts.find(call).await;
+    let host = found.map_err(|refusal| not_runnable(unit, refusal.reason))?;
+    let agent = reach::agent(&host.link).await;
+    let agent = agent.map_err(|error| not_reached(unit, error))?;
+    let facts = reach::facts(&call.name, &host, &agent).await;
+    let facts = facts.map_err(|error| not_reached(unit, ReachError::Away(error)))?;
+    Ok((host, agent, facts))
 }
 
 /// A host that is away has started nothing that is not found again: it is asked once more when it is back.

@@ -14,7 +14,10 @@ use command_executor::blocking;
 use command_executor::supervised::ShimProgram;
 
 use super::{ServiceManager, Shared};
-use crate::executors::{DockerExecutor, Executors, ProcessExecutor, ServiceExecutor};
+use crate::executors::{
+    DockerExecutor, DockerFleet, ENGINES, Executors, HostDirectory, ProcessExecutor,
+    ServiceExecutor,
+};
 use crate::logs::LogStore;
 use crate::store::{DiskStore, MemoryStore, Store, StoreError};
 use crate::supervisor::{Setting, Supervisor};
@@ -51,6 +54,7 @@ pub struct ManagerBuilder {
     store: Option<Arc<dyn Store>>,
     source: String,
     more: Executors,
+    hosts: Option<Arc<dyn HostDirectory>>,
 }
 
 impl Default for ManagerBuilder {
@@ -64,6 +68,7 @@ impl Default for ManagerBuilder {
             store: None,
             source: "harness".into(),
             more: Executors::new(),
+            hosts: None,
         }
     }
 }
@@ -127,6 +132,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// Containers run on the engines of these hosts, too.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl HostDirectory + 'static) -> Self {
+        self.hosts = Some(Arc::new(hosts));
+        self
+    }
+
     /// A manager and what drives it: nothing happens unless somebody polls the [`Driver`].
     ///
     /// # Errors
@@ -171,8 +183,12 @@ impl ManagerBuilder {
         };
         let shim = self.shim.unwrap_or_else(ShimProgram::find);
         let docker = DockerExecutor::in_directory(root.join("docker"), shim.clone());
-        let process = ProcessExecutor::in_directory(run_dir, shim);
-        let executors = Executors::local(process, docker).with_all(self.more);
+        let process = ProcessExecutor::in_directory(run_dir.clone(), shim);
+        let mut executors = Executors::local(process, docker.clone());
+        if let Some(hosts) = self.hosts {
+            executors = executors.with(DockerFleet::new(docker, hosts, run_dir.join(ENGINES)));
+        }
+        let executors = executors.with_all(self.more);
         let spawner = Arc::new(Executor::new());
         let channel = async_channel::unbounded();
         let inbox = channel.0.clone();

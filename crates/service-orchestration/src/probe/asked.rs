@@ -41,6 +41,8 @@ pub struct Surroundings {
     pub elsewhere: Option<IpAddr>,
     /// The attempt, when its ports are reached from its own host only.
     pub dialer: Option<Arc<dyn AttemptControl>>,
+    /// Where its own host reaches its ports.
+    pub there: IpAddr,
     /// The attempt, when commands are run inside of it and not here.
     pub inside: Option<Arc<dyn AttemptControl>>,
     /// How the check is had that the attempt has of its own.
@@ -63,6 +65,7 @@ impl Default for Surroundings {
             reached: BTreeMap::new(),
             elsewhere: None,
             dialer: None,
+            there: IpAddr::V4(Ipv4Addr::LOCALHOST),
             inside: None,
             own_check: None,
             instance_id: None,

@@ -2,7 +2,7 @@
 //!
 //! Owns: what a connection that is made there says of the unit, and what only of the way to its host.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl FarPort {
         let control = from.dialer.as_ref().filter(|_| from.is_own(host))?;
         Some(Self {
             control: Arc::clone(control),
-            to: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            to: SocketAddr::new(from.there, port),
         })
     }
 

@@ -118,6 +118,13 @@ pub struct UnitStatus {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+impl UnitStatus {
+    /// Whether it is a container, ours or somebody else's.
+    pub fn is_container(&self) -> bool {
+        self.target.starts_with("docker")
+    }
+}
+
 /// What the probes of a unit say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

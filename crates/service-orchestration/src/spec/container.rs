@@ -11,6 +11,9 @@ use super::{Mount, Template};
 /// A container to be created. Its ports are those of the unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerTarget {
+    /// The host whose engine runs it; this machine when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The image; absent when it is built, and then made from stack and unit.
     pub image: Option<Template>,
     /// How it is built.

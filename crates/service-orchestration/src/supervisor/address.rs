@@ -100,6 +100,7 @@ impl Supervisor {
         let mut taken: BTreeSet<u16> = self
             .units
             .all()
+            .filter(|other| host_of(other).is_none())
             .flat_map(UnitEntry::ports_of_machine)
             .collect();
         for (position, protocol) in missing {
@@ -148,7 +149,7 @@ impl Supervisor {
     pub(super) fn place_of(&self, entry: &UnitEntry) -> Place {
         match &entry.described().target {
             TargetSpec::Docker(target) if !target.is_on_host() => Place::Container {
-                host: HostId::local(),
+                host: host_of(entry).unwrap_or_else(HostId::local),
                 networks: entry.facts.networks.clone(),
             },
             TargetSpec::DockerAttach { .. } if !entry.facts.is_on_host => Place::Container {
@@ -190,8 +191,12 @@ impl Supervisor {
     pub(super) fn own_listing(&self, unit: &UnitEntry) -> Listing {
         let entry = self.entry_of(unit, Readiness::Running);
         let own = Entry {
-            // On another machine it is told the address by which others reach it there.
-            ip: self.host_address(unit).unwrap_or(entry.ip),
+            // On another machine it is told the address by which others reach it there. In a container there, it is told what a
+            // container is told here.
+            ip: match entry.place {
+                Place::Host(_) => self.host_address(unit).unwrap_or(entry.ip),
+                _ => entry.ip,
+            },
             place: Place::local(),
             endpoints: unit
                 .ports()
@@ -342,7 +347,7 @@ fn bound(protocol: Protocol) -> io::Result<(OwnedFd, u16)> {
 }
 
 /// Whether a port's number is to be chosen: its own, or that at which a container's is published.
-fn wants_choice(port: &PortSpec) -> bool {
+pub(super) fn wants_choice(port: &PortSpec) -> bool {
     let published = port.published.map(|published| published.port);
     port.port == PortNumber::Auto || published == Some(PortNumber::Auto)
 }

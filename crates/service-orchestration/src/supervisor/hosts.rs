@@ -11,7 +11,7 @@ use service_registry::{Detour, HostId, HostNet, InterfaceKind, Sight, Topology};
 
 use super::turn::Supervisor;
 use super::units::UnitEntry;
-use crate::executors::{HostFacts, Joining, MeshCall, MeshPair};
+use crate::executors::{HostCall, HostFacts, Joining, MeshCall, MeshPair};
 use crate::report::HostLogin;
 use crate::spec::{StackName, TargetSpec};
 
@@ -53,6 +53,16 @@ pub(super) fn host_of(entry: &UnitEntry) -> Option<HostId> {
 pub(super) fn host_of_target(target: &TargetSpec) -> Option<HostId> {
     match target {
         TargetSpec::Remote(remote) => Some(HostId::new(&remote.host)),
+        TargetSpec::Docker(container) => container.host.as_ref().map(HostId::new),
+        _ => None,
+    }
+}
+
+/// How the host of a target is reached; none on this machine.
+pub(super) fn call_of_target(target: &TargetSpec) -> Option<HostCall> {
+    match target {
+        TargetSpec::Remote(remote) => Some(HostCall::of(remote)),
+        TargetSpec::Docker(container) => container.host.as_deref().map(HostCall::named),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use service_registry::mesh::Pair;
 use service_registry::{Entry, HostId, Place, Topology, detour, route};
 
-use super::hosts::host_of_target;
+use super::hosts::{call_of_target, host_of_target};
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{HostCall, MeshCall, MeshHost};
@@ -96,10 +96,12 @@ fn members(stack: &StackSpec, name: &str, network: &NetworkSpec) -> BTreeMap<Hos
         });
     }
     for unit in stack.units.values() {
-        if let TargetSpec::Remote(target) = &unit.target
-            && let Some(host) = hosts.get_mut(&HostId::new(&target.host))
+        let host = host_of_target(&unit.target).and_then(|host| hosts.get_mut(&host));
+        if let (Some(host), Some(call)) = (host, call_of_target(&unit.target))
+            // Containers say nothing of a login that others may have said.
+            && (host.call.is_none() || matches!(unit.target, TargetSpec::Remote(_)))
         {
-            host.call = Some(HostCall::of(target));
+            host.call = Some(call);
         }
     }
     hosts

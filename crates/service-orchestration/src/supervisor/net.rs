@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use service_registry::{
-    Attachment, Endpoint, Entry, InstanceKey, Place, Reason, Registry, Resolved, RouteError,
+    Attachment, Endpoint, Entry, HostId, InstanceKey, Place, Reason, Registry, Resolved, RouteError,
 };
 
 use super::address::{Listing, key};
 use super::container::{Ways, ways};
+use super::hosts::host_of;
 use super::turn::Supervisor;
 use super::units::UnitEntry;
 use crate::executors::{Forward, network_name};
@@ -221,6 +222,9 @@ impl Sight<'_> {
                 let carried = self.to_be_carried(registry, entry);
                 Some(carried.unwrap_or_else(|| self.refusal(error)))
             };
+            // That of another host only passes on what SSH carries, of which more is said.
+            let is_here = *self.from.host() == HostId::local();
+            let ways = ways.filter(|_| is_here);
             let forward = ways.and_then(|ways| *ways.forwards.get(position)?);
             NetEndpoint {
                 protocol,
@@ -390,9 +394,7 @@ impl Sight<'_> {
                     }
                 }
             }
-            _ if matches!(self.other.described().target, TargetSpec::Remote(_))
-                && !self.can_carry =>
-            {
+            _ if host_of(self.other).is_some() && !self.can_carry => {
                 let other = self.other.id.local_name();
                 format!("start `{other}`: what leads to its host is known once that was reached")
             }

@@ -387,6 +387,12 @@ fn spec_of(spec: &ServiceSpec, wish: OneOffWish) -> Result<ServiceSpec, BeginErr
         }
     }
     match &mut spec.target {
+        TargetSpec::Docker(target) if target.host.is_some() => {
+            let host = target.host.as_deref().unwrap_or_default();
+            return Err(unfit(&format!(
+                "its container is on {host}, where nothing is run beside it: `harness exec` runs a command in it"
+            )));
+        }
         TargetSpec::Docker(target) => {
             if let Some(words) = wish.entrypoint {
                 target.entrypoint = Some(literal(words));

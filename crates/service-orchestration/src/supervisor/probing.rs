@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_executor::Task;
 use futures_lite::StreamExt;
-use service_registry::Place;
+use service_registry::{HostId, Place};
 
 use super::hosts::host_of;
 use super::inbox::AttemptNews;
@@ -143,13 +143,20 @@ impl Supervisor {
             env.insert("HARNESS_PID".into(), pid.to_string());
         }
         let resolved = self.locate_from(&Place::local(), entry);
-        let elsewhere = match self.place_of(entry) {
+        let place = self.place_of(entry);
+        let elsewhere = match &place {
             Place::Container { networks, .. } => networks.values().find_map(|network| network.ip),
             _ => self.host_address(entry),
         };
+        // Whether a container is published, and where, says nothing of how it is: its own host asks it by its own address.
+        let far = match &place {
+            Place::Container { host, .. } if *host != HostId::local() => elsewhere,
+            _ => None,
+        };
         let is_apart =
             elsewhere.is_some() || entry.facts.container_id.is_some() || host_of(entry).is_some();
-        let reached = resolved.as_ref().filter(|_| is_apart).map(|resolved| {
+        let from_here = resolved.as_ref().filter(|_| is_apart && far.is_none());
+        let reached = from_here.map(|resolved| {
             let ways = resolved.endpoints();
             ways.map(|(endpoint, way)| (endpoint.port, way)).collect()
         });
@@ -157,7 +164,8 @@ impl Supervisor {
             .then(|| entry.runner.as_ref()?.control.clone())
             .flatten();
         // Where no way leads from here, its own host asks.
-        let dialer = inside.clone().filter(|_| resolved.is_none());
+        let is_asked_there = resolved.is_none() || far.is_some();
+        let dialer = inside.clone().filter(|_| is_asked_there);
         let address = resolved.map(|resolved| resolved.ip());
         let mut from = Surroundings {
             env,
@@ -165,8 +173,9 @@ impl Supervisor {
             directory: stack.directory.clone(),
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             reached: reached.unwrap_or_default(),
-            elsewhere,
+            elsewhere: elsewhere.filter(|_| far.is_none()),
             dialer,
+            there: far.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             inside,
             own_check: entry.facts.own_check,
             instance_id: entry.facts.instance_id.clone(),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use service_registry::{Detour, HostId, Sight};
 
-use super::address::key;
+use super::address::{key, wants_choice};
+use super::hosts::{call_of_target, host_of};
 use super::inbox::AttemptNews;
 use super::turn::{Reporter, Supervisor};
 use super::units::UnitEntry;
 use crate::executors::{Carrier, HostCall, Joining, LaunchError, MeshCall, Passage};
 use crate::model::Index;
-use crate::spec::{PortNumber, Protocol, TargetKind, TargetSpec, UnitKind};
+use crate::spec::{Protocol, TargetKind, UnitKind};
 
 /// One thing that is missing.
 #[derive(Debug)]
@@ -75,17 +76,15 @@ impl Supervisor {
     }
 
     fn ports_to_choose(&self, entry: &UnitEntry) -> Vec<Errand> {
-        let TargetSpec::Remote(target) = &entry.described().target else {
+        let Some(host) = call_of(entry) else {
             return Vec::new();
         };
-        let host = HostCall::of(target);
-        let beside = self.units.all().filter(|other| {
-            matches!(&other.described().target, TargetSpec::Remote(own) if own.host == target.host)
-        });
+        let is_beside = |other: &&UnitEntry| host_of(other) == host_of(entry);
+        let beside = self.units.all().filter(is_beside);
         let taken: Vec<u16> = beside.flat_map(UnitEntry::ports_of_machine).collect();
         let ports = (0u32..).zip(&entry.described().ports);
         let missing = ports.filter(|(position, port)| {
-            port.port == PortNumber::Auto && !entry.facts.chosen_ports.contains_key(position)
+            wants_choice(port) && !entry.facts.chosen_ports.contains_key(position)
         });
         // One at a time: what is chosen is taken then.
         let next = missing.map(|(position, port)| Errand::Port {
@@ -252,8 +251,5 @@ async fn run_one(
 
 /// The login of the host that a unit runs on; none on this machine.
 fn call_of(unit: &UnitEntry) -> Option<HostCall> {
-    match &unit.described().target {
-        TargetSpec::Remote(target) => Some(HostCall::of(target)),
-        _ => None,
-    }
+    call_of_target(&unit.described().target)
 }

@@ -9,7 +9,7 @@ mod network;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
@@ -26,8 +26,9 @@ use super::control::{ContainerControl, LastHealth, Order};
 use super::hub::Heard;
 use super::identity::stop_signal;
 use super::pump::{Output, PumpError};
+use super::site::Site;
 use crate::executors::{
-    AttemptControl, AttemptEvent, AttemptFacts, OwnCheck, RunningAttempt, StopOrder,
+    AttemptControl, AttemptEvent, AttemptFacts, HostFacts, OwnCheck, RunningAttempt, StopOrder,
 };
 use crate::report::ExitInfo;
 
@@ -111,6 +112,7 @@ impl RunningContainer {
             id: seen.id.clone(),
             orders: output.is_some().then_some(sender),
             health: Arc::clone(&health),
+            there: OnceLock::new(),
         });
         let mut this = Self {
             engine,
@@ -150,6 +152,16 @@ impl RunningContainer {
     /// How the check is had that it has of its own.
     pub(super) fn with_check(mut self, check: Option<OwnCheck>) -> Self {
         self.facts.own_check = check;
+        self
+    }
+
+    /// Where it is, and what is known of that host.
+    pub(super) fn on(mut self, site: &Site, host: Option<Box<HostFacts>>) -> Self {
+        if let Site::There(there) = site {
+            // It is set once, here.
+            let _ = self.control.there.set(there.clone());
+        }
+        self.facts.host = host;
         self
     }
 

@@ -3,12 +3,15 @@
 //! Owns: the way of orders. The ladder of a stop is climbed by the attempt itself, which sees the end.
 
 use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_channel::Sender;
 use async_trait::async_trait;
+use command_executor::agent::StreamError;
 use command_executor::blocking;
 use container_engine::{
     ContainerId, Engine, EngineError, ExecConfig, ExecEnd, ExecLimits, HealthStatus,
@@ -16,6 +19,7 @@ use container_engine::{
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::site::There;
 use crate::executors::{
     AttemptControl, ControlError, Input, InsideCommand, InsideEnd, OwnHealth, StopOrder,
 };
@@ -35,6 +39,8 @@ pub(super) struct ContainerControl {
     /// Nobody takes orders for a container that is only observed.
     pub(super) orders: Option<Sender<Order>>,
     pub(super) health: Arc<LastHealth>,
+    /// Its host, where that is another one.
+    pub(super) there: OnceLock<There>,
 }
 
 /// What the container's own check said last, by the engine's events.
@@ -101,6 +107,17 @@ impl AttemptControl for ContainerControl {
         let mut nothing = [0; 64];
         while stream.read(&mut nothing).await.map_err(unreached)? > 0 {}
         Ok(())
+    }
+
+    async fn dial(&self, to: SocketAddr) -> Result<io::Result<UnixStream>, ControlError> {
+        let there = self.there.get().ok_or(ControlError::NotInside)?;
+        let reached = there.agent().await;
+        let (host, agent) = reached.map_err(|error| ControlError::Unreached(error.into()))?;
+        match agent.tcp(to.ip(), to.port()).await {
+            Ok(stream) => Ok(Ok(stream)),
+            Err(StreamError::Failed(failure)) => Ok(Err(io::Error::other(failure))),
+            Err(error) => Err(ControlError::Unreached(host.link.explain(error).into())),
+        }
     }
 
     async fn run_inside(&self, command: InsideCommand) -> Result<InsideEnd, ControlError> {

@@ -23,6 +23,7 @@ pub(super) fn config(
     labels: BTreeMap<String, String>,
     said: &Environment,
 ) -> Result<ContainerConfig, Failure> {
+    elsewhere(target)?;
     let (hosts, extra) = (own.hosts.iter(), target.extra_hosts.iter());
     let mut extra_hosts: Vec<(String, Option<IpAddr>)> =
         hosts.map(|(name, ip)| (name.clone(), Some(*ip))).collect();
@@ -118,7 +119,26 @@ fn source(order: &LaunchOrder, own: &ContainerOrder, kind: &MountKind) -> MountS
     }
 }
 
-/// A path of this machine, without what only a reader of paths needs.
+/// Paths of another host are its own, and nothing there is relative to the stack.
+fn elsewhere(target: &ContainerTarget) -> Result<(), Failure> {
+    let Some(host) = &target.host else {
+        return Ok(());
+    };
+    let mut sources = target.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Bind { source, .. } => Some(source),
+        MountKind::Volume { .. } | MountKind::Anonymous | MountKind::Tmpfs { .. } => None,
+    });
+    match sources.find(|source| !source.starts_with('/')) {
+        None => Ok(()),
+        Some(source) => {
+            let reason =
+                format!("`{source}` is mounted from {host}: give its path there, from `/` on");
+            Err(reason.into())
+        }
+    }
+}
+
+/// A path of the engine's machine, without what only a reader of paths needs.
 fn path(order: &LaunchOrder, text: &str) -> String {
     let mut clean = std::path::PathBuf::new();
     for part in order.working_dir.join(text).components() {

@@ -32,10 +32,11 @@ pub(super) async fn launch(
 ) -> Result<Box<dyn RunningAttempt>, LaunchError> {
     let launch = Launch::of(shared, &order)?;
     let _busy = shared.busy.enter(&order.unit);
+    let host = shared.site.facts(&order.unit).await?;
     let mut renew = false;
     loop {
         let error = match launch.run(renew).await {
-            Ok(running) => return Ok(Box::new(running)),
+            Ok(running) => return Ok(Box::new(running.on(&shared.site, host))),
             Err(error) => error,
         };
         match error {
@@ -370,7 +371,7 @@ impl<'a> Launch<'a> {
                 .not_runnable("a port that it publishes is taken".into())
                 .into();
         };
-        let reason = port::taken(self.engine, &self.home, port, ready.id.as_str()).await;
+        let reason = port::taken(self.shared, &self.home, port, ready.id.as_str()).await;
         Trouble::Launch(LaunchError::PortTaken {
             unit: self.order.unit.local_name(),
             port,

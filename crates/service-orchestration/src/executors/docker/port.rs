@@ -7,19 +7,27 @@ use std::net::SocketAddr;
 use command_executor::blocking;
 use container_engine::{ContainerSummary, Engine, Filters};
 
+use super::Shared;
 use super::identity::{COMPOSE_PROJECT, HOME, STACK, unit_of};
+use super::site::Site;
 use crate::listening::{self, Program};
 
 /// In whose hands a port of this machine is, and what can be done.
-pub(super) async fn taken(engine: &Engine, home: &str, port: u16, own: &str) -> String {
-    let by = match container(engine, port, own).await {
-        Some(container) => described(&container, home),
-        None => {
+pub(super) async fn taken(shared: &Shared, home: &str, port: u16, own: &str) -> String {
+    let found = match shared.engine() {
+        Ok(engine) => container(engine, port, own).await,
+        Err(_) => None,
+    };
+    let by = match (found, &shared.site) {
+        (Some(container), _) => described(&container, home),
+        (None, Site::There(_)) => "another program".to_owned(),
+        (None, Site::Here) => {
             let found = blocking::unblock(move || listening::program_at(port)).await;
             found.map_or_else(|| "another program".to_owned(), |found| process(&found))
         }
     };
-    format!("port {port} of this machine is taken by {by}: stop that, or publish another port")
+    let machine = shared.site.name();
+    format!("port {port} of {machine} is taken by {by}: stop that, or publish another port")
 }
 
 /// The port that could not be had, where the engine does not say: the first that is listened on.

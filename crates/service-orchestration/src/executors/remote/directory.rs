@@ -29,6 +29,16 @@ pub struct HostCall {
 }
 
 impl HostCall {
+    /// The host of this name, as it is known.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            user: None,
+            port: None,
+            key: None,
+        }
+    }
+
     /// The host of a target.
     pub fn of(target: &RemoteTarget) -> Self {
         Self {

@@ -17,15 +17,19 @@ use crate::spec::StackName;
 
 /// The hosts that stacks have used.
 #[derive(Clone, Debug)]
-pub(super) struct Traces(PathBuf);
+pub(in crate::executors) struct Traces(PathBuf);
 
 impl Traces {
-    pub(super) fn at(directory: PathBuf) -> Self {
+    pub(in crate::executors) fn at(directory: PathBuf) -> Self {
         Self(directory)
     }
 
     /// A stack is about to leave something on a host.
-    pub(super) async fn keep(&self, stack: &StackName, host: &HostCall) -> io::Result<()> {
+    pub(in crate::executors) async fn keep(
+        &self,
+        stack: &StackName,
+        host: &HostCall,
+    ) -> io::Result<()> {
         let directory = self.0.join(stack.as_str());
         // One for each host, under whichever login: what lies there belongs to the login's user.
         let user = host.user.as_deref().unwrap_or_default();
@@ -39,7 +43,7 @@ impl Traces {
     }
 
     /// The hosts that a stack has used.
-    pub(super) async fn of(&self, stack: &StackName) -> Vec<HostCall> {
+    pub(in crate::executors) async fn of(&self, stack: &StackName) -> Vec<HostCall> {
         let directory = self.0.join(stack.as_str());
         let texts = blocking::unblock(move || read_all(&directory)).await;
         let calls = texts
@@ -49,7 +53,7 @@ impl Traces {
     }
 
     /// Nothing of it is left anywhere.
-    pub(super) async fn forget(&self, stack: &StackName) {
+    pub(in crate::executors) async fn forget(&self, stack: &StackName) {
         let directory = self.0.join(stack.as_str());
         let removed = blocking::unblock(move || std::fs::remove_dir_all(directory)).await;
         match removed {
@@ -68,14 +72,26 @@ pub(super) async fn remove(
     stack: &StackName,
     with_work: bool,
 ) -> Result<(), StreamError> {
-    let mut argv = vec!["rm".into(), "-rf".into(), "--".into()];
     let ours = ["log", "work"]
         .into_iter()
         .filter(|name| with_work || *name == "log");
-    for name in ours {
-        let path = root.join(name).join(stack.as_str());
-        argv.push(path.into_os_string().into());
-    }
+    let paths: Vec<PathBuf> = ours
+        .map(|name| root.join(name).join(stack.as_str()))
+        .collect();
+    remove_all(agent, &paths).await
+}
+
+/// Removes what is ours there, with all that is in it.
+pub(in crate::executors) async fn remove_all(
+    agent: &AgentLink,
+    paths: &[PathBuf],
+) -> Result<(), StreamError> {
+    let mut argv = vec!["rm".into(), "-rf".into(), "--".into()];
+    argv.extend(
+        paths
+            .iter()
+            .map(|path| path.clone().into_os_string().into()),
+    );
     let env = vec![("PATH".into(), super::DEFAULT_PATH.into())];
     let removed = agent.exec(argv, env, None, None).await?;
     match removed.complete(MOST_COMPLAINT).await? {

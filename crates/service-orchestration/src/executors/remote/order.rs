@@ -100,7 +100,7 @@ pub(super) fn translate(
 }
 
 /// Where all that is of this installation lies on a host.
-pub(super) fn root(home: &str, hello: &Hello) -> PathBuf {
+pub(in crate::executors) fn root(home: &str, hello: &Hello) -> PathBuf {
     hello.home.join(below_home(home))
 }
 

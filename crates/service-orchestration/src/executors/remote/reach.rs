@@ -18,7 +18,7 @@ use crate::executors::HostFacts;
 
 /// Why a host does not do what is wanted now.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReachError {
+pub(in crate::executors) enum ReachError {
     /// Later it may.
     #[error(transparent)]
     Away(RequestError),
@@ -37,14 +37,24 @@ fn hint(source: &ConnectError) -> String {
         .map_or_else(String::new, |hint| format!(" ({hint})"))
 }
 
-/// The agent of the moment. A host that is being connected for the first time is waited for a little.
+/// The agent of the moment. A host that is being connected for the first time is waited for a little, and one that is away is tried
+/// at once.
 pub(super) async fn agent(link: &HostLink) -> Result<AgentLink, ReachError> {
-    if let HostState::Unreachable(error) = link.state() {
-        match *error {
-            ConnectError::Connecting => first_answer(link).await,
-            // Whoever asks has a reason to.
-            _ => link.hurry(),
-        }
+    if let HostState::Unreachable(error) = link.state()
+        && !matches!(*error, ConnectError::Connecting)
+    {
+        // Whoever asks has a reason to.
+        link.hurry();
+    }
+    agent_of_now(link).await
+}
+
+/// The same for who asks again and again: a host that is away is tried in its own time.
+pub(in crate::executors) async fn agent_of_now(link: &HostLink) -> Result<AgentLink, ReachError> {
+    if let HostState::Unreachable(error) = link.state()
+        && matches!(*error, ConnectError::Connecting)
+    {
+        first_answer(link).await;
     }
     let away = match link.agent() {
         Ok(agent) => return Ok(agent),

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use command_executor::blocking;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service_shim::LogPolicy;
 
@@ -54,42 +55,55 @@ impl Slips {
 
     /// The one of this attempt; none when nothing was ever asked of a host for it.
     pub(super) async fn find(&self, instance_id: &str) -> io::Result<Option<Slip>> {
-        let file = self.file(instance_id);
-        let read = blocking::unblock(move || fs::read(file)).await;
-        match read {
-            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        read_one(self.file(instance_id)).await
     }
 
     /// Removes one. Finding none is no error.
     pub(super) async fn remove(&self, instance_id: &str) {
-        let file = self.file(instance_id);
-        let removed = blocking::unblock(move || (fs::remove_file(&file), file)).await;
-        match removed {
-            (Err(error), path) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "a note of an attempt is left behind");
-            }
-            (Ok(()) | Err(_), _) => {}
-        }
+        remove_one(self.file(instance_id)).await;
     }
 
     /// The attempts of which there is one.
     pub(super) async fn all(&self) -> BTreeSet<String> {
-        let directory = self.0.clone();
-        blocking::unblock(move || {
-            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            entries
-                .filter_map(|entry| {
-                    let name = entry.file_name().into_string().ok()?;
-                    let id = name.strip_suffix(SUFFIX)?.strip_suffix('.')?;
-                    service_shim::is_instance_id(id).then(|| id.to_owned())
-                })
-                .collect()
-        })
-        .await
+        instances(self.0.clone()).await
     }
+}
+
+/// What stands in a file of ours; none where there is no such file.
+pub(in crate::executors) async fn read_one<T: DeserializeOwned>(
+    file: PathBuf,
+) -> io::Result<Option<T>> {
+    match blocking::unblock(move || fs::read(file)).await {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file of ours. Finding none is no error.
+pub(in crate::executors) async fn remove_one(file: PathBuf) {
+    let removed = blocking::unblock(move || (fs::remove_file(&file), file)).await;
+    match removed {
+        (Err(error), path) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a note of an attempt is left behind");
+        }
+        (Ok(()) | Err(_), _) => {}
+    }
+}
+
+/// The attempts that have a file there.
+pub(in crate::executors) async fn instances(directory: PathBuf) -> BTreeSet<String> {
+    blocking::unblock(move || {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let id = name.strip_suffix(SUFFIX)?.strip_suffix('.')?;
+                service_shim::is_instance_id(id).then(|| id.to_owned())
+            })
+            .collect()
+    })
+    .await
 }
 
 /// What stands in each of our files there.
@@ -101,7 +115,7 @@ pub(super) fn read_all(directory: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Writes a file that is whole, and on the disk, before it has its name.
-pub(super) fn write(directory: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
+pub(in crate::executors) fn write(directory: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     // Of one caller only: several attempts of a stack may note the same at once.
     let new = file.with_extension(format!("{}.new", crate::host::instance_id()));

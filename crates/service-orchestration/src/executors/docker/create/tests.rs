@@ -65,6 +65,29 @@ fn made(target: ContainerTarget, own: ContainerOrder) -> ContainerConfig {
 }
 
 #[test]
+fn nothing_on_another_host_is_relative_to_the_stack() {
+    let mounted = |host: Option<&str>, source: &str| {
+        let mount = crate::spec::Mount::parse(&format!("{source}:/data")).expect("a mount");
+        let target = ContainerTarget {
+            host: host.map(str::to_owned),
+            mounts: vec![mount],
+            ..ContainerTarget::default()
+        };
+        let order = order(target.clone(), ContainerOrder::default());
+        let own = ContainerOrder::default();
+        let said = Environment::default();
+        let made = config(&order, &target, &own, BTreeMap::new(), &said);
+        made.map(drop).map_err(|error| error.0.to_string())
+    };
+    assert_eq!(mounted(None, "./data"), Ok(()));
+    assert_eq!(mounted(Some("build"), "/srv/data"), Ok(()));
+    assert_eq!(
+        mounted(Some("build"), "./data"),
+        Err("`./data` is mounted from build: give its path there, from `/` on".to_owned())
+    );
+}
+
+#[test]
 fn what_the_image_says_goes_before_what_nobody_asked_for() {
     let said = Environment::from_iter([("DB_HOST", "image"), ("A", "image"), ("PATH", "/bin")]);
     let own = ContainerOrder {
@@ -119,6 +142,7 @@ fn what_is_not_said_is_left_to_the_image_and_the_engine() {
 fn everything_that_is_said_becomes_part_of_the_container() {
     // Field by field, so that a new one is not forgotten here.
     let target = ContainerTarget {
+        host: None,
         image: None,
         build: Some(Build::default()),
         pull: Pull::Never,

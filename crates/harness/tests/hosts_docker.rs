@@ -1,0 +1,208 @@
+//! Containers on other hosts: the real program, hosts of `docker-test-env/hosts`, and an engine of its own on one of them.
+//!
+//! `cargo nextest run -p harness --features ssh-tests,docker-tests hosts_docker`
+#![cfg(all(feature = "ssh-tests", feature = "docker-tests"))]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::Home;
+use support::docker::Stack;
+use support::hosts::{kill_daemon, trusted};
+use testkit::{Hosts, eventually_blocking};
+
+/// Longer than a connection is given up after, and a way is found again.
+const LONG: Duration = Duration::from_secs(90);
+
+/// Asks at these addresses until each has answered, and says so.
+const ASK: &str = "for at in $AT; do until busybox wget -q -O - http://$at/; do sleep 0.2; done; echo reached $at; done; \
+                   echo all; exec sleep 1000";
+
+/// The fields of a container of ours.
+fn container() -> String {
+    let run = support::docker::run();
+    format!(
+        "type: docker, image: harness-test/busybox, pull: never, init: true, labels: {{harness-test.run: \"{run}\"}}"
+    )
+}
+
+/// A server in a container on host1, a program here that listens on loopback, and those who ask for them from everywhere.
+fn stack(name: &str) -> String {
+    let container = container();
+    let serve = "command: [sh, -c, 'mkdir -p /www && echo rows > /www/index.html && exec httpd -f -p 8080 -h /www'], \
+                 ports: [{name: http, target: 8080}], readiness: {http: {path: /index.html}, interval: 200ms}";
+    let ask = |at: &str, needs: &str| {
+        format!(
+            "command: [sh, -c, '{ASK}'], env: {{AT: '{at}'}}, depends_on: {needs}, readiness: {{log: '^all$'}}"
+        )
+    };
+    let process = |at: &str, needs: &str| {
+        format!(
+            "binary: /bin/sh, args: [-c, '{ASK}'], env: {{AT: '{at}'}}, depends_on: {needs}, readiness: {{log: '^all$'}}"
+        )
+    };
+    format!(
+        "name: {name}\nservices:\n  \
+         db: {{{container}, host: host1, {serve}, volumes: ['rows:/data']}}\n  \
+         api: {{type: process, binary: FIXTURE, args: [serve, '${{api.port}}'], ports: [{{name: http, port: auto}}]}}\n  \
+         here: {{type: process, {}}}\n  \
+         there: {{type: remote, host: host2, {}}}\n  \
+         on: {{type: remote, host: host1, {}}}\n  \
+         near: {{{container}, {}}}\n  \
+         beside: {{{container}, host: host1, {}}}\n\
+         volumes: {{rows: {{}}}}\n",
+        process("${db.addr}", "[db]"),
+        process("${db.addr}", "[db]"),
+        process("${db.addr}", "[db]"),
+        ask("${db.addr} db:${db.port}", "[db]"),
+        ask(
+            "${db.addr} db:${db.port} ${api.addr} api:${api.port}",
+            "[db, api]"
+        ),
+    )
+}
+
+/// What the engine of a host is asked there, by its own command line.
+#[track_caller]
+fn engine(hosts: &Hosts, host: &str, words: &str) -> String {
+    let config = hosts.directory().join("ssh_config");
+    let output = std::process::Command::new("ssh")
+        .arg("-F")
+        .arg(config)
+        .args([host, words])
+        .output()
+        .expect("ssh runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[track_caller]
+fn why(home: &Home, from: &str, to: &str) -> Value {
+    home.ok(&["net", "why", from, to, "-o", "json"]).json()["items"][0].clone()
+}
+
+#[test]
+fn a_container_on_a_host_is_reached_from_everywhere_and_reaches_what_is_here() {
+    let hosts = Hosts::own(2, 0);
+    hosts.act("engine", "host1", &["busybox"]);
+    let home = Home::new(&stack(&format!("far-{}", std::process::id())));
+    let _down = Stack(&home);
+    trusted(&home, &hosts, "host1");
+    trusted(&home, &hosts, "host2");
+    home.ok(&["start", "--wait"]);
+
+    let db = home.unit("db");
+    assert_eq!((&db["host"], &db["ready"]), (&json!("host1"), &json!(true)));
+    home.ok(&["status"]).shows("docker host1");
+    let inside = engine(
+        &hosts,
+        "host1",
+        "docker ps --format '{{.Names}} {{.Ports}}'",
+    );
+    assert!(
+        inside.contains("127.0.0.1:") && !inside.contains("0.0.0.0"),
+        "nothing is opened that nobody asked for: {inside}"
+    );
+    for (from, reason, carriage) in [
+        ("here", "forward", json!("ssh")),
+        ("there", "forward", json!("ssh")),
+        ("on", "published", Value::Null),
+        ("near", "forward", json!("forwarder")),
+        ("beside", "shared-network", Value::Null),
+    ] {
+        let seen = why(&home, from, "db");
+        assert_eq!(seen["reason"]["code"], reason, "{from}: {seen}");
+        let forwarder = &seen["endpoints"][0]["forwarder"];
+        assert_eq!(forwarder["carriage"], carriage, "{from}: {seen}");
+        let address = seen["address"].as_str().expect("there is a way");
+        let said = home.ok(&["logs", from, "--no-prefix"]);
+        said.shows(&format!("reached {address}")).shows("rows");
+    }
+    let seen = why(&home, "beside", "api");
+    assert_eq!(seen["reason"]["code"], "forward", "{seen}");
+    let gateway = engine(
+        &hosts,
+        "host1",
+        "docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' $(docker network ls -q -f label=org.harness.stack)",
+    );
+    let address = seen["address"].as_str().expect("there is a way");
+    assert!(address.starts_with(&gateway), "{address} {gateway}");
+    let forwarder = &seen["endpoints"][0]["forwarder"];
+    assert_eq!(forwarder["carriage"], "ssh", "{seen}");
+    home.ok(&["logs", "beside"])
+        .shows(&format!("reached {address}"));
+
+    home.ok(&[
+        "exec",
+        "db",
+        "--",
+        "sh",
+        "-c",
+        "hostname; cat /www/index.html",
+    ])
+    .shows("rows");
+    home.run(&["exec", "db", "--", "sh", "-c", "exit 7"])
+        .expect(7);
+    home.ok(&["stop"]);
+    assert_eq!(home.unit("db")["state"], "idle");
+    home.ok(&["down", "--volumes", "--yes"])
+        .says("rows of host1");
+    for words in [
+        "docker ps -aq",
+        "docker volume ls -q",
+        "docker network ls -q -f label=org.harness.stack",
+        "ls .local/state/harness/*/forward",
+    ] {
+        assert_eq!(engine(&hosts, "host1", words), "", "{words}");
+    }
+}
+
+#[test]
+fn a_container_on_a_host_outlives_daemon_and_cable_and_its_end_is_learned_later() {
+    let hosts = Hosts::own(1, 0);
+    hosts.act("engine", "host1", &["busybox"]);
+    let container = container();
+    let name = format!("kept-{}", std::process::id());
+    let home = Home::new(&format!(
+        "name: {name}\nservices:\n  \
+         lines: {{{container}, host: host1, restart: \"no\", \
+           command: [sh, -c, 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i; usleep 10000; done']}}\n  \
+         always: {{{container}, host: host1, restart: always, command: [sh, -c, 'echo begun; exec sleep 10000']}}\n  \
+         short: {{{container}, host: host1, restart: \"no\", command: [sh, -c, 'until [ -e /end ]; do sleep 0.2; done; exit 7']}}\n"
+    ));
+    let _down = Stack(&home);
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    let ids = || engine(&hosts, "host1", "docker ps --no-trunc -q | sort");
+    let before = ids();
+
+    kill_daemon(&home);
+    home.until("always", "ready");
+    assert_eq!(ids(), before, "nothing was started");
+
+    engine(
+        &hosts,
+        "host1",
+        &format!("nohup sh -c 'sleep 3; docker exec {name}-short-1 touch /end' >/dev/null 2>&1 &"),
+    );
+    hosts.act("cut", "host1", &[]);
+    let reason = |unit: &str| home.unit(unit)["reason"].as_str().map(str::to_owned);
+    let is_away = || reason("always").is_some_and(|text| text.contains("host1"));
+    eventually_blocking(LONG, "the host is missed", is_away);
+    assert_eq!(home.unit("always")["state"], "ready");
+    hosts.act("heal", "host1", &[]);
+    eventually_blocking(LONG, "the host is back", || reason("always").is_none());
+    let ended = || home.unit("short")["exit_code"] == 7;
+    eventually_blocking(LONG, "its end is learned", ended);
+    let starts = engine(&hosts, "host1", &format!("docker logs {name}-always-1"));
+    assert_eq!(starts, "begun", "nothing was started twice");
+
+    let done = || home.unit("lines")["stopped_at"].is_string();
+    eventually_blocking(LONG, "all lines are said", done);
+    let written = home.ok(&["logs", "lines", "--no-prefix", "--stream", "stdout"]);
+    let expected: String = (1..=2000).map(|line| format!("{line}\n")).collect();
+    assert_eq!(written.stdout, expected, "every line, once");
+}
