@@ -157,13 +157,6 @@ const DOCKER_ATTACH: &[Field] = &[
         "The container's name or id.",
     )
     .required(),
-    field(
-        "host",
-        Shape::NotBuilt(
-            "only containers of this machine are observed; what runs on a host is `type: docker` with `host`",
-        ),
-        "The host whose engine runs it.",
-    ),
     ENV,
     ATTACHED_PORTS,
 ];

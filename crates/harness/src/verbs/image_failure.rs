@@ -18,6 +18,9 @@ pub(crate) enum ImageFailure {
         #[source]
         source: io::Error,
     },
+    /// It is none of this machine's engine.
+    #[error("the image of `{unit}` is on {host}, where {}", ELSEWHERE)]
+    Elsewhere { unit: String, host: String },
     /// It said no, and has said why itself.
     #[error("cannot {verb} `{image}`: {status}")]
     Ended {
@@ -26,3 +29,7 @@ pub(crate) enum ImageFailure {
         status: ExitStatus,
     },
 }
+
+/// What becomes of the image of a container on another host.
+pub(super) const ELSEWHERE: &str =
+    "it is made ready when the unit is started: `pull: always` or `pull: build` does so each time";

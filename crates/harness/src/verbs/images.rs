@@ -16,7 +16,7 @@ use harness_core::spec::{
 use harness_core::{AutoStart, HarnessClient};
 
 use super::definition::{self, Definition, Wish};
-use super::image_failure::ImageFailure;
+use super::image_failure::{ELSEWHERE, ImageFailure};
 use super::stop::stop;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -91,6 +91,7 @@ Examples:
 pub(crate) async fn build(args: BuildArgs, context: &Context) -> Result<(), Failure> {
     context.dirs_here("build")?;
     let stack = look(context, &args.units, &args.profile).await?;
+    elsewhere(context, &stack.0, &stack.1, !args.units.is_empty())?;
     let engine = engine()?;
     let built = build_all(context, &engine, &stack.0, &stack.1, &args.how.into())?;
     if built == 0 {
@@ -102,6 +103,7 @@ pub(crate) async fn build(args: BuildArgs, context: &Context) -> Result<(), Fail
 pub(crate) async fn pull(args: PullArgs, context: &Context) -> Result<(), Failure> {
     context.dirs_here("pull")?;
     let (stack, units) = look(context, &args.units, &args.profile).await?;
+    elsewhere(context, &stack, &units, !args.units.is_empty())?;
     let engine = engine()?;
     let mut images = images(&stack, &units);
     images.retain(|_, image| image.recipe.is_none());
@@ -123,6 +125,7 @@ pub(super) async fn renew(
     units: &[UnitName],
 ) -> Result<(), Failure> {
     context.dirs_here("--build")?;
+    elsewhere(context, stack, units, false)?;
     let engine = engine()?;
     build_all(context, &engine, stack, units, &BuildHow::default())?;
     let client = context.client(AutoStart::Always).await?;
@@ -228,6 +231,33 @@ fn engine() -> Result<Engine, ImageFailure> {
     Ok(Engine::discover(&Discovery::from_env())?)
 }
 
+/// Says whose images are on other hosts; that is an error where they were named.
+fn elsewhere(
+    context: &Context,
+    stack: &StackSpec,
+    units: &[UnitName],
+    is_named: bool,
+) -> Result<(), ImageFailure> {
+    for (unit, spec) in &stack.units {
+        let host = match &spec.target {
+            TargetSpec::Docker(target) => target.host.as_ref(),
+            _ => None,
+        };
+        let is_meant = units.is_empty() || units.contains(unit);
+        let Some(host) = host.filter(|_| is_meant) else {
+            continue;
+        };
+        if is_named {
+            let (unit, host) = (unit.to_string(), host.clone());
+            return Err(ImageFailure::Elsewhere { unit, host });
+        }
+        context.tell(&format!(
+            "{unit}: its image is on {host}, where {ELSEWHERE}"
+        ));
+    }
+    Ok(())
+}
+
 /// Builds what has a recipe, each image once; answers how many there were.
 fn build_all(
     context: &Context,
@@ -254,14 +284,15 @@ struct Image<'a> {
     units: Vec<&'a UnitName>,
 }
 
-/// The images of these units (all, when there are none), by name.
+/// The images of these units (all, when there are none) on this machine, by name.
 fn images<'a>(stack: &'a StackSpec, units: &[UnitName]) -> BTreeMap<String, Image<'a>> {
     let mut images: BTreeMap<String, Image<'a>> = BTreeMap::new();
     for (unit, spec) in &stack.units {
         let TargetSpec::Docker(target) = &spec.target else {
             continue;
         };
-        if !units.is_empty() && !units.contains(unit) {
+        let is_meant = units.is_empty() || units.contains(unit);
+        if !is_meant || target.host.is_some() {
             continue;
         }
         let name = match &target.image {
