@@ -40,7 +40,16 @@ impl Site {
         match self {
             Self::Here => Ok(None),
             Self::There(there) => {
-                let (.., facts) = remote::reached(&*there.hosts, unit, &there.call).await?;
+                let (_, agent, facts) = remote::reached(&*there.hosts, unit, &there.call).await?;
+                if agent.hello().program.is_empty() {
+                    let name = there.name();
+                    return Err(LaunchError::NotRunnable {
+                        program: unit.local_name(),
+                        reason: format!(
+                            "containers on {name} need a `harness-shim` that runs there, and its own sh is all that does"
+                        ),
+                    });
+                }
                 Ok(Some(Box::new(facts)))
             }
         }
