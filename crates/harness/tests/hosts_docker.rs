@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::Home;
 use support::docker::Stack;
-use support::hosts::{kill_daemon, trusted};
+use support::hosts::{add, fingerprint, kill_daemon, trusted};
 use testkit::{Hosts, eventually_blocking};
 
 /// Longer than a connection is given up after, and a way is found again.
@@ -205,4 +205,77 @@ fn a_container_on_a_host_outlives_daemon_and_cable_and_its_end_is_learned_later(
     let written = home.ok(&["logs", "lines", "--no-prefix", "--stream", "stdout"]);
     let expected: String = (1..=2000).map(|line| format!("{line}\n")).collect();
     assert_eq!(written.stdout, expected, "every line, once");
+}
+
+#[test]
+fn a_container_on_a_peer_of_a_mesh_is_reached_by_its_published_port() {
+    let hosts = Hosts::own(1, 1);
+    hosts.act("engine", "far1", &["busybox"]);
+    let container = container();
+    let ask = |kind: &str, words: &str| {
+        format!(
+            "{{{kind}, network: wg, {words}: [-c, '{ASK}'], env: {{AT: '${{db.addr}}'}}, depends_on: [db], readiness: {{log: '^all$'}}}}"
+        )
+    };
+    let home = Home::new(&format!(
+        "name: peer-{}\nnetworks:\n  wg: {{type: wireguard}}\nservices:\n  \
+         db: {{{container}, host: far1, network: wg, \
+           command: [sh, -c, 'mkdir -p /www && echo rows > /www/index.html && exec httpd -f -p 8080 -h /www'], \
+           ports: [{{name: http, target: 8080, host_ip: 0.0.0.0}}], readiness: {{tcp: {{port: 8080}}, interval: 200ms}}}}\n  \
+         here: {}\n  near: {}\n",
+        std::process::id(),
+        ask("type: process, binary: /bin/sh", "args"),
+        ask(&format!("{container}, entrypoint: /bin/sh"), "command"),
+    ));
+    let _down = Stack(&home);
+    trusted(&home, &hosts, "router");
+    let far = fingerprint(&hosts, "far1");
+    let more = ["--fingerprint", &far, "--jump", "router"];
+    add(&home, &hosts, "far1", &more).expect(0);
+    home.ok(&["start", "--wait"]);
+    for from in ["here", "near"] {
+        let seen = why(&home, from, "db");
+        assert_eq!(seen["reason"]["code"], "published-on-peer", "{seen}");
+        let address = seen["address"].as_str().expect("there is a way");
+        let said = home.ok(&["logs", from, "--no-prefix"]);
+        said.shows(&format!("reached {address}")).shows("rows");
+    }
+}
+
+#[test]
+fn a_host_without_an_engine_says_what_was_tried_and_what_to_do() {
+    let hosts = Hosts::shared();
+    let container = container();
+    let home = Home::new(&format!(
+        "name: bare-{}\nservices:\n  db: {{{container}, host: host2, command: sleep 1000}}\n",
+        std::process::id()
+    ));
+    let _down = Stack(&home);
+    home.run(&["start"])
+        .expect(69)
+        .says("there is no host `host2`: `harness host add host2 --address ADDRESS` adds it");
+    trusted(&home, &hosts, "host2");
+    // It waits for an engine, as it would here.
+    let mut start = home.spawn(&["start"]);
+    let is_known = || home.run(&["status"]).code == 0;
+    eventually_blocking(LONG, "it is told to the daemon", is_known);
+    let reason = || home.unit("db")["reason"].as_str().map(str::to_owned);
+    eventually_blocking(LONG, "why it does not run is said", || reason().is_some());
+    let reason = reason().expect("it was said");
+    for words in [
+        "cannot reach the container engine at host2",
+        "start docker or podman there",
+        "has none of the sockets of docker and podman",
+    ] {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    start.kill().expect("it waits");
+    start.wait().expect("it has ended");
+    let refused = home.run(&["run", "db", "true"]);
+    assert_ne!(refused.code, 0);
+    refused.says("its container is on host2");
+    let refused = home.run(&["pull", "db"]);
+    assert_ne!(refused.code, 0);
+    refused.says("the image of `db` is on host2");
+    home.ok(&["stop"]);
 }

@@ -111,7 +111,8 @@ impl DockerExecutor {
 
     fn at(engine: OnceLock<Engine>, directory: impl Into<PathBuf>, shim: ShimProgram) -> Self {
         let directory = directory.into();
-        let starts = Arc::new(Starts::new(Home::at(directory.clone())));
+        let homes = [directory.clone(), directory.join(HOSTS)].map(Home::at);
+        let starts = Arc::new(Starts::new(homes));
         let shared = Shared {
             engine,
             site: Site::Here,
@@ -132,7 +133,8 @@ impl DockerExecutor {
     /// The same by the engine of a host, with what is kept of that in a directory of its own. The engine's command line gets there
     /// by a socket.
     fn on(&self, there: There, directory: &Path, socket: &Path) -> Self {
-        let home = self.shared.home.directory();
+        // One of its own: without containers here, this machine's engine is asked for nothing.
+        let home = self.shared.home.directory().join(HOSTS);
         let name = there.name().to_owned();
         let cli = Engine::at_socket(socket).cli();
         let engine = Engine::over(name, cli, Arc::new(there.clone()));
@@ -141,11 +143,11 @@ impl DockerExecutor {
             engine: OnceLock::from(engine),
             hub: Hub::new(Arc::clone(&starts)),
             starts,
-            forwarders: Forwarders::there(there.clone(), Home::at(home.to_owned())),
+            forwarders: Forwarders::there(there.clone(), Home::at(home.clone())),
             records: Records::at(directory.join("runs")),
             busy: Busy::default(),
             images: ImageTurns::default(),
-            home: Home::at(home.to_owned()),
+            home: Home::at(home),
             turn: Mutex::new(()),
             site: Site::There(there),
         };
@@ -157,6 +159,15 @@ impl DockerExecutor {
     /// Observes the containers of others by the same engine.
     pub fn attaching(&self) -> DockerAttachExecutor {
         DockerAttachExecutor::new(Arc::clone(&self.shared))
+    }
+
+    /// Whether its engine does, and on which host.
+    async fn answers(&self, unit: &UnitId) -> Result<(), LaunchError> {
+        self.shared.site.facts(unit).await?;
+        let engine = self.shared.engine();
+        let engine = engine.map_err(|error| refusal(unit, error))?;
+        let told = engine.capabilities().await;
+        told.map(drop).map_err(|error| refusal(unit, error))
     }
 
     /// The container of an attempt.
@@ -445,6 +456,9 @@ fn removed_unseen(ticket: &Ticket) -> ExitInfo {
         ..ExitInfo::default()
     }
 }
+
+/// What is kept of hosts, below what is kept of this machine.
+const HOSTS: &str = "hosts";
 
 /// Why an end is known of which nothing else is.
 const REMOVED_UNSEEN: &str = "its container was removed while the daemon did not run";

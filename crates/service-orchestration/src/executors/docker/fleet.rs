@@ -17,7 +17,7 @@ use command_executor::event::ProcessEventStream;
 use self::relay::Relay;
 use self::slips::HostSlips;
 use super::site::There;
-use super::{DockerExecutor, Failure, machine};
+use super::{DockerExecutor, Failure, HOSTS, machine};
 use crate::config::ServiceConfig;
 use crate::executors::remote::{HostCall, HostDirectory, Traces};
 use crate::executors::{
@@ -84,7 +84,7 @@ impl DockerFleet {
         hosts: Arc<dyn HostDirectory>,
         sockets: impl Into<PathBuf>,
     ) -> Self {
-        let directory = here.shared.home.directory().join("hosts");
+        let directory = here.shared.home.directory().join(HOSTS);
         let fleet = Fleet {
             hosts,
             slips: HostSlips::at(directory.join("attempts")),
@@ -121,7 +121,7 @@ impl DockerFleet {
             let path = socket.display();
             tracing::warn!(host = name, %path, %error, "the engine's command line is not led to this host");
         }
-        let own = self.fleet.directory.join(name.replace('/', "_"));
+        let own = self.fleet.directory.join("on").join(name.replace('/', "_"));
         Host {
             docker: self.here.on(there.clone(), &own, &socket),
             there,
@@ -182,8 +182,11 @@ impl ServiceExecutor for DockerFleet {
     }
 
     async fn prepare(&self, order: GroundOrder) -> Result<Ground, LaunchError> {
+        let docker = self.of(&order.target);
+        // What has no engine has nothing that would have to be removed.
+        docker.answers(&order.unit).await?;
         self.note(&order.unit, &order.target).await?;
-        self.of(&order.target).prepare(order).await
+        docker.prepare(order).await
     }
 
     async fn provide(&self, order: GroundOrder) -> Result<(), LaunchError> {

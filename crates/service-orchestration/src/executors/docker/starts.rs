@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
-use container_engine::{Engine, EngineError};
+use container_engine::{Engine, EngineError, Filters};
 
 use super::identity::{HOME, Home, instance_of, unit_of};
 use crate::executors::Started;
@@ -14,15 +14,16 @@ use crate::executors::Started;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Starts {
-    home: Home,
+    /// Who we are: here, and towards hosts.
+    homes: [Home; 2],
     /// Held for a send or an exchange: who tells and who begins to listen are different threads.
     told: Mutex<Option<Sender<Started>>>,
 }
 
 impl Starts {
-    pub(super) fn new(home: Home) -> Self {
+    pub(super) fn new(homes: [Home; 2]) -> Self {
         Self {
-            home,
+            homes,
             told: Mutex::new(None),
         }
     }
@@ -43,9 +44,8 @@ impl Starts {
     /// Tells of a container with these labels, if it is one that is kept for a unit of ours.
     pub(super) fn tell(&self, labels: &BTreeMap<String, String>, at_ns: Option<u64>) {
         let is_ours = || {
-            self.home
-                .id()
-                .is_ok_and(|own| labels.get(HOME) == Some(&own))
+            let mut ids = self.homes.iter().filter_map(|home| home.id().ok());
+            ids.any(|own| labels.get(HOME) == Some(&own))
         };
         if instance_of(labels).is_some() || !is_ours() {
             return;
@@ -59,10 +59,11 @@ impl Starts {
 
     /// Tells of all that run now: what happened before could not be heard.
     pub(super) async fn look(&self, engine: &Engine) -> Result<(), EngineError> {
-        let Some(ours) = self.home.filters().ok().filter(|_| self.is_heard()) else {
+        if !self.is_heard() {
             return Ok(());
-        };
-        let all = engine.list(&ours).await?;
+        }
+        // Of any installation: whose each is, its labels say.
+        let all = engine.list(&Filters::all().has_label(HOME)).await?;
         for container in all.iter().filter(|one| one.status.is_alive()) {
             self.tell(&container.labels, None);
         }
