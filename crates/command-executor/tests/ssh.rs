@@ -19,3 +19,5 @@ mod failures;
 mod forwards;
 #[path = "ssh/place.rs"]
 mod place;
+#[path = "ssh/shells.rs"]
+mod shells;

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use command_executor::agent::Runner;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +40,51 @@ pub struct HostEntry {
     /// The name of the host that it is reached through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<String>,
+    /// What keeps services there.
+    #[serde(default, skip_serializing_if = "HostRunner::is_auto")]
+    pub runner: HostRunner,
     /// Its own keys, of which one was accepted: type and key, as `known_hosts` has them.
     pub host_keys: Vec<String>,
     /// The fingerprints of these, in the same order.
     pub fingerprints: Vec<String>,
+}
+
+/// What keeps services on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostRunner {
+    /// The shim where it runs, else the host's own shell.
+    #[default]
+    Auto,
+    /// The shim, or nobody.
+    Shim,
+    /// The host's own shell.
+    Sh,
+}
+
+impl HostRunner {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Shim => "shim",
+            Self::Sh => "sh",
+        }
+    }
+
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+impl From<HostRunner> for Runner {
+    fn from(runner: HostRunner) -> Self {
+        match runner {
+            HostRunner::Auto => Self::Auto,
+            HostRunner::Shim => Self::Shim,
+            HostRunner::Sh => Self::Sh,
+        }
+    }
 }
 
 impl HostEntry {
@@ -287,6 +329,7 @@ mod tests {
             user: None,
             key: None,
             jump: jump.map(str::to_owned),
+            runner: HostRunner::default(),
             host_keys: vec![format!("ssh-ed25519 AAAA{name}")],
             fingerprints: vec!["SHA256:x".to_owned()],
         }

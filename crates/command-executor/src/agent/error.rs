@@ -98,6 +98,9 @@ pub enum ConnectError {
         /// And here.
         ours: String,
     },
+    /// There is no program that could be brought there.
+    #[error("there is no program `harness-shim` here that could be brought to the host")]
+    NoShim,
     /// The sh runner cannot serve there either.
     #[error("the sh runner cannot serve there: {said}")]
     Runner {
@@ -122,9 +125,11 @@ impl ConnectError {
             Self::Ssh(error) => error.is_unreachable(),
             Self::Link(LinkError::Version { .. }) | Self::Machine { .. } => false,
             Self::Link(_) | Self::Late(_) | Self::Connecting => true,
-            Self::Program { .. } | Self::Upload { .. } | Self::Runner { .. } | Self::NoForward => {
-                false
-            }
+            Self::Program { .. }
+            | Self::Upload { .. }
+            | Self::Runner { .. }
+            | Self::NoShim
+            | Self::NoForward => false,
         }
     }
 
@@ -135,6 +140,7 @@ impl ConnectError {
             Self::Machine { .. } => {
                 Some("name a `harness-shim` that was built for that machine".to_owned())
             }
+            Self::NoShim => Some("name it in HARNESS_SHIM".to_owned()),
             Self::Link(_)
             | Self::Program { .. }
             | Self::Upload { .. }

@@ -4,6 +4,7 @@
 //! Never decides what is started there. Start reading at [`HostLink`] for the host, at [`AgentLink`] for one connection.
 
 mod carry;
+mod choice;
 mod connect;
 mod error;
 mod follow;
@@ -17,6 +18,7 @@ mod ssh;
 mod stream;
 mod upload;
 
+pub use choice::{HostAgent, Runner};
 pub use connect::{AgentPipes, Connector, LocalAgent};
 pub use error::{ConnectError, LinkError, RequestError};
 pub use follow::{LogRecords, RunningCommand};

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use command_executor::agent::{HostLink, SshAgent};
+use command_executor::agent::{HostAgent, HostLink, Runner};
 use command_executor::ssh::{self, SshConnection, SshHost};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use service_orchestration::executors::{HostCall, HostDirectory, HostRefusal, KnownHost};
 use service_orchestration::{ShimProgram, blocking, error_chain};
 
-use super::{HostBook, HostBookError, HostEntry};
+use super::{HostBook, HostBookError, HostEntry, HostRunner};
 use crate::Dirs;
 
 /// See the module.
@@ -31,10 +31,13 @@ pub(crate) struct BookDirectory {
 }
 
 /// The hosts that were asked for, by how that was done.
-type Known = BTreeMap<HostCall, (SshHost, KnownHost)>;
+type Known = BTreeMap<HostCall, (Way, KnownHost)>;
+
+/// How a host is logged in to, and what serves it.
+type Way = (SshHost, Runner);
 
 /// The host that this way leads to, however it was asked for.
-fn by_way(known: &Known, way: &SshHost) -> Option<KnownHost> {
+fn by_way(known: &Known, way: &Way) -> Option<KnownHost> {
     let found = known.values().find(|(known, _)| known == way);
     found.map(|(_, host)| host.clone())
 }
@@ -90,7 +93,8 @@ impl BookDirectory {
 #[async_trait]
 impl HostDirectory for BookDirectory {
     async fn find(&self, call: &HostCall) -> Result<KnownHost, HostRefusal> {
-        let (entry, way) = self.look_up(call).await?;
+        let (entry, host) = self.look_up(call).await?;
+        let way: Way = (host, entry.runner.into());
         {
             let mut known = self.known();
             if let Some(found) = by_way(&known, &way) {
@@ -98,17 +102,20 @@ impl HostDirectory for BookDirectory {
                 return Ok(found);
             }
         }
-        let shim = self.shim.clone().ok_or_else(|| HostRefusal {
-            reason: "there is no program `harness-shim` here that could be brought to hosts: name it in HARNESS_SHIM".into(),
-        })?;
+        if self.shim.is_none() && entry.runner == HostRunner::Shim {
+            return Err(HostRefusal {
+                reason: "there is no program `harness-shim` here that could be brought to hosts: name it in HARNESS_SHIM".into(),
+            });
+        }
         let address = address(&entry).await;
         let known_hosts = HostBook::known_hosts(&self.dirs);
-        let prepared = SshConnection::prepare(way.clone(), self.directory(&way), known_hosts).await;
+        let prepared =
+            SshConnection::prepare(way.0.clone(), self.directory(&way.0), known_hosts).await;
         let connection = prepared.map_err(|error| refusal(&error))?;
         // Who asked at the same time may have been quicker.
         let mut known = self.known();
         let found = by_way(&known, &way).unwrap_or_else(|| KnownHost {
-            link: HostLink::new(SshAgent::new(connection, shim)),
+            link: HostLink::new(HostAgent::new(connection, self.shim.clone(), way.1)),
             address,
             port: entry.port,
             jump: entry.jump,
@@ -181,6 +188,7 @@ mod tests {
             user: None,
             key: None,
             jump: None,
+            runner: HostRunner::default(),
             host_keys: vec!["ssh-ed25519 AAAA".to_owned()],
             fingerprints: vec!["SHA256:x".to_owned()],
         };
@@ -210,7 +218,7 @@ mod tests {
             let ways: BTreeSet<_> = directory
                 .known()
                 .values()
-                .map(|(way, _)| directory.directory(way))
+                .map(|((way, _), _)| directory.directory(way))
                 .collect();
             assert_eq!((directory.known().len(), ways.len()), (3, 2));
         });

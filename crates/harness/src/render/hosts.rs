@@ -27,6 +27,7 @@ fn row(entry: &HostEntry) -> Vec<Cell> {
         Cell::new(address),
         or_nothing(entry.user.clone()),
         or_nothing(entry.jump.clone()),
+        Cell::new(entry.runner.as_str()),
         or_nothing(entry.key.as_ref().map(|key| key.display().to_string())),
         Cell::new(entry.fingerprints.first().cloned().unwrap_or_default()),
     ]
@@ -69,6 +70,7 @@ fn facts(look: &Look, found: &Facts) -> String {
         text += &format!("; {}", look.paint(Span::Bad, &skew));
     }
     text += "\n";
+    text += &format!("  runner {}\n", plain(&found.runner));
     if !found.has.is_empty() {
         text += &format!("  has    {}\n", plain(&found.has.join(", ")));
     }
@@ -78,7 +80,7 @@ fn facts(look: &Look, found: &Facts) -> String {
     text
 }
 
-const HEAD: [Column; 6] = [
+const HEAD: [Column; 7] = [
     Column {
         heading: "NAME",
         expendable: 0,
@@ -96,17 +98,23 @@ const HEAD: [Column; 6] = [
         expendable: 1,
     },
     Column {
-        heading: "KEY",
+        heading: "RUNNER",
         expendable: 3,
     },
     Column {
-        heading: "KNOWN BY",
+        heading: "KEY",
         expendable: 4,
+    },
+    Column {
+        heading: "KNOWN BY",
+        expendable: 5,
     },
 ];
 
 #[cfg(test)]
 mod tests {
+    use harness_core::hosts::HostRunner;
+
     use super::*;
 
     #[test]
@@ -118,6 +126,7 @@ mod tests {
             user: Some("me".to_owned()),
             key: None,
             jump: jump.map(str::to_owned),
+            runner: HostRunner::default(),
             host_keys: Vec::new(),
             fingerprints: vec!["SHA256:abc".to_owned()],
         };
@@ -137,6 +146,7 @@ mod tests {
             user: "me".to_owned(),
             latency_ms: 8,
             clock_ahead_s: -12.5,
+            runner: "shim".to_owned(),
             has: vec!["wg".to_owned()],
             lacks: vec!["docker".to_owned(), "cgroup v2".to_owned()],
         };

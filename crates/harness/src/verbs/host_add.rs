@@ -5,11 +5,11 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use command_executor::event::ProcessEventType;
 use command_executor::{Command, Completed, Executor, Exit, ProcessHandle, StdinMode, Target};
 use futures_lite::StreamExt;
-use harness_core::hosts::{HostBook, HostEntry};
+use harness_core::hosts::{HostBook, HostEntry, HostRunner};
 
 use super::host::connection;
 use super::host_failure::HostFailure;
@@ -42,9 +42,30 @@ pub(super) struct AddArgs {
     /// The host that it is reached through, by its name
     #[arg(long, value_name = "NAME")]
     jump: Option<String>,
+    /// What keeps services there: the shim, which is brought there; the host's own sh, where that cannot run; or whichever runs
+    #[arg(long, value_name = "RUNNER", value_enum, default_value_t = RunnerChoice::Auto)]
+    runner: RunnerChoice,
     /// The fingerprint that it must have
     #[arg(long, value_name = "SHA256:…")]
     fingerprint: Option<String>,
+}
+
+/// As it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RunnerChoice {
+    Auto,
+    Shim,
+    Sh,
+}
+
+impl From<RunnerChoice> for HostRunner {
+    fn from(choice: RunnerChoice) -> Self {
+        match choice {
+            RunnerChoice::Auto => Self::Auto,
+            RunnerChoice::Shim => Self::Shim,
+            RunnerChoice::Sh => Self::Sh,
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -80,6 +101,7 @@ async fn add(args: AddArgs, context: &Context) -> Result<(), Failure> {
         user: args.user,
         key: args.key.map(found).transpose()?,
         jump: args.jump,
+        runner: args.runner.into(),
         host_keys: Vec::new(),
         fingerprints: Vec::new(),
     };

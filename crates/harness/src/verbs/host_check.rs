@@ -9,7 +9,7 @@ use clap::Args;
 use command_executor::Command;
 use command_executor::ssh::SshConnection;
 use harness_core::error_chain;
-use harness_core::hosts::{HostBook, HostEntry};
+use harness_core::hosts::{HostBook, HostEntry, HostRunner};
 use serde::Serialize;
 
 use super::host::{Format, Shown, connection};
@@ -76,6 +76,8 @@ pub(crate) struct Facts {
     pub(crate) latency_ms: u64,
     /// How much its clock is ahead of ours, in seconds; as exact as its `date`.
     pub(crate) clock_ahead_s: f64,
+    /// What keeps services there, and why, where that is not the shim.
+    pub(crate) runner: String,
     /// What it has of what services may need.
     pub(crate) has: Vec<String>,
     /// What it lacks of that.
@@ -95,7 +97,7 @@ pub(super) async fn run(args: CheckArgs, context: &Context) -> Result<(), Failur
     let mut reports = Vec::new();
     for entry in wanted {
         let found = match connection(&dirs, &book, entry).await {
-            Ok(way) => look(&way).await,
+            Ok(way) => look(&way, entry.runner).await,
             Err(error) => Err(error),
         };
         let outcome = found.map_or_else(
@@ -130,17 +132,17 @@ fn verdict(reports: &[HostReport]) -> Result<(), Failure> {
 }
 
 /// Asks over a connection that is closed again, unless somebody else had opened it.
-async fn look(way: &SshConnection) -> Result<Facts, HostFailure> {
+async fn look(way: &SshConnection, runner: HostRunner) -> Result<Facts, HostFailure> {
     let was_open = way.is_open().await?;
     way.open().await?;
-    let asked = ask(way).await;
+    let asked = ask(way, runner).await;
     if !was_open {
         way.leave().await?;
     }
     asked
 }
 
-async fn ask(way: &SshConnection) -> Result<Facts, HostFailure> {
+async fn ask(way: &SshConnection, runner: HostRunner) -> Result<Facts, HostFailure> {
     let begun = Instant::now();
     way.run(Command::new("true")).await?;
     let latency = begun.elapsed();
@@ -152,6 +154,7 @@ async fn ask(way: &SshConnection) -> Result<Facts, HostFailure> {
         &String::from_utf8_lossy(&answers.stdout),
         latency,
         now,
+        runner,
     ))
 }
 
@@ -162,7 +165,7 @@ fn since_epoch() -> Duration {
 }
 
 /// What the answers come to.
-fn facts(answers: &str, latency: Duration, now: Duration) -> Facts {
+fn facts(answers: &str, latency: Duration, now: Duration, runner: HostRunner) -> Facts {
     let answers: BTreeMap<&str, &str> = answers
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -210,7 +213,21 @@ fn facts(answers: &str, latency: Duration, now: Duration) -> Facts {
     );
     sort(answer("tun") == "yes", "/dev/net/tun".to_owned());
     sort(answer("cgroup2") == "yes", "cgroup v2".to_owned());
+    let home = answer("home_options");
+    let is_closed = |option: &str| home.split(',').any(|one| one == option);
+    let kept = match runner {
+        HostRunner::Shim => "shim (asked for)",
+        HostRunner::Sh => "sh (asked for)",
+        HostRunner::Auto if answer("kept") == "yes" => "sh (it keeps services there)",
+        HostRunner::Auto if !fits => {
+            "sh (the shim of this machine is for another system or processor)"
+        }
+        HostRunner::Auto if is_closed("noexec") => "sh (nothing in the home may be executed)",
+        HostRunner::Auto if is_closed("ro") => "sh (the home cannot be written)",
+        HostRunner::Auto => "shim",
+    };
     Facts {
+        runner: kept.to_owned(),
         system: answer("system"),
         kernel: format!("{} {}", answer("kernel"), answer("release")),
         architecture: answer("architecture"),
@@ -242,6 +259,10 @@ command -v wg >/dev/null 2>&1 && echo wg=yes
 [ -d /sys/module/wireguard ] && echo wireguard=yes
 [ -c /dev/net/tun ] && echo tun=yes
 [ -e /sys/fs/cgroup/cgroup.controllers ] && echo cgroup2=yes
+for kept in "$HOME"/.local/state/harness/*/run/*.sh; do [ -d "$kept" ] && echo kept=yes && break; done
+mounted=$(df -P "$HOME" 2>/dev/null | { read -r _; read -r _ _ _ _ _ at; printf %s "$at"; })
+while read -r _ at _ options _; do [ "$at" = "$mounted" ] && home=$options; done </proc/mounts
+echo "home_options=$home"
 exit 0
 "#;
 
@@ -256,7 +277,9 @@ mod tests {
             "clock=1010.0\nwg=yes\ndocker=silent\nkernel=Linux\n",
             Duration::ZERO,
             now,
+            HostRunner::Auto,
         );
+        assert!(found.runner.starts_with("sh (the shim"), "{}", found.runner);
         assert_eq!(found.clock_ahead_s, 10.0);
         assert_eq!(found.has, ["wg"]);
         assert_eq!(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_io::Async;
 use async_trait::async_trait;
+use futures_lite::AsyncReadExt;
 use service_shim::agent::protocol::{AGENT_VERSION, Hello};
 use service_shim::agent::sha256;
 
@@ -31,6 +32,8 @@ use crate::ssh::{SshConnection, SshError};
 pub struct ShAgent {
     way: Way,
     words: ShellWords,
+    /// Why no shim serves there, where that is to be told.
+    reason: Option<String>,
 }
 
 impl ShAgent {
@@ -39,6 +42,7 @@ impl ShAgent {
         ShAgent {
             way: Way::Ssh(connection),
             words: ShellWords::default(),
+            reason: None,
         }
     }
 
@@ -47,6 +51,7 @@ impl ShAgent {
         ShAgent {
             way: Way::Here { home: home.into() },
             words: ShellWords::default(),
+            reason: None,
         }
     }
 
@@ -55,6 +60,31 @@ impl ShAgent {
     pub fn with_shell(mut self, words: &[&str]) -> ShAgent {
         self.words = ShellWords(words.iter().map(|word| (*word).to_owned()).collect());
         self
+    }
+
+    /// The same, which tells why no shim serves there.
+    pub(in crate::agent) fn because(&self, reason: String) -> ShAgent {
+        ShAgent {
+            reason: Some(reason),
+            ..self.clone()
+        }
+    }
+
+    /// Whether anything is on the host that a shell keeps. The connection is open.
+    pub(in crate::agent) async fn keeps_any(&self) -> Result<bool, ConnectError> {
+        let command = self.way.doing(&self.words, KEEPS_ANY, &[])?;
+        let started = start(command).await;
+        let StartedAgent { mut pipes, stderr } =
+            started.map_err(|source| self.no_program(source))?;
+        let mut said = Vec::new();
+        // What cannot be read is not there: the client tells why.
+        drop(pipes.reader.read_to_end(&mut said).await);
+        let text = String::from_utf8_lossy(&said);
+        let told = text.lines().find_map(|line| line.strip_prefix("@keeps@ "));
+        match told {
+            Some(answer) => Ok(answer == "some"),
+            None => Err(self.explain(&complaint(stderr).await)),
+        }
     }
 
     /// What the client says when it cannot connect, or a shell that cannot begin.
@@ -90,7 +120,7 @@ impl ShAgent {
         };
         // It has said that nothing more comes by it.
         drop(stderr);
-        let hello = hello(&begun).ok_or_else(|| ConnectError::Runner {
+        let hello = hello(&begun, self.reason.as_deref()).ok_or_else(|| ConnectError::Runner {
             said: "it does not say what it is".to_owned(),
         })?;
         let bridge = Arc::new(Bridge {
@@ -159,7 +189,7 @@ fn pipes_of(socket: std::os::unix::net::UnixStream) -> std::io::Result<AgentPipe
 }
 
 /// The greeting of an agent, in which a shell there says who it is.
-fn hello(begun: &Reply) -> Option<Hello> {
+fn hello(begun: &Reply, reason: Option<&str>) -> Option<Hello> {
     let hundredths = |name: &str| begun.number(name);
     Some(Hello {
         v: AGENT_VERSION,
@@ -174,9 +204,22 @@ fn hello(begun: &Reply) -> Option<Hello> {
         real_ns: begun.number("day")?,
         program: Vec::new(),
         base: Some(begun.one("base")?.into()),
-        weaker: WEAKER.map(str::to_owned).into(),
+        weaker: reason
+            .into_iter()
+            .chain(WEAKER)
+            .map(str::to_owned)
+            .collect(),
     })
 }
+
+/// Whether a run directory of ours is there, wherever `do_begin` may have it.
+const KEEPS_ANY: &str = r#"
+uid=$(id -u) found=none
+for place in "${HOME%/}" "/var/tmp/harness-$uid" "/tmp/harness-$uid" "/dev/shm/harness-$uid"; do
+	for kept in "$place"/.local/state/harness/*/run/*.sh; do [ ! -d "$kept" ] || found=some; done
+done
+echo "@keeps@ $found"
+"#;
 
 /// What is weaker with a shell than with a shim, as `status` tells it.
 const WEAKER: [&str; 4] = [

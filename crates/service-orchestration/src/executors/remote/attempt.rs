@@ -88,6 +88,7 @@ impl RemoteAttempt {
         Self {
             facts: AttemptFacts {
                 pid,
+                note: weaker(&host),
                 host: Some(Box::new(facts)),
                 ..AttemptFacts::default()
             },
@@ -178,6 +179,15 @@ impl RemoteAttempt {
         let is_first = !std::mem::replace(&mut self.is_told_unreachable, true);
         is_first.then_some(AttemptEvent::Unreachable(reason))
     }
+}
+
+/// What people should know of a host that no shim serves.
+fn weaker(host: &HostLink) -> Option<String> {
+    let HostState::Reached(hello) = host.state() else {
+        return None;
+    };
+    let words = hello.weaker.join("; ");
+    (!words.is_empty()).then(|| format!("kept by sh: {words}"))
 }
 
 #[async_trait]

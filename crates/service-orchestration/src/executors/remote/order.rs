@@ -101,7 +101,7 @@ pub(super) fn translate(
 
 /// Where all that is of this installation lies on a host.
 pub(in crate::executors) fn root(home: &str, hello: &Hello) -> PathBuf {
-    hello.home.join(below_home(home))
+    hello.base().join(below_home(home))
 }
 
 /// The same, as seen from there.
