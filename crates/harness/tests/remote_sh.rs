@@ -34,13 +34,13 @@ fn a_service_that_a_shell_keeps_is_started_asked_restarted_and_stopped() {
          healthcheck: {test: [\"CMD\", \"test\", \"-d\", \"/proc/1\"], interval: 1s}\n  \
          crash:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
          args: [-c, 'echo once >> count; [ $(wc -l <count) -ge 3 ] && exec sleep 1000; exit 3']\n    \
-         restart: {policy: on-failure, delay: 100ms}\n  \
+         restart: on-failure\n  \
          once: {type: remote, host: host1, binary: /bin/sh, args: [-c, 'echo bye; exit 9'], restart: 'no'}\n",
     );
     kept_by_sh(&home, &hosts, "host1");
     home.ok(&["host", "list"]).shows("RUNNER").shows("sh");
     home.ok(&["host", "check"]).shows("runner sh (asked for)");
-    home.run(&["start", "--wait"]);
+    home.run(&["start"]).expect(0);
     home.until("web", "ready");
     let web = home.unit("web");
     assert_eq!(web["host"], "host1");
@@ -66,7 +66,7 @@ fn a_service_that_a_shell_keeps_is_started_asked_restarted_and_stopped() {
     home.ok(&["logs", "once"]).shows("bye");
     home.ok(&["stop"]);
     assert_eq!(home.unit("web")["state"], "idle");
-    home.ok(&["down", "--volumes"]);
+    home.ok(&["down", "--volumes", "--yes"]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_shell_that_keeps_services_starts_nothing_twice_and_loses_no_line() {
     let home = Home::new(
         "name: far\nservices:\n  \
          lines:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
-         args: [-c, 'echo once >> /root/lines; exec FIXTURE lines 6000 --rate 100']\n    restart: \"no\"\n  \
+         args: [-c, 'echo once >> /root/lines; exec FIXTURE lines 3500 --rate 100']\n    restart: \"no\"\n  \
          always:\n    type: remote\n    host: host1\n    binary: /bin/sh\n    \
          args: [-c, 'echo once >> /root/always; exec sleep 10000']\n    restart: always\n",
     );
@@ -105,7 +105,7 @@ fn a_shell_that_keeps_services_starts_nothing_twice_and_loses_no_line() {
     eventually_blocking(LONG, "all lines are written", || done("lines"));
     assert_eq!(home.unit("lines")["exit_code"], 0);
     let written = home.ok(&["logs", "lines", "--no-prefix", "--stream", "stdout"]);
-    check_lines(&written.raw, "stdout", 6000).expect("every line, once");
+    check_lines(&written.raw, "stdout", 3500).expect("every line, once");
 
     hosts.act("kill", "host1", &[]);
     eventually_blocking(LONG, "the host is missed", || is_away("always"));

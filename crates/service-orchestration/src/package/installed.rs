@@ -36,6 +36,10 @@ impl Installed {
         slot: &SlotName,
     ) -> Result<Option<Self>, StreamError> {
         let mut argv = agent.hello().program.clone();
+        if argv.is_empty() {
+            let message = "packages need `harness-shim` on their host, which is not there";
+            return Err(Failure::new(FailureKind::Request, message).into());
+        }
         argv.extend(["package", "current"].map(RawString::from));
         argv.push(RawString::from(root.as_os_str().to_owned()));
         argv.push(RawString::from(slot.as_str()));

@@ -122,12 +122,14 @@ impl Lines {
             words.push(" ");
             words.push(quoted(word.as_os_str())?);
         }
-        // What bash adds to every environment, `env` takes away. It would misread a program with a `=` in its name.
+        // Programs are found also where the environment has no PATH. What bash adds to every environment, `env` takes away:
+        // but it would misread a program with a `=` in its name.
         self.0.push(
             "order_env=$(command -v env)\n\
              order_exec() {\n\
              case ${BASH_VERSION-}$1 in *=* | [!0-9]*) order_bash= ;; *) order_bash=yes ;; esac\n\
-             unset PATH\n",
+             unset PATH\n\
+             PATH=/usr/local/bin:/usr/bin:/bin\n",
         );
         for (name, value) in env {
             self.0.push("export ");
