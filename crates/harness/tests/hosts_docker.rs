@@ -279,3 +279,45 @@ fn a_host_without_an_engine_says_what_was_tried_and_what_to_do() {
     refused.says("the image of `db` is on host2");
     home.ok(&["stop"]);
 }
+
+#[test]
+fn an_image_is_built_on_the_host_of_what_is_here() {
+    let hosts = Hosts::own(1, 0);
+    hosts.act("engine", "host1", &["busybox"]);
+    let run = support::docker::run();
+    let home = Home::new(&format!(
+        "name: built-{}\nservices:\n  \
+         app: {{type: docker, host: host1, build: ./app, init: true, labels: {{harness-test.run: \"{run}\"}}, \
+           readiness: {{log: '^brought'}}}}\n",
+        std::process::id()
+    ));
+    home.write(
+        "app/Dockerfile",
+        "FROM harness-test/busybox\nCOPY word /word\nCMD cat /word && exec sleep 1000\n",
+    );
+    home.write("app/word", "brought from here\n");
+    let _down = Stack(&home);
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    home.ok(&["logs", "app"]).shows("brought from here");
+    let mut cat = home.command(&["exec", "app", "--", "cat"]);
+    let mut cat = cat
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut input = cat.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, b"to and fro\n").expect("written");
+    drop(input);
+    let output = cat.wait_with_output().expect("it ends");
+    assert_eq!(output.stdout, b"to and fro\n");
+    // Only the owner may come to the engine that way.
+    let socket = home.home().join("run/engines");
+    let mode = std::fs::metadata(&socket)
+        .expect("it is there")
+        .permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o700
+    );
+}
