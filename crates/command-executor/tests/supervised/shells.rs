@@ -359,7 +359,7 @@ pub(crate) async fn the_death_of_the_runner_costs_only_the_code(host: HostLink, 
     let said = output(&told(&host, &place, None).await, Stream::Stdout);
     assert_eq!(String::from_utf8_lossy(&said), expected);
 
-    let mut order = place.script("sleep 1000");
+    let mut order = place.script("exec sleep 1000");
     order.attempt = 2;
     let mut process = start(order, &shore).await;
     let runner = runner_of(process.run_dir()).expect("it is there");
@@ -391,7 +391,7 @@ pub(crate) async fn what_was_never_launched_has_ended(host: HostLink, place: Pla
 pub(crate) async fn a_number_that_was_used_again_is_nobody_of_ours(host: HostLink, place: Place) {
     let shore = Shore::from(host);
     for is_reboot in [false, true] {
-        let process = start(place.script("sleep 1000"), &shore).await;
+        let process = start(place.script("exec sleep 1000"), &shore).await;
         let run_dir = process.run_dir().to_owned();
         let service = ProcessRef::capture(process.pid())
             .expect("procfs")
