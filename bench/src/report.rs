@@ -47,6 +47,10 @@ pub enum Column {
     Ssh,
     /// The same over one connection per host.
     SharedSsh,
+    /// The link without anything.
+    Link,
+    /// `wireguard-go`, set up by hand.
+    WireGuardGo,
 }
 
 impl Column {
@@ -61,6 +65,8 @@ impl Column {
             Self::Compose(form) => form.name(),
             Self::Ssh => "ssh",
             Self::SharedSsh => "ssh, ControlMaster",
+            Self::Link => "bare link",
+            Self::WireGuardGo => "wireguard-go",
         }
     }
 }

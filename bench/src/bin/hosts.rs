@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::contender::{Contender, Kind};
@@ -123,45 +123,10 @@ fn ours(stage: &Stage, hosts: &Hosts, names: &[String], count: usize) -> Result<
     let text = json!({"name": "bench", "services": services}).to_string();
     std::fs::write(&file, text).map_err(Failure::io("write the stack file"))?;
     let ours = Ours::of_file(stage, file, &[])?;
-    let key = hosts.directory().join("id_ed25519").display().to_string();
     for name in names {
-        let address = hosts.address(name)?;
-        let fingerprint = fingerprint(hosts, &address)?;
-        ours.run(&[
-            "host",
-            "add",
-            name,
-            "--address",
-            &address,
-            "--user",
-            "root",
-            "--key",
-            &key,
-            "--fingerprint",
-            &fingerprint,
-        ])?;
+        hosts.trust(&ours, name, None)?;
     }
     Ok(ours)
-}
-
-/// The fingerprint of the key of a host, as its owner would tell it.
-fn fingerprint(hosts: &Hosts, address: &str) -> Result<String, Failure> {
-    let known = hosts.directory().join("known_hosts");
-    let mut command = Command::new("ssh-keygen");
-    command
-        .arg("-l")
-        .arg("-F")
-        .arg(address)
-        .arg("-f")
-        .arg(known);
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(Failure::io("run ssh-keygen"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let found = said
-        .split_whitespace()
-        .find(|word| word.starts_with("SHA256:"));
-    let wrong = || Failure::Wrong(format!("no key of {address} is known: {said}"));
-    found.map(str::to_owned).ok_or_else(wrong)
 }
 
 const HOSTS: usize = 5;

@@ -111,7 +111,12 @@ fn set_up(
         Column::Of(kind) => kind.set_up(stage, services)?,
         Column::Copy => Box::new(Pump::new(Way::Copy, stage, services)),
         Column::Splice => Box::new(Pump::new(Way::Splice, stage, services)),
-        Column::Docker | Column::Compose(_) | Column::Ssh | Column::SharedSsh => {
+        Column::Docker
+        | Column::Compose(_)
+        | Column::Ssh
+        | Column::SharedSsh
+        | Column::Link
+        | Column::WireGuardGo => {
             return Err(Failure::Wrong(format!("no logs of {}", column.name())));
         }
     })

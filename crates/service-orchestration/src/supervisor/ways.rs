@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use service_registry::{Detour, HostId, Sight};
 
 use super::address::{key, wants_choice};
@@ -205,21 +206,35 @@ impl Supervisor {
     }
 }
 
-/// Runs errands, one after the other, and reports what came of them.
+/// Runs errands, and reports what came of them. Those that listen for seconds to what may be silent do that at once, the others
+/// one after the other: each takes a port.
 pub(super) async fn run(
     carrier: Arc<dyn Carrier>,
     instance_id: String,
     errands: Vec<Errand>,
     reporter: Reporter,
 ) {
-    let mut done = Vec::new();
-    for errand in errands {
-        match run_one(&*carrier, &instance_id, errand).await {
-            Ok(one) => done.push(one),
-            Err(error) => return reporter.report(AttemptNews::NotLaunched(error)),
+    let listens = |errand: &Errand| matches!(errand, Errand::Look { .. } | Errand::Mesh(_));
+    let (listening, others): (Vec<_>, Vec<_>) = errands.into_iter().partition(listens);
+    let each = listening
+        .into_iter()
+        .map(|errand| run_one(&*carrier, &instance_id, errand));
+    let done = async {
+        // To their ends: what was begun for one is known by its answer.
+        let mut done = join_all(each)
+            .await
+            .into_iter()
+            .collect::<Result<Vec<Done>, LaunchError>>()?;
+        for errand in others {
+            done.push(run_one(&*carrier, &instance_id, errand).await?);
         }
-    }
-    reporter.report(AttemptNews::Errands(done));
+        Ok(done)
+    };
+    let done: Result<_, LaunchError> = done.await;
+    reporter.report(match done {
+        Ok(done) => AttemptNews::Errands(done),
+        Err(error) => AttemptNews::NotLaunched(error),
+    });
 }
 
 async fn run_one(

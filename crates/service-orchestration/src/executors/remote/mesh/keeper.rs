@@ -9,8 +9,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use async_io::Timer;
 use command_executor::blocking;
 use futures::future::join_all;
 use futures_lite::future;
@@ -212,6 +214,9 @@ impl Keeper {
             let back = async { Wake::Back(self.watch.next().await) };
             match future::or(asked, back).await {
                 Wake::Asked(first) => {
+                    if matches!(first, Ask::Join(..)) {
+                        Timer::after(GATHERING).await;
+                    }
                     let more = std::iter::from_fn(|| inbox.try_recv().ok());
                     let all = std::iter::once(first).chain(more).collect();
                     self.answer(all).await;
@@ -400,3 +405,7 @@ impl Keeper {
 fn stem(stack: &StackName, network: &str) -> String {
     InterfaceName::of(&Mesh::name(stack, network), &HostId::new("")).to_string()
 }
+
+/// How long those are waited for that ask at the same moment: units of one stack are launched together, each after its own host was
+/// asked for its facts. A round listens for seconds to what is silent.
+const GATHERING: Duration = Duration::from_millis(100);
