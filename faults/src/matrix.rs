@@ -3,7 +3,8 @@
 use crate::row::{Row, When};
 use crate::rows::{
     beside, clock, containers, crash_daemon, crash_shim, daemon_stop, disk, disk_total, errors,
-    exact, identity, peers, races, remote, storms, tree_limits, trees, upgrade, upgrade_adopt,
+    exact, hosts, identity, peers, races, remote, storms, tree_limits, trees, upgrade,
+    upgrade_adopt,
 };
 
 /// Every row.
@@ -127,6 +128,12 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "logs of containers on a full disk: no container is held up, `on_full: block` loses nothing, what has ended is known to have",
         when: When::Always,
         run: containers::full,
+    },
+    Row {
+        name: "hosts-storm",
+        promise: "services on a host go on whatever becomes of the way there and of the daemon, start again when the host does, live once, and every line is here",
+        when: When::Always,
+        run: hosts::storm,
     },
     Row {
         name: "containers-points",

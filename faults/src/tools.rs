@@ -22,13 +22,18 @@ pub(crate) fn find(program: &str) -> Result<PathBuf, Fault> {
 
 /// Runs one with these arguments; it must succeed.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), Fault> {
+    text(program, arguments).map(drop)
+}
+
+/// The same; what it wrote.
+pub(crate) fn text(program: &str, arguments: &[&str]) -> Result<String, Fault> {
     let output = Command::new(find(program)?)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(Fault::io("run", program))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(Fault::Ended {
         line: format!("{program} {}", arguments.join(" ")),

@@ -10,6 +10,7 @@ pub(crate) mod disk;
 pub(crate) mod disk_total;
 pub(crate) mod errors;
 pub(crate) mod exact;
+pub(crate) mod hosts;
 pub(crate) mod identity;
 pub(crate) mod peers;
 pub(crate) mod races;
