@@ -58,19 +58,35 @@ fn line(instance: &str, number: u64) -> String {
 impl Place {
     /// That both outputs of a talker, as they are shown, are exact. How many lines they have.
     pub(crate) fn talked(&self, unit: &str, ends: &Ends) -> Result<u64, Fault> {
-        let account = self.account();
         // What is told of before the log is read must be in it, once its unit has ended.
-        let attempts: Vec<(String, u64)> = account
-            .attempts(unit)
-            .into_iter()
+        self.compared(unit, ends, &self.attempts(unit))
+    }
+
+    /// The same while the last attempt goes on: what it has told of may still be on its way.
+    pub(crate) fn talks(&self, unit: &str, ends: &Ends) -> Result<u64, Fault> {
+        let mut attempts = self.attempts(unit);
+        if let Some((_, told)) = attempts.last_mut() {
+            *told = 0;
+        }
+        self.compared(unit, ends, &attempts)
+    }
+
+    /// The attempts of a unit, with the number of lines that each has told of.
+    fn attempts(&self, unit: &str) -> Vec<(String, u64)> {
+        let account = self.account();
+        let attempts = account.attempts(unit).into_iter();
+        attempts
             .map(|attempt| (account.told(&attempt), attempt))
             .map(|(told, attempt)| (attempt, told))
-            .collect();
+            .collect()
+    }
+
+    fn compared(&self, unit: &str, ends: &Ends, attempts: &[(String, u64)]) -> Result<u64, Fault> {
         let mut lines = 0;
         for is_error in [false, true] {
             let stream = if is_error { "stderr" } else { "stdout" };
             let shown = self.ok(&["logs", unit, "--no-prefix", "--stream", stream])?;
-            lines += compare(&shown.stdout, &attempts, is_error, ends).map_err(|found| {
+            lines += compare(&shown.stdout, attempts, is_error, ends).map_err(|found| {
                 Fault::broken(format!("the log of {unit} ({stream}) is exact"), found)
             })?;
         }

@@ -82,5 +82,33 @@ fn a_service_is_deployed_behind_its_gate_and_gone_back_from() {
     home.run(&["deploy", "api@9.9.9"])
         .expect(1)
         .says("demo-9.9.9.tar.gz");
+
+    // To another host, and back from there when it is no good.
+    home.ok(&["deploy", "api@1.1.0", "--host", "host2"])
+        .says("is current on host2, and ready")
+        .says("the stack file says `host: host1`");
+    assert_eq!(home.unit("api")["host"], "host2");
+    home.ok(&["logs", "api", "-n", "1", "--no-prefix"])
+        .shows("1.1.0 with one");
+    home.run(&[
+        "deploy",
+        "api@1.2.0",
+        "--host",
+        "host1",
+        "--wait-timeout",
+        "30s",
+    ])
+    .expect(1)
+    .says("going back to host2")
+    .says("it is on host2 again, and ready");
+    assert_eq!(home.unit("api")["host"], "host2");
+    home.run(&["deploy", "api", "--host", "nowhere"]).expect(4);
+    assert_eq!(home.unit("api")["host"], "host2");
+    home.ok(&["deploy", "api", "--host", "host1"])
+        .says("to where the stack file has it");
+    assert_eq!(home.unit("api")["host"], "host1");
     home.ok(&["stop"]);
+    home.run(&["deploy", "api", "--host", "host2"])
+        .expect(2)
+        .says("--host moves what runs");
 }

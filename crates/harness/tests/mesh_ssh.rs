@@ -199,6 +199,14 @@ fn hosts_come_to_new_keys_while_a_connection_stays_and_one_that_was_away_follows
     let before = keys(&home);
     assert_eq!(before.len(), 3, "{before:?}");
 
+    // Somebody removes an interface: whoever looks sees it, and has it made again.
+    let remove = "ip link del $(ip -o link | grep -o 'hm[0-9a-f]\\{10\\}' | head -n 1)";
+    sh(&hosts, "host2", remove);
+    let run = home.run(&["net", "status"]).expect(1);
+    assert!(run.stdout.contains("was not there"), "{}", run.stdout);
+    goes_on("other", "its tunnel is there again");
+    home.ok(&["net", "status"]);
+
     home.ok(&["net", "rotate"]).shows("far1: has a new key");
     let turned = keys(&home);
     for (host, key) in &turned {

@@ -24,7 +24,7 @@ pub(crate) fn storm(order: &Order) -> Result<String, Fault> {
     let mut chance = Chance::new(order.seed);
     let acts = match order.quick {
         true => vec![Act::Loss, Act::Agent, Act::CutAndStop, Act::Power],
-        false => chance.fairly(&ALL.repeat(2), 2 * ALL.len(), |act| *act),
+        false => chance.fairly(&ALL, ALL.len(), |act| *act),
     };
     for (round, act) in acts.iter().enumerate() {
         stage
@@ -212,9 +212,11 @@ impl Stage {
     fn nobody_ended(&self) -> Result<(), Fault> {
         for name in TALKERS {
             let unit = self.place.unit(name)?;
-            promise(unit.is_up(), "who cannot be asked has not ended", || {
-                unit.0.to_string()
-            })?;
+            promise(
+                unit.state() == "ready",
+                "who cannot be asked has not ended",
+                || unit.0.to_string(),
+            )?;
         }
         Ok(())
     }
@@ -235,9 +237,9 @@ impl Stage {
         })?;
         for name in units {
             let ends = Ends::But(self.cut_off.clone());
-            let had = self.place.talked(name, &ends)?;
+            let had = self.place.talks(name, &ends)?;
             until(PATIENCE, "what they say comes here", || {
-                let now = self.place.talked(name, &ends)?;
+                let now = self.place.talks(name, &ends)?;
                 Ok(crate::wait::seen(now > had, &now))
             })?;
         }

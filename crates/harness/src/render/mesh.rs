@@ -165,7 +165,7 @@ mod tests {
             ..host("local", 1)
         };
         let far = MeshHostStatus {
-            problem: Some("its interface hm0 is not there".into()),
+            problem: Some("its interface hm0 was not there, and is made again".into()),
             implementation: None,
             ..host("far", 2)
         };

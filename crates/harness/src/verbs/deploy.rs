@@ -1,7 +1,7 @@
 //! `deploy` and `rollback`: another version of a service that runs from a package.
 //!
 //! Owns: the order: the version is current, the service started anew, its gate awaited; and back when the gate stays shut. The lock of its place on
-//! the host is held until then.
+//! the host is held until then. What it means to move to another host stands in [`super::deploy_move`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +13,11 @@ use harness_core::package::{
     slot_of,
 };
 use harness_core::protocol::{RestartParams, WaitGoal, WaitParams, WaitResult};
-use harness_core::spec::{RemoteRun, StackName, TargetSpec, UnitName};
+use harness_core::spec::{RemoteRun, StackName, StackSpec, TargetSpec, UnitName};
 use harness_core::{AutoStart, Dirs, HarnessClient, error_chain, package_root};
 
 use super::definition::{self, Wish};
+use super::deploy_move::Moving;
 use super::package::trusted_keys;
 use super::package_build::signature_path;
 use super::package_failure::PackageFailure;
@@ -30,13 +31,17 @@ use crate::units::base;
 /// Bring the package of a service to its host, and start it anew from there
 ///
 /// The archive is the one that `package:` in the stack file names; with @VERSION, the one beside it whose name has that version. A service
-/// that does not run is not started. One that does not become ready within --wait-timeout is started anew from the version before.
+/// that does not run is not started. One that does not become ready within --wait-timeout is started anew from the version before. With --host,
+/// a service that runs moves there, and back where it was when it does not become ready.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DeployArgs {
     /// The service, and which version
     #[arg(value_name = "SVC[@VERSION]")]
     service: String,
+    /// Another host for it, until the stack file is started again
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// How long it may take to become ready
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = crate::time::duration)]
     wait_timeout: Duration,
@@ -60,7 +65,8 @@ pub(crate) struct RollbackArgs {
 const EXAMPLES: &str = "\
 Examples:
   harness deploy api            the archive of the stack file
-  harness deploy api@1.2.0      this version, from beside it";
+  harness deploy api@1.2.0      this version, from beside it
+  harness deploy api --host pi  moves it to the host `pi`";
 
 const ROLLBACK_EXAMPLES: &str = "\
 Examples:
@@ -76,6 +82,31 @@ struct Service {
     /// The archive that the stack file names.
     archive: PathBuf,
     limit: Duration,
+    /// The stack with this service alone.
+    only: StackSpec,
+    /// Where it is to go, and where it is.
+    moving: Option<Moving>,
+}
+
+impl Service {
+    /// It is to run on this host. Nothing is done where it is there already.
+    async fn go_to(&mut self, host: String, context: &Context) -> Result<(), Failure> {
+        let Some(client) = running(self, context).await? else {
+            let unit = self.unit.to_string();
+            return Err(PackageFailure::NotMoved { unit, host }.into());
+        };
+        let status = client.status(&self.stack).await?;
+        let is_it = |name: &str| base(name) == self.unit.as_str();
+        let mut units = status.items.iter();
+        let now = units.find(|unit| is_it(&unit.name));
+        let now = now.and_then(|unit| unit.host.clone());
+        let from = now.unwrap_or_else(|| self.host.clone());
+        let file = std::mem::replace(&mut self.host, host.clone());
+        if from != host {
+            self.moving = Some(Moving::new(&self.only, file, from, host));
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn deploy(args: DeployArgs, context: &Context) -> Result<(), Failure> {
@@ -84,7 +115,10 @@ pub(crate) async fn deploy(args: DeployArgs, context: &Context) -> Result<(), Fa
         None => (&*args.service, None),
     };
     let dirs = context.dirs_here("deploy")?;
-    let service = service(name, args.wait_timeout, context).await?;
+    let mut service = service(name, args.wait_timeout, context).await?;
+    if let Some(host) = args.host {
+        service.go_to(host, context).await?;
+    }
     let file = match version {
         Some(version) => of_version(&service.archive, version)?,
         None => service.archive.clone(),
@@ -162,14 +196,44 @@ async fn gate(
         Ok(running) => running,
         Err(failure) => return Ok(Err(failure)),
     };
-    let failure = match start_anew(service, running.as_ref()).await {
+    let started = match (&service.moving, &running) {
+        (Some(moving), Some(client)) => moving.go(client).await,
+        _ => Ok(()),
+    };
+    let started = match started {
+        Ok(()) => start_anew(service, running.as_ref()).await,
+        Err(failure) => Err(failure),
+    };
+    let failure = match started {
         Ok(how) => {
             let text = format!("{unit}: {to} is current on {host}, and {how}");
             context.tell(&context.messages.paint(Span::Good, &text));
+            if let Some(moving) = &service.moving {
+                context.tell(&moving.note());
+            }
             return Ok(Ok(()));
         }
         Err(failure) => failure,
     };
+    if let Some(moving) = &service.moving {
+        context.tell(&format!(
+            "{unit}: {to} is not ready; {}",
+            moving.back_words()
+        ));
+        let back = match &running {
+            Some(client) => moving.back(client).await,
+            None => Ok(()),
+        };
+        let back = match back {
+            Ok(()) => start_anew(service, running.as_ref()).await,
+            Err(failure) => Err(failure),
+        };
+        context.tell(&moving.came_back(back.as_ref().map_err(|error| error_chain(error))));
+        if from.is_some_and(|from| from != *to) {
+            session.back().await?;
+        }
+        return Ok(Err(failure));
+    }
     let Some(from) = from.filter(|from| from != to) else {
         context.tell(&format!(
             "{unit}: there is no version before {to} to go back to"
@@ -284,7 +348,13 @@ async fn service(name: &str, limit: Duration, context: &Context) -> Result<Servi
         let host = remote.host.clone();
         return Err(PackageFailure::OwnLogin { host }.into());
     }
+    let only = StackSpec {
+        units: [(spec.name.clone(), spec.clone())].into(),
+        ..stack.clone()
+    };
     Ok(Service {
+        only,
+        moving: None,
         slot: slot_of(&stack.name, &spec.name),
         archive: stack.directory.join(package),
         unit: spec.name.clone(),

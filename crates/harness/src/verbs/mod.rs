@@ -11,6 +11,7 @@ mod daemon_restart;
 mod daemon_run;
 mod definition;
 pub(crate) mod deploy;
+mod deploy_move;
 mod dispatch;
 pub(crate) mod down;
 pub(crate) mod events;

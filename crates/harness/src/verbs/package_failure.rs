@@ -86,6 +86,9 @@ pub(crate) enum PackageFailure {
     /// It runs from no package.
     #[error("`{unit}` does not run from a package on another host")]
     NotPackaged { unit: String },
+    /// It cannot go elsewhere, as it is nowhere.
+    #[error("`{unit}` does not run, and --host moves what runs")]
+    NotMoved { unit: String, host: String },
     /// A login that is said in the stack file.
     #[error(
         "the stack file says how to log in to {host}, and packages are brought there as the list of hosts says"
@@ -133,6 +136,7 @@ impl PackageFailure {
             }
             Self::Name { .. }
             | Self::NotPackaged { .. }
+            | Self::NotMoved { .. }
             | Self::OwnLogin { .. }
             | Self::NoVersionInName { .. } => 2,
             Self::NotTrusted { .. } => 4,
@@ -193,6 +197,9 @@ impl PackageFailure {
             Self::NotPackaged { .. } => {
                 Some("a service with `type: remote` and `package:` does".to_owned())
             }
+            Self::NotMoved { host, .. } => Some(format!(
+                "say `host: {host}` in the stack file, or `harness start` it first"
+            )),
             Self::OwnLogin { host } => Some(format!(
                 "give `user`, `port` and `ssh_key` to `harness host add {host}` instead"
             )),

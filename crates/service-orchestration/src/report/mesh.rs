@@ -55,7 +55,7 @@ pub struct MeshHostStatus {
     pub address: Option<IpAddr>,
     /// What moves its packets: `kernel` or `userspace` (`wireguard-go`); null when it could not be asked.
     pub implementation: Option<String>,
-    /// The name of its interface there; null when it could not be asked.
+    /// The name that its interface has, or should have, there; null when it could not be asked.
     pub interface: Option<String>,
     /// The UDP port that it listens on; null when it could not be asked.
     pub port: Option<u16>,

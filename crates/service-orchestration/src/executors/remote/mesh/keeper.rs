@@ -24,7 +24,7 @@ use super::address::unlike;
 use super::book::Mesh;
 use super::file;
 use super::round::{Outcome, Round, Wish, keep, network_of, round};
-use super::status::status;
+use super::status::{self, status};
 use super::turn;
 use super::watch::Watch;
 use crate::executors::installation::Installation;
@@ -118,10 +118,14 @@ impl Meshes {
         }
         let (reply, answer) = async_channel::bounded(1);
         drop(self.inbox().try_send(Ask::Leave(stack.clone(), reply)));
-        let left = answer.recv().await.unwrap_or_default();
-        match left.is_empty() {
-            true => Ok(()),
-            false => {
+        match answer.recv().await {
+            // Nobody was there to ask: what is there, the next daemon removes.
+            Err(async_channel::RecvError) => Err(
+                "its meshes are left on their hosts: this machine has no room for a thread"
+                    .to_owned(),
+            ),
+            Ok(left) if left.is_empty() => Ok(()),
+            Ok(left) => {
                 let left: Vec<String> = left.iter().map(HostId::to_string).collect();
                 Err(format!(
                     "the interface of its mesh is left on {} until that is reached",
@@ -247,9 +251,16 @@ impl Keeper {
                     drop(reply.try_send(left));
                 }
                 Ask::Look(stack, reply) => {
-                    let needed = self.meshes.values().filter(|mesh| mesh.serves(&stack));
-                    let told = join_all(needed.map(|mesh| status(&self.parts, mesh))).await;
+                    let needed = self.meshes.iter().filter(|(_, mesh)| mesh.serves(&stack));
+                    let asked = needed.map(|(stem, mesh)| async {
+                        (stem.clone(), status(&self.parts, mesh).await)
+                    });
+                    let (stems, told): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().unzip();
+                    let holes: Vec<bool> = told.iter().map(status::has_hole).collect();
                     drop(reply.try_send(told));
+                    for (stem, _) in stems.iter().zip(holes).filter(|(_, has)| *has) {
+                        self.round(stem, Wish::default()).await;
+                    }
                 }
                 Ask::Rotate(stack, reply) => {
                     self.join(std::mem::take(&mut joins)).await;

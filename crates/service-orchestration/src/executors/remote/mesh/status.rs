@@ -62,6 +62,12 @@ pub(super) async fn status(parts: &Parts, mesh: &Mesh) -> MeshStatus {
     }
 }
 
+/// Whether a host that could be asked has lost its interface.
+pub(super) fn has_hole(status: &MeshStatus) -> bool {
+    let mut hosts = status.hosts.iter();
+    hosts.any(|host| host.interface.is_some() && host.implementation.is_none())
+}
+
 /// Whose key each is, those that come included.
 fn owners(mesh: &Mesh) -> BTreeMap<&PublicKey, &HostId> {
     let members = mesh.members.iter();
@@ -97,7 +103,10 @@ fn fill(
     let found = match said {
         Ok(Some(found)) => found,
         Ok(None) => {
-            status.problem = Some(format!("its interface {name} is not there"));
+            status.interface = Some(name.to_owned());
+            status.problem = Some(format!(
+                "its interface {name} was not there, and is made again"
+            ));
             return;
         }
         Err(error) => {
