@@ -150,6 +150,27 @@ impl MeshNode {
         status.map(Some).ok_or_else(|| self.failed(doing, &said))
     }
 
+    /// Forgets what it has agreed on with these, so that the next [`MeshNode::apply`] has it talk to them anew. For peers that have
+    /// lost their side of it: WireGuard by itself may take two minutes to find that out.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    ///
+    /// # Cancellation
+    /// As after an error: they are not talked to before the next [`MeshNode::apply`].
+    pub async fn forget<'a>(
+        &self,
+        peers: impl IntoIterator<Item = &'a PublicKey>,
+    ) -> Result<(), NodeError> {
+        let keys: Vec<String> = peers.into_iter().map(PublicKey::to_string).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let words = [self.interface.to_string(), keys.join(" ")];
+        let said = self.run("forget peers", script::FORGET, &words, &[]);
+        said.await.map(drop)
+    }
+
     /// Removes the interface, what it let pass, and the key. What is gone already is no error.
     ///
     /// # Errors
@@ -244,6 +265,7 @@ mod tests {
             script::PORT,
             script::APPLY,
             script::STATUS,
+            script::FORGET,
             script::REMOVE,
         ];
         let words = scripts

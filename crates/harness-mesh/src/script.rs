@@ -120,6 +120,13 @@ printf '%s\t%s\n' "$(wg show "$if" public-key)" "$(wg show "$if" listen-port)"
 wg show "$if" dump | sed 1d | cut -f 1,3,5,6,7
 "#;
 
+/// `INTERFACE KEYS`: it knows those no more, as if it had never talked to them.
+pub(crate) const FORGET: &str = r#"
+if=$1 keys=$2
+ip link show dev "$if" >/dev/null 2>&1 || exit 0
+for key in $keys; do wg set "$if" peer "$key" remove; done
+"#;
+
 /// `INTERFACE DIRECTORY`: nothing of it is left.
 pub(crate) const REMOVE: &str = r#"
 if=$1 dir=$2

@@ -10,11 +10,12 @@ use service_registry::{HostId, Network};
 use super::book::Mesh;
 use super::ground::Ground;
 
-/// Gives each host that takes part an address of the mesh.
+/// Gives each host that takes part an address of the mesh. `home` tells this installation from others.
 ///
 /// # Errors
 /// As a sentence, what is in the way, and what to do.
 pub(super) fn assign(
+    home: &str,
     mesh: &mut Mesh,
     wanted: Option<Network>,
     others: &[Network],
@@ -29,9 +30,13 @@ pub(super) fn assign(
     if mesh.pool.as_ref().is_none_or(is_other) {
         let network = match wanted {
             Some(network) => network,
-            None => free(&Mesh::name(&mesh.stack, &name), others, ground).ok_or_else(|| {
-                format!("no network for `{name}` is free on all of its hosts: say `subnet`")
-            })?,
+            None => {
+                // Two installations that begin at one moment do not see each other's.
+                let whole = format!("{home}/{}", Mesh::name(&mesh.stack, &name));
+                free(&whole, others, ground).ok_or_else(|| {
+                    format!("no network for `{name}` is free on all of its hosts: say `subnet`")
+                })?
+            }
         };
         let pool = Pool::new(PoolPlan::new(name, network));
         mesh.pool = Some(pool.map_err(|error| error.to_string())?);
@@ -107,16 +112,27 @@ mod tests {
         let hosts = [HostId::new("a"), HostId::new("b")];
         let ground = Ground::default();
         let mut first = mesh();
-        assign(&mut first, None, &[], &ground, &hosts).expect("one is free");
+        assign("home", &mut first, None, &[], &ground, &hosts).expect("one is free");
         let network = first.pool.as_ref().expect("it is set").plan().network;
         let mut second = mesh();
-        assign(&mut second, None, &[network], &ground, &hosts).expect("one is free");
+        assign("home", &mut second, None, &[network], &ground, &hosts).expect("one is free");
         let other = second.pool.as_ref().expect("it is set").plan().network;
         assert!(!network.overlaps(other));
-        assign(&mut first, None, &[], &ground, &hosts).expect("it has them");
+        assign("home", &mut first, None, &[], &ground, &hosts).expect("it has them");
         let own = first.address(&hosts[0]).expect("it has one");
         assert!(network.contains(own));
-        let refused = assign(&mut mesh(), Some(network), &[network], &ground, &hosts);
+        let refused = assign(
+            "home",
+            &mut mesh(),
+            Some(network),
+            &[network],
+            &ground,
+            &hosts,
+        );
         assert!(refused.expect_err("it is taken").contains("another mesh"));
+        let mut elsewhere = mesh();
+        assign("other", &mut elsewhere, None, &[], &ground, &hosts).expect("one is free");
+        let other = elsewhere.pool.as_ref().expect("it is set").plan().network;
+        assert!(!network.overlaps(other), "installations differ");
     }
 }

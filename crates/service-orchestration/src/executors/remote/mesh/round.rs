@@ -102,8 +102,8 @@ async fn made(
         able.cloned().collect()
     };
     if !wish.pairs.is_empty() {
-        let hosts = known(mesh);
-        address::assign(mesh, wish.subnet, &wish.others, ground, &hosts)?;
+        let (hosts, home) = (known(mesh), home(parts)?);
+        address::assign(&home, mesh, wish.subnet, &wish.others, ground, &hosts)?;
     }
     let mut open = wish.pairs.clone();
     ask(parts, stem, mesh, ground, &ends).await?;
@@ -125,6 +125,9 @@ async fn made(
     let mut plan = planned(mesh)?;
     mesh.relays = plan.relays();
     keep(parts, stem, mesh).await?;
+    if open.is_empty() {
+        begin_anew(mesh, ground, &plan).await;
+    }
     let mut carried = act(mesh, ground, &plan, &secret).await;
     if turn::go_on(mesh, &plan, &done(&carried)) {
         plan = planned(mesh)?;
@@ -237,6 +240,40 @@ async fn next_keys(mesh: &mut Mesh, ground: &mut Ground) {
     }
 }
 
+/// Has those begin anew that open a tunnel to a host which has lost its side of it: it was booted, or somebody removed its interface.
+async fn begin_anew(mesh: &Mesh, ground: &Ground, plan: &MeshPlan) {
+    let touched = mesh.touched();
+    let able: Vec<_> = ground
+        .able()
+        .filter(|(host, _)| touched.contains(*host))
+        .collect();
+    let asked = able
+        .iter()
+        .map(|(host, reached)| async { (*host, reached.node.status().await) });
+    let said = join_all(asked).await.into_iter();
+    let lost: BTreeSet<&HostId> = said
+        .filter(|(_, said)| matches!(said, Ok(None)))
+        .map(|(host, _)| host)
+        .collect();
+    let each = able.iter().map(|(host, reached)| {
+        let peers = plan.hosts.get(*host).map(|own| &own.peers);
+        let peers = peers
+            .into_iter()
+            .flatten()
+            .filter(|(_, peer)| lost.contains(&peer.host));
+        reached.node.forget(peers.map(|(key, _)| key))
+    });
+    for forgotten in join_all(each).await {
+        if let Err(error) = forgotten {
+            // What follows says so, too, if it lasts.
+            tracing::warn!(
+                error = crate::error_chain(&error),
+                "a tunnel is not begun anew"
+            );
+        }
+    }
+}
+
 fn done(carried: &Carried) -> BTreeSet<HostId> {
     carried.done.keys().cloned().collect()
 }
@@ -289,7 +326,8 @@ async fn relays(
         mesh.found_at(host, &reached.at);
     }
     let hosts: Vec<HostId> = able.iter().cloned().collect();
-    address::assign(mesh, wish.subnet, &wish.others, ground, &hosts)?;
+    let home = home(parts)?;
+    address::assign(&home, mesh, wish.subnet, &wish.others, ground, &hosts)?;
     ask(parts, stem, mesh, ground, &hosts).await?;
     let each = |end: &HostId| -> Vec<(HostId, HostId)> {
         let others = able.iter().filter(|host| *host != end);
@@ -343,6 +381,12 @@ fn missing(pair: &Pair, plan: &MeshPlan, ground: &Ground, carried: &Carried) -> 
         let (Fault::Away(reason) | Fault::Unable(reason)) = ground.failed.get(host)?;
         Some(reason.clone())
     })
+}
+
+/// What tells this installation from others.
+fn home(parts: &Parts) -> Result<String, String> {
+    let home = parts.home.id();
+    home.map_err(|error| format!("the identity of this installation cannot be read: {error}"))
 }
 
 async fn secret_of(parts: &Parts, stem: &str) -> Result<MeshSecret, String> {
