@@ -81,5 +81,7 @@ fn hello() -> Hello {
         boot_ns: 1,
         real_ns: 2,
         program: Vec::new(),
+        base: None,
+        weaker: Vec::new(),
     }
 }
