@@ -321,3 +321,60 @@ fn an_image_is_built_on_the_host_of_what_is_here() {
         0o700
     );
 }
+
+#[test]
+fn a_container_of_somebody_else_on_a_host_is_observed_and_left_alone() {
+    let hosts = Hosts::own(1, 0);
+    hosts.act("engine", "host1", &["busybox"]);
+    let serve = "docker run -d --init --name theirs -p 127.0.0.1:8099:8080 harness-test/busybox \
+                 sh -c 'mkdir -p /www && echo rows > /www/index.html && exec httpd -f -p 8080 -h /www'";
+    let id = engine(&hosts, "host1", serve);
+    let home = Home::new(&format!(
+        "name: theirs\nservices:\n  \
+         db: {{type: docker-attach, host: host1, container: theirs, readiness: {{http: {{path: /index.html}}, interval: 200ms}}, ports: [{{name: http, port: 8080}}]}}\n  \
+         here: {{type: process, binary: /bin/sh, args: [-c, '{ASK}'], env: {{AT: '${{db.addr}}'}}, depends_on: [db], readiness: {{log: '^all$'}}}}\n"
+    ));
+    let _down = Stack(&home);
+    home.run(&["start"])
+        .expect(69)
+        .says("harness host add host1");
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    let db = home.unit("db");
+    assert_eq!(
+        (&db["host"], &db["container_id"], &db["ready"]),
+        (&json!("host1"), &json!(id), &json!(true))
+    );
+    assert_eq!(why(&home, "here", "db")["reason"]["code"], "forward");
+    home.ok(&["logs", "here", "--no-prefix"]).shows("rows");
+
+    kill_daemon(&home);
+    eventually_blocking(LONG, "it is known again", || {
+        let db = home.unit("db");
+        db["ready"] == true && db["reason"].is_null() && db["container_id"] == id
+    });
+    assert_eq!(home.unit("db")["restarts"], 0);
+
+    // What its owner does with it is seen, also while nobody can look.
+    hosts.act("cut", "host1", &[]);
+    eventually_blocking(LONG, "it is missed", || {
+        home.unit("db")["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("host1"))
+    });
+    assert_eq!(home.unit("db")["state"], "ready");
+    hosts.act("heal", "host1", &[]);
+    eventually_blocking(LONG, "it can be asked again", || {
+        home.unit("db")["reason"].is_null()
+    });
+    let before = home.unit("db")["started_at"].clone();
+    engine(&hosts, "host1", "docker restart -t 1 theirs");
+    eventually_blocking(LONG, "it runs again", || {
+        let db = home.unit("db");
+        db["ready"] == true && db["started_at"] != before
+    });
+
+    home.ok(&["stop"]);
+    let inside = engine(&hosts, "host1", "docker ps --format '{{.Names}}'");
+    assert_eq!(inside, "theirs", "it is not ours to stop");
+}

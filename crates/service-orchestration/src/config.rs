@@ -201,6 +201,7 @@ impl ServiceTarget {
                 ..ContainerTarget::default()
             })),
             Self::DockerAttach { container } => TargetSpec::DockerAttach {
+                host: None,
                 container: container.clone(),
             },
             Self::ProcessAttach { pid, process_name } => TargetSpec::ProcessAttach {

@@ -29,7 +29,9 @@ pub use contract::{
     Adoption, AttemptControl, AttemptEvent, AttemptFacts, HostFacts, RunningAttempt,
     ServiceExecutor, Started,
 };
-pub use docker::{DockerAttachExecutor, DockerExecutor, DockerFleet, engine_socket};
+pub use docker::{
+    DockerAttachExecutor, DockerExecutor, DockerFleet, FleetAttachExecutor, engine_socket,
+};
 pub(crate) use docker::{ENGINES, network_name};
 pub(crate) use end::End;
 pub use fault::{AdoptError, ControlError, LaunchError, LeftoverError, OneOffError};

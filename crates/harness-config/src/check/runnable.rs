@@ -51,10 +51,10 @@ fn reason(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     let kind = unit.target.kind();
     match kind {
         kind if sources.runnable.contains(&kind) => None,
-        TargetKind::Remote | TargetKind::Docker => unknown_host(unit, sources),
-        TargetKind::Process
-        | TargetKind::ProcessAttach
-        | TargetKind::DockerAttach => None,
+        TargetKind::Remote | TargetKind::Docker | TargetKind::DockerAttach => {
+            unknown_host(unit, sources)
+        }
+        TargetKind::Process | TargetKind::ProcessAttach => None,
         TargetKind::Builtin => Some(match &unit.type_name {
             Some(name) => {
                 format!("it has no target, and no implementation of `{name}` is registered here")
@@ -73,6 +73,7 @@ fn unknown_host(unit: &ServiceSpec, sources: &Sources) -> Option<String> {
     let host = match &unit.target {
         TargetSpec::Remote(remote) => &remote.host,
         TargetSpec::Docker(container) => container.host.as_ref()?,
+        TargetSpec::DockerAttach { host, .. } => host.as_ref()?,
         _ => return None,
     };
     let is_unknown = sources

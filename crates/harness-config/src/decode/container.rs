@@ -28,7 +28,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn container(&mut self, form: Form<'_>) -> ContainerTarget {
-        let host = owned(form, "host").filter(|host| host != HERE);
+        let host = host(form);
         ContainerTarget {
             // Known once the rest of the unit is read.
             image_signal: false,
@@ -170,6 +170,11 @@ impl Decoder<'_> {
 const HERE: &str = "local";
 
 /// A list of `name:address`, or a mapping of names to one address or several.
+/// The host whose engine a container is with; none on this machine.
+pub(super) fn host(form: Form<'_>) -> Option<String> {
+    owned(form, "host").filter(|host| host != HERE)
+}
+
 fn extra_hosts(node: Option<&Node>) -> Vec<(String, String)> {
     let Some(node) = node else {
         return Vec::new();

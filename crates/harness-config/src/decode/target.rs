@@ -28,6 +28,7 @@ impl Decoder<'_> {
             TargetType::Docker => TargetSpec::Docker(Box::new(self.container(form))),
             TargetType::DockerAttach => TargetSpec::DockerAttach {
                 container: owned(form, "container")?,
+                host: super::container::host(form),
             },
             TargetType::Remote => TargetSpec::Remote(self.remote(form)?),
             TargetType::Package | TargetType::Wireguard => package(form)?,

@@ -7,12 +7,15 @@ use super::ports::{EXPOSED, PUBLISHED_PORT};
 use super::target::{COMMAND_SHAPE, ENV};
 use crate::table::{Field, Object, Shape, field};
 
+/// Whose engine.
+pub(super) const HOST: Field = field(
+    "host",
+    Shape::Known(&formats::LITERAL),
+    "The host whose engine runs it, as `harness host list` names it; this machine (`local`) when left out.",
+);
+
 pub(super) static DOCKER: &[Field] = &[
-    field(
-        "host",
-        Shape::Known(&formats::LITERAL),
-        "The host whose engine runs it, as `harness host list` names it; this machine (`local`) when left out.",
-    ),
+    HOST,
     field("image", Shape::Text, "The image."),
     field(
         "build",

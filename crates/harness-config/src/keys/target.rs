@@ -1,6 +1,6 @@
 //! The tables of the targets.
 
-use super::container::DOCKER;
+use super::container::{DOCKER, HOST};
 use super::formats;
 use super::ports::{PORT_NAME, PROTOCOL};
 use super::secret::SECRET_VALUE;
@@ -157,6 +157,7 @@ const DOCKER_ATTACH: &[Field] = &[
         "The container's name or id.",
     )
     .required(),
+    HOST,
     ENV,
     ATTACHED_PORTS,
 ];

@@ -59,8 +59,9 @@ pub(super) fn target(target: &TargetSpec, secrets: Secrets) -> Option<Map> {
             map.maybe("working_dir", container.working_dir.as_ref());
             super::container::settings(&mut map, container);
         }
-        TargetSpec::DockerAttach { container } => {
+        TargetSpec::DockerAttach { container, host } => {
             map.put("type", "docker-attach");
+            map.maybe("host", host.as_deref().map(literal));
             map.put("container", literal(container));
         }
         TargetSpec::Remote(remote) => {

@@ -37,7 +37,7 @@ mod volume;
 
 pub use attach::DockerAttachExecutor;
 pub(crate) use fleet::ENGINES;
-pub use fleet::{DockerFleet, engine_socket};
+pub use fleet::{DockerFleet, FleetAttachExecutor, engine_socket};
 pub(crate) use identity::network_name;
 
 use async_channel::Receiver;

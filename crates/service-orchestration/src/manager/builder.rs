@@ -186,7 +186,8 @@ impl ManagerBuilder {
         let process = ProcessExecutor::in_directory(run_dir.clone(), shim);
         let mut executors = Executors::local(process, docker.clone());
         if let Some(hosts) = self.hosts {
-            executors = executors.with(DockerFleet::new(docker, hosts, run_dir.join(ENGINES)));
+            let fleet = DockerFleet::new(docker, hosts, run_dir.join(ENGINES));
+            executors = executors.with(fleet.attaching()).with(fleet);
         }
         let executors = executors.with_all(self.more);
         let spawner = Arc::new(Executor::new());

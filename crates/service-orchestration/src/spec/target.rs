@@ -30,6 +30,9 @@ pub enum TargetSpec {
     DockerAttach {
         /// Its name or id.
         container: String,
+        /// The host whose engine it is with; absent: this machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
     },
     /// A program on a host that SSH reaches.
     Remote(RemoteTarget),

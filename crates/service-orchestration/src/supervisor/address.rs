@@ -153,7 +153,7 @@ impl Supervisor {
                 networks: entry.facts.networks.clone(),
             },
             TargetSpec::DockerAttach { .. } if !entry.facts.is_on_host => Place::Container {
-                host: HostId::local(),
+                host: host_of(entry).unwrap_or_else(HostId::local),
                 networks: entry.facts.networks.clone(),
             },
             _ => host_of(entry).map_or_else(Place::local, Place::Host),

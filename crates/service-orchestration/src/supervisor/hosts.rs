@@ -54,6 +54,7 @@ pub(super) fn host_of_target(target: &TargetSpec) -> Option<HostId> {
     match target {
         TargetSpec::Remote(remote) => Some(HostId::new(&remote.host)),
         TargetSpec::Docker(container) => container.host.as_ref().map(HostId::new),
+        TargetSpec::DockerAttach { host, .. } => host.as_ref().map(HostId::new),
         _ => None,
     }
 }
@@ -63,6 +64,7 @@ pub(super) fn call_of_target(target: &TargetSpec) -> Option<HostCall> {
     match target {
         TargetSpec::Remote(remote) => Some(HostCall::of(remote)),
         TargetSpec::Docker(container) => container.host.as_deref().map(HostCall::named),
+        TargetSpec::DockerAttach { host, .. } => host.as_deref().map(HostCall::named),
         _ => None,
     }
 }

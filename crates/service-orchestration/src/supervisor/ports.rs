@@ -118,6 +118,7 @@ mod tests {
     fn what_a_definition_names_of_an_attached_container_is_found_where_it_is_published() {
         let attached = || TargetSpec::DockerAttach {
             container: "pg".into(),
+            host: None,
         };
         let inside = |number| PortSpec::new(PortNumber::Fixed(number));
         let seen = |number, outside| PortSpec {

@@ -11,14 +11,16 @@ use container_engine::{ContainerAction, ContainerId, EngineError};
 
 use super::attempt::RunningContainer;
 use super::hub::Heard;
+use super::site::Site;
 use super::{Shared, check, refusal};
 use crate::config::ServiceConfig;
+use crate::executors::fault::Failure;
 use crate::executors::{
     AdoptError, Adoption, ControlError, LaunchError, LaunchOrder, RunningAttempt, RunningService,
     ServiceExecutor, Ticket, alone,
 };
 use crate::report::ExitInfo;
-use crate::spec::{TargetKind, TargetSpec};
+use crate::spec::{TargetKind, TargetSpec, UnitId};
 
 /// Observes containers that somebody else created: [`DockerExecutor::attaching`](super::DockerExecutor::attaching).
 #[derive(Clone, Debug)]
@@ -48,6 +50,13 @@ impl DockerAttachExecutor {
         let running = RunningContainer::new(engine.clone(), seen, heard, None, None);
         Ok(Some(running.with_check(check.known())))
     }
+
+    /// The same, with what is known of the host that it is on.
+    async fn seen(&self, unit: &UnitId, name: &str) -> Result<Option<RunningContainer>, Failure> {
+        let host = self.shared.site.facts(unit).await?;
+        let found = self.observe(&ContainerId::new(name)).await?;
+        Ok(found.map(|running| running.on(&self.shared.site, host)))
+    }
 }
 
 #[async_trait]
@@ -57,23 +66,32 @@ impl ServiceExecutor for DockerAttachExecutor {
     }
 
     async fn launch(&self, order: LaunchOrder) -> Result<Box<dyn RunningAttempt>, LaunchError> {
-        let TargetSpec::DockerAttach { container } = &order.target else {
+        let TargetSpec::DockerAttach { container, host } = &order.target else {
             return Err(LaunchError::WrongTarget {
                 executor: "DockerAttachExecutor",
                 target: order.target.kind(),
             });
         };
+        if let (Some(host), Site::Here) = (host, &self.shared.site) {
+            return Err(LaunchError::NotRunnable {
+                program: order.unit.local_name(),
+                reason: format!("the engine of {host} is not reached here: hosts are not known"),
+            });
+        }
+        let facts = self.shared.site.facts(&order.unit).await?;
         let found = self.observe(&ContainerId::new(container.as_str())).await;
         match found.map_err(|error| refusal(&order.unit, error))? {
-            Some(running) => Ok(Box::new(running)),
-            None => Err(LaunchError::NoSuchProcess(format!(
-                "no container `{container}` runs on this engine"
-            ))),
+            Some(running) => Ok(Box::new(running.on(&self.shared.site, facts))),
+            None => Err(LaunchError::NoSuchProcess(match host {
+                None => format!("no container `{container}` runs on this engine"),
+                Some(host) => format!("no container `{container}` runs on the engine of {host}"),
+            })),
         }
     }
 
     async fn until_it_comes(&self, target: &TargetSpec) {
-        if let (TargetSpec::DockerAttach { container }, Ok(engine)) = (target, self.shared.engine())
+        if let (TargetSpec::DockerAttach { container, .. }, Ok(engine)) =
+            (target, self.shared.engine())
         {
             let name = ContainerId::new(container.as_str());
             let heard = self.shared.hub.listen(engine, name);
@@ -95,7 +113,7 @@ impl ServiceExecutor for DockerAttachExecutor {
         let Some(id) = ticket.details.as_ref().and_then(|details| details.as_str()) else {
             return Ok(Adoption::NeverBegan);
         };
-        match self.observe(&ContainerId::new(id)).await {
+        match self.seen(&ticket.unit, id).await {
             Ok(Some(running)) => Ok(Adoption::Alive(Box::new(running))),
             Ok(None) => Ok(Adoption::Ended(ExitInfo {
                 detail: Some("the container ended while the daemon did not run".into()),
@@ -104,7 +122,7 @@ impl ServiceExecutor for DockerAttachExecutor {
             Err(error) => Err(AdoptError {
                 unit: ticket.unit,
                 instance_id: ticket.instance_id,
-                source: error.into(),
+                source: error.0,
             }),
         }
     }

@@ -3,6 +3,7 @@
 //! Owns: which attempt is on which host, one small file for each that is on the disk before anything is asked of the host, and an
 //! executor for each engine. What is done with an engine is the same everywhere: see [`DockerExecutor`].
 
+mod attached;
 mod relay;
 mod slips;
 
@@ -14,6 +15,7 @@ use async_channel::Receiver;
 use async_trait::async_trait;
 use command_executor::event::ProcessEventStream;
 
+pub use self::attached::FleetAttachExecutor;
 use self::relay::Relay;
 use self::slips::HostSlips;
 use super::site::There;
@@ -150,17 +152,27 @@ impl DockerFleet {
 
     async fn adopt_there(&self, ticket: &Ticket, name: &str) -> Result<Adoption, Failure> {
         let host = self.host(name);
+        self.until_worth_asking(ticket, &host).await;
+        let found = host.docker.adopt_container(ticket).await;
+        self.asked(&ticket.instance_id, found.is_ok());
+        found
+    }
+
+    /// Returns at once the first time; after an attempt was looked for in vain, once its host is reached.
+    async fn until_worth_asking(&self, ticket: &Ticket, host: &Host) {
         if self.known().missed.contains(&ticket.instance_id) {
             // Why it is away has been told, and whoever asks again wants to hear when it is back.
             host.there.until_reached().await;
         }
-        let found = host.docker.adopt_container(ticket).await;
+    }
+
+    /// An attempt was looked for.
+    fn asked(&self, instance_id: &str, was_told: bool) {
         let mut known = self.known();
-        match found {
-            Ok(_) => known.missed.remove(&ticket.instance_id),
-            Err(_) => known.missed.insert(ticket.instance_id.clone()),
+        match was_told {
+            true => known.missed.remove(instance_id),
+            false => known.missed.insert(instance_id.to_owned()),
         };
-        found
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -334,6 +346,7 @@ impl ServiceExecutor for DockerFleet {
 fn host_of(target: &TargetSpec) -> Option<&str> {
     match target {
         TargetSpec::Docker(target) => target.host.as_deref(),
+        TargetSpec::DockerAttach { host, .. } => host.as_deref(),
         _ => None,
     }
 }

@@ -280,6 +280,7 @@ fn a_container_on_the_machines_network_is_a_program_of_the_machine() {
 fn an_attached_container_is_reached_like_one_of_ours_and_named_by_the_hosts_file() {
     let attached = TargetSpec::DockerAttach {
         container: "pg".into(),
+        host: None,
     };
     let place = on("web_default", Some("172.18.0.9"));
     let db = unit("db", attached, place, "0.0.0.0");
