@@ -20,6 +20,9 @@ fn known_hosts(home: &Home) -> PathBuf {
 fn hosts_are_added_by_their_fingerprint_checked_and_removed() {
     let (hosts, home) = (Hosts::shared(), Home::empty());
     home.ok(&["host", "list"]).says("no hosts");
+    home.run(&["host", "add", "local"])
+        .expect(2)
+        .says("this machine");
     let right = fingerprint(&hosts, "router");
     // Nobody is there to be asked, and --yes is no answer to this.
     add(&home, &hosts, "router", &["--yes"])

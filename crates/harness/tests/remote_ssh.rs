@@ -161,3 +161,39 @@ fn masters(home: &Home) -> Vec<String> {
     });
     titles.collect()
 }
+
+#[test]
+fn what_could_not_be_stopped_while_its_host_was_away_is_ended_once_it_is_found() {
+    let hosts = Hosts::own(1, 0);
+    let home = Home::new(
+        "name: late\nservices:\n  a: {type: remote, host: host1, binary: /bin/sleep, args: ['1000'], stop: {grace: 1s}}\n",
+    );
+    trusted(&home, &hosts, "host1");
+    home.ok(&["start", "--wait"]);
+    let first = home.unit("a")["pid"].clone();
+    hosts.act("cut", "host1", &[]);
+    eventually_blocking(LONG, "it is missed", || {
+        home.unit("a")["reason"].is_string()
+    });
+    home.run(&["stop"]).expect(1);
+    assert_eq!(home.unit("a")["state"], "lost");
+    kill_daemon(&home);
+    hosts.act("heal", "host1", &[]);
+    // Nobody wants it: the next daemon finds it, and does what could not be done.
+    eventually_blocking(LONG, "it has ended", || home.unit("a")["state"] == "idle");
+    home.ok(&["start", "--wait"]);
+    assert_ne!(home.unit("a")["pid"], first);
+
+    // The same within one daemon: the next order asks once more.
+    hosts.act("cut", "host1", &[]);
+    eventually_blocking(LONG, "it is missed", || {
+        home.unit("a")["reason"].is_string()
+    });
+    home.run(&["stop"]).expect(1);
+    hosts.act("heal", "host1", &[]);
+    eventually_blocking(
+        LONG,
+        "it is stopped by another order, if not by the first",
+        || home.run(&["stop"]).code == 0 && home.unit("a")["state"] == "idle",
+    );
+}

@@ -85,6 +85,14 @@ impl World {
             self.apply(unit, Event::Rest, effects);
         }
         self.forgive(unit);
+        self.try_again(unit, effects);
+    }
+
+    /// One whose end was never confirmed is asked once more: it may be within reach again.
+    fn try_again(&mut self, unit: Index, effects: &mut Vec<Effect>) {
+        if self.known(unit).life.phase == Phase::Lost {
+            self.apply(unit, Event::Halt, effects);
+        }
     }
 
     fn restart(&mut self, unit: Index, effects: &mut Vec<Effect>) {
@@ -104,7 +112,8 @@ impl World {
             | State::SettingUp
             | State::Ready => life.renew = true,
             State::Stopping => self.forgive(unit),
-            State::Idle | State::Held | State::Lost => {}
+            State::Idle | State::Held => {}
+            State::Lost => self.try_again(unit, effects),
         }
     }
 

@@ -112,7 +112,7 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         }
         (Ready, Timer) => life.counters.reset(),
 
-        (Starting | Settling { .. } | SetupRequired | SettingUp | Ready, Halt) => {
+        (Starting | Settling { .. } | SetupRequired | SettingUp | Ready | Lost, Halt) => {
             life.stop(Purpose::Asked, policy, turn);
         }
         (Starting | Settling { .. } | SetupRequired | SettingUp | Ready | Lost, Kill) => {
@@ -196,10 +196,10 @@ pub(super) fn transition(life: &mut Life, event: Event, policy: &Policy, turn: &
         | (Settling { proven: false }, Told(SetupComplete | Report::SetupRequired | SetupFailed))
         | (SetupRequired, Told(SetupComplete | Report::SetupRequired))
         | (Ready, Told(SetupComplete | Report::SetupRequired | SetupFailed))
+        | (Stopping { .. }, Halt)
         | (
             Stopping { .. } | Lost,
-            Halt
-            | Told(
+            Told(
                 Healthy
                 | Unhealthy
                 | Unprobed

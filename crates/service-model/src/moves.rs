@@ -226,13 +226,14 @@ impl Life {
                 rung: Rung::Forced,
                 purpose,
             } => self.force(purpose, policy, turn),
+            // It was to end, and could not be seen to: it lives, and is within reach again.
+            Phase::Lost => self.stop(Purpose::Asked, policy, turn),
             Phase::Idle
             | Phase::Starting
             | Phase::Backoff { .. }
             | Phase::CrashLoop { .. }
             | Phase::Done
             | Phase::Failed
-            | Phase::Lost
             | Phase::Held => {}
         }
     }

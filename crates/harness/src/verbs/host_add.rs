@@ -74,6 +74,9 @@ Examples:
   harness host add inner --jump build --key ~/.ssh/inner
   harness host add ci --fingerprint SHA256:9mJ0…        where nobody can be asked";
 
+/// What this machine is called among hosts.
+const HERE: &str = "local";
+
 /// A key that a host shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct HostKey {
@@ -92,6 +95,9 @@ pub(super) async fn run(args: AddArgs, context: &Context) -> Result<(), Failure>
 async fn add(args: AddArgs, context: &Context) -> Result<(), Failure> {
     let dirs = context.dirs_here("host add")?;
     dirs.create()?;
+    if args.name == HERE {
+        return Err(HostFailure::Here { name: args.name }.into());
+    }
     let book = HostBook::load(&dirs).map_err(HostFailure::from)?;
     book.check_free(&args.name).map_err(HostFailure::from)?;
     let mut entry = HostEntry {

@@ -24,6 +24,9 @@ pub(crate) enum HostFailure {
     /// There is no place for our files.
     #[error(transparent)]
     Dirs(#[from] DirsError),
+    /// A name that has another meaning.
+    #[error("`{name}` is this machine wherever a host is named")]
+    Here { name: String },
     /// The key to log in with is not there.
     #[error("there is no key {key}")]
     NoKey { key: String },
@@ -64,7 +67,10 @@ impl HostFailure {
     /// What the program exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Host(_) | Self::NeedsFingerprint { .. } | Self::NoKey { .. } => 2,
+            Self::Host(_)
+            | Self::Here { .. }
+            | Self::NeedsFingerprint { .. }
+            | Self::NoKey { .. } => 2,
             Self::Book(HostBookError::Unknown { .. }) => 4,
             Self::OtherKey { .. } | Self::Dirs(_) | Self::Book(HostBookError::Exposed { .. }) => 6,
             Self::Ssh(error) => match error {

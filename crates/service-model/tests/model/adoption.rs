@@ -301,6 +301,31 @@ fn a_restart_edge_is_kept_across_daemons() {
 }
 
 #[test]
+fn what_was_lost_and_is_found_alive_is_ended_and_begins_anew_where_it_is_wanted() {
+    for is_wanted in [false, true] {
+        let mut sim = Sim::parse("api");
+        sim.up("api").settle();
+        *sim.behave("api") = super::sim::Behaviour {
+            deaf: true,
+            immortal: true,
+            ..Default::default()
+        };
+        sim.stop(&["api"]).settle();
+        *sim.behave("api") = super::sim::Behaviour::default();
+        next_daemon(&mut sim);
+        if is_wanted {
+            sim.up("api");
+        }
+        assert_eq!(sim.state("api"), State::Lost, "nothing over what may live");
+        find(&mut sim, "api");
+        assert_eq!(sim.state("api"), State::Stopping);
+        sim.settle();
+        let goal = if is_wanted { State::Ready } else { State::Idle };
+        assert_eq!(sim.state("api"), goal);
+    }
+}
+
+#[test]
 fn done_failed_held_and_lost_are_still_what_they_were() {
     let mut sim = Sim::parse("job task; bad task; kept; gone");
     sim.behave("bad").ends = Some((ms(1), End::Failure));

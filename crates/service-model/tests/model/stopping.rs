@@ -125,6 +125,30 @@ fn a_lost_unit_does_not_hold_up_what_it_needs_and_can_be_killed_again() {
 }
 
 #[test]
+fn a_lost_unit_is_asked_once_more_by_the_next_order() {
+    for order in [Command::Stop, Command::Restart] {
+        let mut sim = Sim::parse("api");
+        sim.up("api").settle();
+        *sim.behave("api") = super::sim::Behaviour {
+            deaf: true,
+            immortal: true,
+            ..Default::default()
+        };
+        sim.down_all().settle();
+        assert_eq!(sim.state("api"), State::Lost);
+        *sim.behave("api") = super::sim::Behaviour::default();
+        sim.forget_history().command(&["api"], order);
+        assert_eq!(sim.stopped(), ["api"], "asked, not killed");
+        sim.settle();
+        let goal = match order {
+            Command::Restart => State::Ready,
+            _ => State::Idle,
+        };
+        assert_eq!(sim.state("api"), goal);
+    }
+}
+
+#[test]
 fn force_waits_for_nobody_and_overtakes_a_stop_under_way() {
     let mut sim = Sim::parse("db; api needs db");
     sim.up("api").settle();
