@@ -108,11 +108,24 @@ fn what_is_mounted_on_a_host_is_a_path_of_that_host() {
         let refusal = "is a path of this machine, and the container runs on `build`";
         assert_eq!(!said.contains(refusal), is_fine, "{volume}: {said}");
     }
-    let observed = "services: {a: {type: docker-attach, container: x, host: build}}";
-    assert!(
-        lines(&load_text(observed)).starts_with("error"),
-        "it would be one of this machine"
-    );
+}
+
+#[test]
+fn a_container_of_somebody_else_is_on_the_engine_of_the_host_that_is_named() {
+    let of = |host: &str| {
+        let text = format!("services: {{a: {{type: docker-attach, container: x{host}}}}}");
+        let loaded = load_text(&text);
+        let stack = loaded.stack.expect("it is right");
+        let target = stack.units.into_values().next().expect("one").target;
+        let TargetSpec::DockerAttach { container, host } = target else {
+            panic!("{target:?}");
+        };
+        assert_eq!(container, "x");
+        host
+    };
+    assert_eq!(of(", host: build").as_deref(), Some("build"));
+    assert_eq!(of(", host: local"), None);
+    assert_eq!(of(""), None);
 }
 
 #[test]
